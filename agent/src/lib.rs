@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The Herdbook agent: one process on every host that finds the local model servers by itself,
+//! samples CPU, memory and GPUs, and streams what it sees to the collector over one outbound
+//! WebSocket. It opens no port, runs no program but itself, and takes no command.
+//!
+//! Read in this order: what it is told ([`config`]), who it is ([`identity`]), what it sees
+//! ([`sampling`], [`gpu`], [`discovery`]), how it tells ([`link`]), and [`run`], which joins them.
+
+pub mod config;
+pub mod identity;
+
+pub mod sampling;
+
+pub mod gpu;
+
+pub mod discovery;
+
+pub mod link;
+
+pub mod run;

@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The Herdbook collector: the register of a fleet of GPU hosts. It holds the registry, sweeps
+//! what went silent, broadcasts what changed, and serves the page, routers and scripts. It never
+//! stands in the path of a request to a model.
+//!
+//! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
+//! ([`ingest`], and the clock in [`sweep`]), what it remembers ([`store`]), who may ask
+//! ([`auth`]), what it answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+
+pub mod config;
+
+pub mod registry;
+
+pub mod ingest;
+pub mod sweep;
+
+pub mod store;
+
+pub mod auth;
+
+pub mod api;
+pub mod dashboard;
+
+pub mod serve;
+
+pub mod run;

@@ -1,0 +1,62 @@
+//! The conversation of an agent with its collector, JSON text frames over one WebSocket.
+//!
+//! ```text
+//! agent                                   collector
+//!   ── GET /api/v1/agent, upgraded ─────────▶
+//!   ── hello ───────────────────────────────▶
+//!   ◀─────────────────── welcome | refused ──
+//!   ── inventory (1 … n parts) ─────────────▶   on connect, on change, every 5 min
+//!   ── sample, sample, sample … ────────────▶   each is also the heartbeat
+//!   ── goodbye ─────────────────────────────▶   on shutdown, suspend, upgrade
+//! ```
+//!
+//! Both sides ping every 15 s and take the other for dead after 30 s of silence. Readers ignore
+//! fields and message types that they do not know, and every field that came after version 1 has a
+//! default, so that old and new meet. There is no message by which a collector could name a path,
+//! a URL or a program to an agent.
+
+pub mod hello;
+pub mod inventory;
+pub mod sample;
+
+pub mod check;
+pub mod codec;
+
+use serde::{Deserialize, Serialize};
+
+use hello::{Goodbye, Hello, Refused, Welcome};
+use inventory::Inventory;
+use sample::Sample;
+
+/// The protocol version that this build speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// The WebSocket subprotocol of [`PROTOCOL`].
+pub const SUBPROTOCOL: &str = "herdbook.v1";
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AgentMessage {
+    /// Who it is; the first message of a connection.
+    Hello(Box<Hello>),
+    /// What the host has and rarely changes.
+    Inventory(Box<Inventory>),
+    /// What moves, and the heartbeat.
+    Sample(Box<Sample>),
+    /// Why the connection is about to end.
+    Goodbye(Goodbye),
+}
+
+/// What a collector says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CollectorMessage {
+    /// The hello was good; samples may flow.
+    Welcome(Welcome),
+    /// It was not, or the connection has to end; a close follows.
+    Refused(Refused),
+    /// A message of a later version, ignored.
+    #[serde(other)]
+    Unknown,
+}
