@@ -46,6 +46,12 @@ impl CollectorUrl {
         Ok(Self { host, port, prefix })
     }
 
+    /// A URL that is known to be good.
+    #[cfg(test)]
+    pub(crate) fn parse_for_tests(text: &str) -> Self {
+        Self::parse(text).unwrap()
+    }
+
     /// The host's name or address, IPv6 without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
