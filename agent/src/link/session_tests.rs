@@ -116,8 +116,8 @@ async fn the_inventory_comes_again_every_five_minutes_or_so() {
 async fn changes_are_sent_at_most_once_a_second() {
     let mut run = Run::start();
     run.pass(Duration::ZERO);
-    for _ in 0..100 {
-        run.view.revision += 1;
+    for revision in 2..=101 {
+        run.view.revision = Some(revision);
         run.pass(Duration::from_millis(30));
     }
     assert_eq!(run.view.n_inventories, 4);
@@ -126,10 +126,20 @@ async fn changes_are_sent_at_most_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_inventory_waits_until_it_is_known() {
+    let mut run = Run::start();
+    run.view.revision = None;
+    let sent = run.pass(seconds(3));
+    assert_eq!((count(&sent, is_inventory), depths(&sent).len()), (0, 4));
+    run.view.revision = Some(1);
+    assert_eq!(count(&run.pass(seconds(1)), is_inventory), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_interval_does_not_delay_a_change() {
     let mut run = Run::with(&welcome(), seconds(600));
     run.pass(seconds(5));
-    run.view.revision += 1;
+    run.view.revision = Some(2);
     assert_eq!(count(&run.pass(seconds(1)), is_inventory), 1);
 }
 
