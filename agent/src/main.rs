@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(&error, CANNOT_START),
     };
-    start_log(settings.log);
+    start_log(log_of(&settings, &flags));
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = match builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
         Ok(runtime) => runtime,
@@ -87,6 +87,15 @@ async fn until_told(settings: Settings) -> Result<(), Box<dyn Error>> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }
+}
+
+/// A single look is not worth lines of its own beside what it prints.
+fn log_of(settings: &Settings, flags: &Flags) -> LogSettings {
+    let level = match settings.log.level {
+        LogLevel::INFO if flags.once => LogLevel::WARN,
+        level => level,
+    };
+    LogSettings { level, ..settings.log }
 }
 
 /// Text or JSON on stderr; other people's crates are heard from warnings on.

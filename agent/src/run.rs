@@ -21,6 +21,7 @@ use crate::link::Link;
 use crate::link::dial::TcpDial;
 use crate::sampling::{self, Roots};
 
+mod bounds;
 mod observer;
 
 pub(crate) use observer::Observer;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::inventory::{Inventory, System};
-use herdbook_shared::wire::sample::Sample;
+use herdbook_shared::wire::sample::{GpuSample, Sample};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bounds::Bounds;
 use crate::discovery::Found;
 use crate::gpu::{GpuView, GpuWatch};
 use crate::link::HostView;
@@ -37,6 +38,7 @@ pub(crate) struct Observer {
     seq: u64,
     revision: u64,
     parts: Option<Parts>,
+    bounds: Bounds,
 }
 
 /// The revisions of an inventory's parts.
@@ -70,6 +72,7 @@ impl Observer {
             seq: 0,
             revision: 0,
             parts: None,
+            bounds: Bounds::default(),
         }
     }
 
@@ -98,7 +101,7 @@ impl Observer {
     }
 }
 
-fn is_unread(sample: &herdbook_shared::wire::sample::GpuSample) -> bool {
+fn is_unread(sample: &GpuSample) -> bool {
     sample.missing.get("memory_used_bytes") == Some(&MissingReason::CannotTell)
 }
 
@@ -116,7 +119,7 @@ impl HostView for Observer {
             let found = self.found.borrow();
             sample.services = (found.revision > 0).then(|| found.moving.clone());
         }
-        sample
+        self.bounds.sample(sample)
     }
 
     fn revision(&mut self, now: Instant) -> Option<u64> {
@@ -138,7 +141,7 @@ impl HostView for Observer {
     fn inventory(&mut self) -> Inventory {
         let gpus = self.gpus.latest();
         let missing = gpus.missing.filter(|_| gpus.gpus.is_none());
-        Inventory {
+        let inventory = Inventory {
             part: 1,
             parts: 1,
             system: Some(self.system.clone()),
@@ -149,6 +152,7 @@ impl HostView for Observer {
                 .map(|reason| ("gpus".to_owned(), reason))
                 .into_iter()
                 .collect::<Missing>(),
-        }
+        };
+        self.bounds.inventory(inventory)
     }
 }
