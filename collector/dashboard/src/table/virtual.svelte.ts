@@ -20,7 +20,7 @@ export class VirtualRows {
       count: 0,
       getScrollElement: () => scroller,
       estimateSize: () => row_px,
-      overscan: 8,
+      overscan: 5,
       scrollMargin: 0,
       scrollPaddingStart: head_px,
       scrollToFn: elementScroll,
