@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The whole system under test: the vocabulary of the end-to-end stories ([`harness`]), and the
+//! simulated agents that load a collector and stand in for hosts ([`swarm`]).
+//!
+//! Nothing here is part of a product: it starts the real programs as processes and watches them
+//! from outside, through the interfaces that users have.
+
+pub mod harness;
+
+pub mod swarm;
