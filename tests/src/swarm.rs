@@ -8,6 +8,7 @@ pub mod host;
 
 pub mod agent;
 
+pub mod limit;
 pub mod load;
 pub mod usage;
 

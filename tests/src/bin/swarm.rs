@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use herdbook_tests::swarm::load::{Load, Outcome};
+use herdbook_tests::swarm::load::{Load, Outcome, Speech};
 
 /// A fleet of simulated agents in one process.
 #[derive(Debug, Parser)]
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> std::io::Result<Outcome> {
     let load = Load {
         collector: arguments.collector,
+        speech: Speech::Wire,
         n_hosts: arguments.hosts,
         interval: Duration::from_millis(arguments.rate_ms),
         n_gpus: arguments.gpus,

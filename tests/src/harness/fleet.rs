@@ -113,7 +113,7 @@ impl Fleet {
             .nvml_lib(Path::new("/nonexistent/libnvidia-ml.so.1"))
     }
 
-    /// Joins a simulated agent, which samples until the fleet goes or the collector ends it.
+    /// Joins a simulated agent, which samples and redials until the fleet goes or it is refused.
     ///
     /// # Panics
     ///
@@ -122,9 +122,8 @@ impl Fleet {
         let joined = SimulatedAgent::join(self.address, host).await;
         let mut agent = joined.unwrap_or_else(|error| panic!("the agent did not join: {error}"));
         agent.send_inventory().await.expect("an open session");
-        self.simulated.spawn(async move {
-            let _ = agent.live().await;
-        });
+        let collector = self.address;
+        self.simulated.spawn(async move { drop(agent.persist(collector).await) });
     }
 
     /// Waits until the host of this name is listed and online, and returns it.

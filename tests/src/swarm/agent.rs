@@ -8,7 +8,7 @@ use herdbook_shared::wire::codec::{decode_collector, encode, split};
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, Refused, Welcome};
 use herdbook_shared::wire::{AgentMessage, CollectorMessage, SUBPROTOCOL};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -163,6 +163,27 @@ impl SimulatedAgent {
         let session_id = self.welcome.session_id.clone();
         self.send(&AgentMessage::Goodbye(Goodbye { reason, session_id })).await?;
         Ok(self.socket.close(None).await?)
+    }
+
+    /// Lives for ever: joins again after a loss, spread as the collector asked, until refused.
+    pub async fn persist(mut self, collector: SocketAddr) -> Refused {
+        let mut ended = self.live().await;
+        loop {
+            if let Ended::Refused(refused) = ended {
+                return refused;
+            }
+            let spread_ms = self.welcome.reconnect_spread_ms.clamp(1, 20_000);
+            sleep(Duration::from_millis(fastrand::u64(0..spread_ms))).await;
+            ended = match self.rejoin(collector).await {
+                Ok(()) => self.live().await,
+                Err(ended) => ended,
+            };
+        }
+    }
+
+    async fn rejoin(&mut self, collector: SocketAddr) -> Result<(), Ended> {
+        *self = Self::join(collector, self.host.clone()).await?;
+        self.send_inventory().await
     }
 
     /// Samples at the agreed interval until the session ends, and returns why it did.

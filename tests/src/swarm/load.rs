@@ -6,9 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use herdbook_shared::wire::AgentMessage;
+use herdbook_shared::wire::codec::encode;
 use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
 use super::agent::{Ended, SimulatedAgent};
 use super::host::SimulatedHost;
@@ -20,11 +24,22 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// In how many windows the figures are taken.
 const N_WINDOWS: u32 = 3;
 
+/// What the hosts say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// The wire, as agents speak it.
+    Wire,
+    /// As many bytes as often, on plain TCP, to somebody who throws them away: the raw limit.
+    Bytes,
+}
+
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// Where the collector listens.
     pub collector: SocketAddr,
+    /// What they say to it.
+    pub speech: Speech,
     /// How many hosts.
     pub n_hosts: u32,
     /// How often each sends a sample.
@@ -83,7 +98,21 @@ struct Counters {
     first_error: Mutex<Option<String>>,
 }
 
+/// Counts a connection for as long as it lives.
+struct Connected<'a>(&'a AtomicU64);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Counters {
+    fn connected(&self) -> Connected<'_> {
+        self.connected.fetch_add(1, Relaxed);
+        Connected(&self.connected)
+    }
+
     fn ended(&self, why: &Ended) {
         self.errors.fetch_add(1, Relaxed);
         let mut first = self.first_error.lock().expect("no panic under the lock");
@@ -171,23 +200,55 @@ async fn simulate(load: Load, index: u32, base: Instant, counters: Arc<Counters>
     let mut host =
         SimulatedHost::from_seed(u64::from(index) + 1).having(load.n_gpus, load.n_models);
     host.sample_interval_ms = u64::try_from(load.interval.as_millis()).unwrap_or(u64::MAX);
-    let joined = SimulatedAgent::join(load.collector, host).await;
-    let mut agent = match joined {
+    let start = || load.next_turn(index, base, Instant::now());
+    let why = match load.speech {
+        Speech::Wire => speak_wire(load.collector, host, start, &counters).await,
+        Speech::Bytes => speak_bytes(&load, host, start, &counters).await,
+    };
+    counters.ended(&why);
+}
+
+async fn speak_wire(
+    collector: SocketAddr,
+    host: SimulatedHost,
+    start: impl Fn() -> Instant,
+    counters: &Counters,
+) -> Ended {
+    let mut agent = match SimulatedAgent::join(collector, host).await {
         Ok(agent) => agent,
-        Err(why) => return counters.ended(&why),
+        Err(why) => return why,
     };
     if let Err(why) = agent.send_inventory().await {
-        return counters.ended(&why);
+        return why;
     }
-    counters.connected.fetch_add(1, Relaxed);
-    let start = load.next_turn(index, base, Instant::now());
-    let why = agent
-        .live_from(start, &mut || {
-            counters.samples.fetch_add(1, Relaxed);
-        })
-        .await;
-    counters.connected.fetch_sub(1, Relaxed);
-    counters.ended(&why);
+    let _connected = counters.connected();
+    let mut sent = || {
+        counters.samples.fetch_add(1, Relaxed);
+    };
+    agent.live_from(start(), &mut sent).await
+}
+
+async fn speak_bytes(
+    load: &Load,
+    mut host: SimulatedHost,
+    start: impl Fn() -> Instant,
+    counters: &Counters,
+) -> Ended {
+    let lost = |error: std::io::Error| Ended::Lost(error.to_string());
+    let mut stream = match TcpStream::connect(load.collector).await {
+        Ok(stream) => stream,
+        Err(error) => return lost(error),
+    };
+    let _connected = counters.connected();
+    let mut ticks = interval_at(start(), load.interval);
+    loop {
+        ticks.tick().await;
+        let sample = encode(&AgentMessage::Sample(Box::new(host.sample())));
+        if let Err(error) = stream.write_all(sample.as_bytes()).await {
+            return lost(error);
+        }
+        counters.samples.fetch_add(1, Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +258,7 @@ mod tests {
     fn load(n_hosts: u32) -> Load {
         Load {
             collector: "127.0.0.1:6121".parse().unwrap(),
+            speech: Speech::Wire,
             n_hosts,
             interval: Duration::from_secs(1),
             n_gpus: 0,

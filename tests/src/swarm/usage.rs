@@ -36,6 +36,22 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// CPU time of the threads that live now, to the nanosecond
+/// (<https://docs.kernel.org/scheduler/sched-stats.html>). For a process that keeps its threads.
+///
+/// # Errors
+///
+/// Where the process is gone, or the kernel keeps no such statistics.
+pub fn threads_cpu_time(pid: u32) -> std::io::Result<Duration> {
+    let mut ns = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let on_cpu = schedstat.split(' ').next().and_then(|field| field.parse::<u64>().ok());
+        ns += on_cpu.ok_or(std::io::ErrorKind::InvalidData)?;
+    }
+    Ok(Duration::from_nanos(ns))
+}
+
 /// What the process holds in memory now.
 ///
 /// # Errors
