@@ -92,9 +92,9 @@ bench: ## measure the agent and the collector, beside their raw limits (about 4 
 	target/release/herdbook-bench
 
 .PHONY: soak
-soak: page ## a fleet under load and faults; SOAK_S seconds, 600 by default
-	cargo build --release --locked -p herdbook-collector -p herdbook-agent -p herdbook-tests --bins
-	target/release/herdbook-soak --seconds $${SOAK_S:-600}
+soak: page ## a fleet under load and faults; HERDBOOK_SOAK_S seconds, 600 by default
+	cargo build --workspace --all-targets --release --locked
+	cargo test --release --locked -p herdbook-tests --test e2e -- --ignored --nocapture soak
 
 .PHONY: clean
 clean:

@@ -9,5 +9,6 @@ mod feed;
 mod hostile_frames;
 mod identity;
 mod silence;
+mod soak;
 mod start;
 mod web_edges;

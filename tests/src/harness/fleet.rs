@@ -110,7 +110,6 @@ impl Fleet {
         let arguments = vec!["--collector".to_owned(), self.url()];
         let environment = vec![("HERDBOOK_NAME".to_owned(), name.to_owned())];
         AgentSetup { name: name.to_owned(), state_dir, arguments, environment }
-            .nvml_lib(Path::new("/nonexistent/libnvidia-ml.so.1"))
     }
 
     /// Joins a simulated agent, which samples and redials until the fleet goes or it is refused.
@@ -179,7 +178,6 @@ impl AgentSetup {
     /// Where the GPU library lies.
     #[must_use]
     pub fn nvml_lib(mut self, path: &Path) -> Self {
-        self.arguments.retain(|argument| !argument.starts_with("--nvml-lib="));
         self.arguments.push(format!("--nvml-lib={}", path.display()));
         self
     }
