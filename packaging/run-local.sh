@@ -26,11 +26,14 @@ trap stop EXIT
 mkdir -p "$state"
 
 # Its first line tells that it is ready; without one it has said why on stderr.
-exec {ready}< <(exec "$programs/herdbook-collector" --listen "$listen" --data-dir "$state/collector")
+pipe=$(mktemp -d)
+mkfifo "$pipe/ready"
+"$programs/herdbook-collector" --listen "$listen" --data-dir "$state/collector" >"$pipe/ready" &
 collector=$!
+exec {ready}<"$pipe/ready"
+rm -r "$pipe"
 if ! read -r line <&"$ready"; then
     wait "$collector" && code=0 || code=$?
-    collector=
     exit "$code"
 fi
 url=${line#listening on }
@@ -42,5 +45,5 @@ printf '\n  The page: %s/\n  Ctrl-C stops.\n\n' "${url%/}"
 
 # Whoever ends first ends the other.
 wait -n "$collector" "$agent" && code=0 || code=$?
-[ -z "$stopping" ] || code=0
+[ -z "$stopping" ] || exit 0
 exit "$code"
