@@ -1,1 +1,5 @@
-//! To come.
+//! What the collector answers.
+
+pub mod guard;
+pub mod health;
+pub mod problem;
