@@ -19,11 +19,13 @@ use std::time::Duration;
 
 pub use collector_url::CollectorUrl;
 pub use error::{ConfigError, Origin};
-pub use flags::{Command, Flags, GpuFlags};
+pub use flags::{Command, Flags};
 pub use log::{LogFormat, LogLevel, LogSettings};
 
 use file::FileLayer;
 use layers::Layers;
+
+use crate::discovery::OllamaUrl;
 
 /// Where an agent looks for its collector unless told otherwise.
 pub const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:6121";
@@ -46,7 +48,9 @@ pub struct Settings {
     /// The NVIDIA management library, where it is not the system's.
     pub nvml_lib: Option<PathBuf>,
     /// Ollama servers to watch besides those found.
-    pub ollama: Vec<String>,
+    pub ollama: Vec<OllamaUrl>,
+    /// What `OLLAMA_HOST` says, which is Ollama's own setting.
+    pub ollama_host: Option<String>,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -93,6 +97,8 @@ impl Settings {
             labels: layers.labels()?.check(values::labels)?,
             nvml_lib: nvml_lib.map(|given| given.check(values::path)).transpose()?,
             ollama: layers.ollama()?.check(values::ollama_urls)?,
+            ollama_host: (layers.env)("OLLAMA_HOST")
+                .map(|value| value.to_string_lossy().into_owned()),
             log: LogSettings::resolve(layers)?,
         })
     }

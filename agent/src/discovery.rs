@@ -36,8 +36,8 @@ use futures_util::stream::FuturesUnordered;
 use herdbook_shared::wire::inventory::Service;
 use herdbook_shared::wire::sample::ServiceSample;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::board::Board;
 use self::candidate::Candidate;
@@ -82,7 +82,7 @@ impl Discovery {
     /// holds the newest of everything at any time.
     pub fn start(
         settings: DiscoverySettings,
-        tasks: &TaskTracker,
+        tasks: &mut JoinSet<()>,
         stop: CancellationToken,
     ) -> watch::Receiver<Arc<Found>> {
         let candidates = candidate::candidates(&settings);

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::error_chain::Chain;
 use crate::sampling::Depth;
 
 mod beat;
@@ -48,7 +49,8 @@ pub trait HostView {
     fn sample(&mut self, depth: Depth, now: Instant) -> Sample;
 
     /// Another number than before where the inventory is another one, apart from what moves in it.
-    fn revision(&mut self, now: Instant) -> u64;
+    /// `None` while too little is known for an inventory.
+    fn revision(&mut self, now: Instant) -> Option<u64>;
 
     /// What the host has.
     fn inventory(&mut self) -> Inventory;
@@ -145,17 +147,6 @@ impl<D: Dial, V: HostView> Link<D, V> {
         } else {
             debug!("no connection to the collector: {}", Chain(end));
         }
-    }
-}
-
-/// An error and its sources in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let sources = std::iter::successors(self.0.source(), |error| error.source());
-        sources.take(8).try_for_each(|error| write!(f, ": {error}"))
     }
 }
 

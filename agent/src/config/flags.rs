@@ -3,7 +3,9 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+
+use crate::gpu::ChildOptions;
 
 /// Watches this host and its model servers, and tells the collector.
 ///
@@ -60,13 +62,5 @@ pub struct Flags {
 pub enum Command {
     /// The child that talks to the GPU driver, so that a wedged driver wedges nothing else
     #[command(hide = true)]
-    Gpu(GpuFlags),
-}
-
-/// What the agent tells its GPU child.
-#[derive(Clone, Debug, Default, Args)]
-pub struct GpuFlags {
-    /// The NVIDIA management library, where it is not the system's
-    #[arg(long, value_name = "PATH")]
-    pub nvml_lib: Option<OsString>,
+    Gpu(ChildOptions),
 }

@@ -70,7 +70,7 @@ fn a_file_can_say_everything() {
     assert_eq!(settings.state_dir, PathBuf::from("/srv/herdbook"));
     assert_eq!(settings.interval, Duration::from_millis(1500));
     assert_eq!(settings.nvml_lib, Some(PathBuf::from("/opt/libnvidia-ml.so.1")));
-    assert_eq!(settings.ollama, ["http://127.0.0.1:11435"]);
+    assert_eq!(settings.ollama[0].to_string(), "http://127.0.0.1:11435");
     assert_eq!(settings.labels["zone"], "a");
     assert_eq!(settings.log, LogSettings { level: LogLevel::DEBUG, format: LogFormat::Json });
 }
@@ -104,6 +104,11 @@ fn a_bad_value_names_its_key_and_where_it_came_from() {
         (["--log-level", "loud"], ("", ""), "expected error, warn, info, debug or trace"),
         (["--log-format", "xml"], ("", ""), "expected text or json"),
         (["--collector", "htp://a:1"], ("", ""), "flag --collector: \"htp://a:1\" has an unknown"),
+        (
+            ["--ollama", "127.0.0.1:1"],
+            ("", ""),
+            "flag --ollama: \"127.0.0.1:1\" has no scheme; expected http://HOST:PORT",
+        ),
         (["--state-dir", ""], ("", ""), "expected a path"),
         (["--name", "a"], ("HERDBOOK_LABELS", "a=1,a=2"), "for the second time"),
     ] {

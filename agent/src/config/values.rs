@@ -7,6 +7,7 @@ use std::time::Duration;
 use herdbook_shared::limits;
 
 use super::layers::Wrong;
+use crate::discovery::{NotAnOllamaUrl, OllamaUrl};
 
 /// How often to sample unless told otherwise.
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_millis(limits::SAMPLE_INTERVAL_MS_MIN);
@@ -68,13 +69,22 @@ pub(super) fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Wrong
     Ok(labels)
 }
 
-/// Addresses of Ollama servers; what they resolve to is told by discovery.
-pub(super) fn ollama_urls(urls: &[String]) -> Result<Vec<String>, Wrong> {
+/// Addresses of Ollama servers.
+pub(super) fn ollama_urls(urls: &[String]) -> Result<Vec<OllamaUrl>, Wrong> {
     if urls.len() > limits::SERVICES {
         let n_urls = format!("{} addresses", urls.len());
         return Err(Wrong::new(&n_urls, format!("are too many: at most {}", limits::SERVICES)));
     }
-    urls.iter().map(|url| word(url)).collect()
+    urls.iter().map(|url| ollama_url(url)).collect()
+}
+
+fn ollama_url(url: &str) -> Result<OllamaUrl, Wrong> {
+    url.parse().map_err(|error: NotAnOllamaUrl| {
+        let error = error.to_string();
+        // It begins with what was given, and so does every message here.
+        let problem = error.split_once("\" ").map_or(error.as_str(), |(_, problem)| problem);
+        Wrong::new(url, problem)
+    })
 }
 
 fn short(whole: &str, piece: &str) -> Result<(), Wrong> {

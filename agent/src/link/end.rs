@@ -11,6 +11,8 @@ use super::dial::DialError;
 /// A collector that has another connection of this host is not asked again before this.
 const TAKEN_OVER_FLOOR: Duration = Duration::from_secs(10);
 
+const UNREACHABLE: &str = "unreachable";
+
 /// Why there is no connection, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum End {
@@ -71,10 +73,14 @@ impl End {
     /// What kind of trouble this is, so that each is told once an outage.
     pub(super) fn kind(&self) -> String {
         match self {
+            // It goes and comes back, as one that is killed does.
+            Self::Refused(Refused { code: RefusalCode::ShuttingDown, .. }) => {
+                UNREACHABLE.to_owned()
+            }
             Self::Refused(refused) => code_word(refused.code),
             Self::Unreachable(DialError::Status { status, .. }) => format!("status {status}"),
             Self::Protocol(_) | Self::Garbage(_) | Self::Misbehaved(_) => "misbehaved".to_owned(),
-            _ => "unreachable".to_owned(),
+            _ => UNREACHABLE.to_owned(),
         }
     }
 }

@@ -23,11 +23,17 @@ use crate::sampling::Depth;
 pub(super) type MemorySocket = WebSocketStream<DuplexStream>;
 
 /// A host whose samples tell how they were asked for: `load1` is 1 in a complete one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FakeView {
-    pub(super) revision: u64,
+    pub(super) revision: Option<u64>,
     pub(super) n_samples: u64,
     pub(super) n_inventories: u64,
+}
+
+impl Default for FakeView {
+    fn default() -> Self {
+        Self { revision: Some(1), n_samples: 0, n_inventories: 0 }
+    }
 }
 
 impl HostView for FakeView {
@@ -37,7 +43,7 @@ impl HostView for FakeView {
         Sample { seq: self.n_samples, load1, ..Sample::default() }
     }
 
-    fn revision(&mut self, _now: Instant) -> u64 {
+    fn revision(&mut self, _now: Instant) -> Option<u64> {
         self.revision
     }
 

@@ -7,7 +7,7 @@ use herdbook_shared::wire::CollectorMessage;
 use herdbook_shared::wire::codec::{DecodeError, decode_collector};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError, ProtocolError};
 
 use super::End;
 
@@ -101,6 +101,8 @@ fn broken(error: SocketError) -> End {
             End::Garbage(DecodeError::TooLarge(size))
         }
         SocketError::ConnectionClosed | SocketError::AlreadyClosed => End::Closed,
+        // A connection that is cut has not misbehaved.
+        SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Lost(error),
         SocketError::Protocol(_) | SocketError::Utf8(_) => {
             End::Misbehaved("what is no WebSocket frame")
         }

@@ -114,7 +114,7 @@ impl Session {
     }
 
     fn look_at_inventory(&mut self, now: Instant, view: &mut impl HostView) {
-        let revision = view.revision(now);
+        let Some(revision) = view.revision(now) else { return };
         let is_due = self.told != Some(revision) || now >= self.tell_again_at;
         if self.outbox.has_inventory() || !is_due {
             return;

@@ -1,5 +1,7 @@
 //! The session without a socket: time goes in, frames come out.
 
+use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
 use super::*;
 use crate::link::fake::{FakeView, welcome};
 
@@ -116,8 +118,8 @@ async fn the_inventory_comes_again_every_five_minutes_or_so() {
 async fn changes_are_sent_at_most_once_a_second() {
     let mut run = Run::start();
     run.pass(Duration::ZERO);
-    for _ in 0..100 {
-        run.view.revision += 1;
+    for revision in 2..=101 {
+        run.view.revision = Some(revision);
         run.pass(Duration::from_millis(30));
     }
     assert_eq!(run.view.n_inventories, 4);
@@ -126,10 +128,20 @@ async fn changes_are_sent_at_most_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_inventory_waits_until_it_is_known() {
+    let mut run = Run::start();
+    run.view.revision = None;
+    let sent = run.pass(seconds(3));
+    assert_eq!((count(&sent, is_inventory), depths(&sent).len()), (0, 4));
+    run.view.revision = Some(1);
+    assert_eq!(count(&run.pass(seconds(1)), is_inventory), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_interval_does_not_delay_a_change() {
     let mut run = Run::with(&welcome(), seconds(600));
     run.pass(seconds(5));
-    run.view.revision += 1;
+    run.view.revision = Some(2);
     assert_eq!(count(&run.pass(seconds(1)), is_inventory), 1);
 }
 
@@ -171,4 +183,76 @@ async fn the_goodbye_names_its_session() {
     let AgentMessage::Goodbye(goodbye) = Run::start().session.goodbye() else { panic!() };
     assert_eq!(goodbye.session_id, welcome().session_id);
     assert_eq!(goodbye.reason, GoodbyeReason::Shutdown);
+}
+
+/// What can happen to a session.
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(u64),
+    Heard,
+    Takes(usize),
+    Changes,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (0_u64..3_000).prop_map(Event::Pass),
+        (0_u64..40_000).prop_map(Event::Pass),
+        Just(Event::Heard),
+        (0_usize..6).prop_map(Event::Takes),
+        Just(Event::Changes),
+    ]
+}
+
+/// What came out, in order, and whether it kept to the rules.
+#[derive(Default)]
+struct Told {
+    last_seq: u64,
+    last_taken_at: Option<Instant>,
+}
+
+impl Told {
+    fn hear(&mut self, frame: Outgoing) {
+        let Outgoing::Message(AgentMessage::Sample(sample)) = frame else { return };
+        let is_first_or_after_a_gap = sample.seq != self.last_seq + 1 || self.last_seq == 0;
+        assert!(sample.seq > self.last_seq, "{} after {}", sample.seq, self.last_seq);
+        assert!(!is_first_or_after_a_gap || sample.load1 == Some(1.0), "{} is fast", sample.seq);
+        self.last_seq = sample.seq;
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_samples_come_in_order_and_none_waits_behind_another(
+        events in prop::collection::vec(event(), 1..200),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _guard = runtime.enter();
+        let mut run = Run::start();
+        let mut told = Told::default();
+        for event in events {
+            match event {
+                Event::Pass(ms) => run.now += Duration::from_millis(ms),
+                Event::Heard => run.session.heard(run.now),
+                Event::Takes(n) => (0..n).filter_map(|_| run.session.next_outgoing())
+                    .for_each(|frame| told.hear(frame)),
+                Event::Changes => run.view.revision = run.view.revision.map(|n| n + 1),
+            }
+            let n_before = run.view.n_samples;
+            if run.session.tick(run.now, &mut run.view).is_err() {
+                break;
+            }
+            prop_assert!(run.session.due() > run.now);
+            if run.view.n_samples > n_before {
+                prop_assert_eq!(run.view.n_samples, n_before + 1);
+                let since = told.last_taken_at.replace(run.now).map(|at| run.now - at);
+                // The pace is kept, so a late one may be followed early; two never come at once.
+                prop_assert!(since.is_none_or(|since| since > Duration::ZERO));
+            }
+        }
+        // A ping, one inventory in one part, one sample: nothing piles up.
+        let rest: Vec<Outgoing> = std::iter::from_fn(|| run.session.next_outgoing()).collect();
+        prop_assert!(rest.len() <= 3, "{rest:?}");
+        rest.into_iter().for_each(|frame| told.hear(frame));
+    }
 }
