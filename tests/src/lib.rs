@@ -1,5 +1,6 @@
-//! The whole system under test: the vocabulary of the end-to-end stories ([`harness`]), and the
-//! simulated agents that load a collector and stand in for hosts ([`swarm`]).
+//! The whole system under test: the vocabulary of the end-to-end stories ([`harness`]), the
+//! simulated agents that load a collector and stand in for hosts ([`swarm`]), and a server that
+//! answers like Ollama ([`fake_ollama`]).
 //!
 //! Nothing here is part of a product: it starts the real programs as processes and watches them
 //! from outside, through the interfaces that users have.
@@ -7,3 +8,5 @@
 pub mod harness;
 
 pub mod swarm;
+
+pub mod fake_ollama;
