@@ -43,7 +43,6 @@ use tokio_util::sync::CancellationToken;
 use self::board::Board;
 use self::candidate::Candidate;
 use self::client::OllamaClient;
-use self::listeners::Listeners;
 use self::prober::Prober;
 
 pub use self::ollama_host::{NotAnOllamaUrl, OllamaUrl};
@@ -119,12 +118,10 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
         }
     };
     let settings = Arc::new(settings);
-    let listeners = Arc::new(Listeners::new(settings.proc_root.clone()));
     let mut loops: FuturesUnordered<_> = candidates
         .into_iter()
         .map(|candidate| {
-            let (settings, listeners) = (settings.clone(), listeners.clone());
-            watch_candidate(candidate, settings, listeners, client.clone(), board.clone())
+            watch_candidate(candidate, settings.clone(), client.clone(), board.clone())
         })
         .collect();
     while loops.next().await.is_some() {}
@@ -133,7 +130,6 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
 async fn watch_candidate(
     candidate: Candidate,
     settings: Arc<DiscoverySettings>,
-    listeners: Arc<Listeners>,
     client: reqwest::Client,
     board: Arc<Board>,
 ) {
@@ -143,7 +139,7 @@ async fn watch_candidate(
         .filter(|target| board.adopt(*target))
         .map(|target| {
             let server = OllamaClient::new(client.clone(), target, client::Deadlines::default());
-            Prober::new(target, server, board.clone(), listeners.clone())
+            Prober::new(target, server, board.clone(), settings.proc_root.clone())
         })
         .collect();
     let mut first_rounds: FuturesUnordered<_> =

@@ -4,6 +4,7 @@
 //! nobody waiting but this loop.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::client::{Ask, Asked, ProbeError};
 use super::details::{self, DetailsCache};
 use super::health::Failure;
 use super::journal::Journal;
-use super::listeners::{Hearing, Listeners};
+use super::listeners::{self, Hearing};
 use super::schedule::{Layer, Pace, Schedule, TICK};
 use super::seen::Seen;
 use super::text;
@@ -29,7 +30,7 @@ pub(super) struct Prober<A> {
     target: SocketAddr,
     server: A,
     board: Arc<Board>,
-    listeners: Arc<Listeners>,
+    proc_root: PathBuf,
     schedule: Schedule,
     journal: Journal,
     hearing: Hearing,
@@ -42,13 +43,13 @@ impl<A: Ask> Prober<A> {
         target: SocketAddr,
         server: A,
         board: Arc<Board>,
-        listeners: Arc<Listeners>,
+        proc_root: PathBuf,
     ) -> Self {
         Self {
             target,
             server,
             board,
-            listeners,
+            proc_root,
             schedule: Schedule::new(Instant::now()),
             journal: Journal::default(),
             hearing: Hearing::CannotTell,
@@ -74,7 +75,7 @@ impl<A: Ask> Prober<A> {
 
     /// One look: whatever is due is asked, then the list is brought up to date.
     async fn round(&mut self, now: Instant) {
-        if self.claim_listener(now) == Claim::Anothers {
+        if self.claim_listener() == Claim::Anothers {
             self.seen = Seen::default();
             self.board.withdraw(self.target);
             return;
@@ -93,9 +94,9 @@ impl<A: Ask> Prober<A> {
     }
 
     /// Before anything is asked: does another prober reach the same listener?
-    fn claim_listener(&mut self, now: Instant) -> Claim {
+    fn claim_listener(&mut self) -> Claim {
         let before = self.hearing;
-        self.hearing = self.listeners.hearing(self.target, now);
+        self.hearing = listeners::hearing(&self.proc_root, self.target);
         match self.hearing {
             Hearing::At(address) => self.claim(address, address),
             Hearing::Nobody => {
