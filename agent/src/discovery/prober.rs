@@ -4,7 +4,6 @@
 //! nobody waiting but this loop.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::client::{Ask, Asked, ProbeError};
 use super::details::{self, DetailsCache};
 use super::health::Failure;
 use super::journal::Journal;
-use super::listeners::{self, Hearing};
+use super::listeners::{Hearing, Listeners};
 use super::schedule::{Layer, Pace, Schedule, TICK};
 use super::seen::Seen;
 use super::text;
@@ -30,7 +29,7 @@ pub(super) struct Prober<A> {
     target: SocketAddr,
     server: A,
     board: Arc<Board>,
-    proc_root: PathBuf,
+    listeners: Arc<Listeners>,
     schedule: Schedule,
     journal: Journal,
     hearing: Hearing,
@@ -43,13 +42,13 @@ impl<A: Ask> Prober<A> {
         target: SocketAddr,
         server: A,
         board: Arc<Board>,
-        proc_root: PathBuf,
+        listeners: Arc<Listeners>,
     ) -> Self {
         Self {
             target,
             server,
             board,
-            proc_root,
+            listeners,
             schedule: Schedule::new(Instant::now()),
             journal: Journal::default(),
             hearing: Hearing::CannotTell,
@@ -96,7 +95,7 @@ impl<A: Ask> Prober<A> {
     /// Before anything is asked: does another prober reach the same listener?
     fn claim_listener(&mut self) -> Claim {
         let before = self.hearing;
-        self.hearing = listeners::hearing(&self.proc_root, self.target);
+        self.hearing = self.listeners.hearing(self.target);
         match self.hearing {
             Hearing::At(address) => self.claim(address, address),
             Hearing::Nobody => {
@@ -167,7 +166,7 @@ impl<A: Ask> Prober<A> {
         }
         let is_news = !self.seen.health.is_seen() || self.seen.errors.version.is_some();
         if is_news && self.journal.admits("answers", asked_at) {
-            tracing::info!(server = %self.target, listens_on = ?self.seen.address, version, "Ollama answers");
+            tracing::info!(server = %self.target, listens_on = %self.seen.address.unwrap_or(self.target.ip()), version, "Ollama answers");
         }
         self.seen.answered(asked_at);
         self.seen.health.alive();
@@ -285,7 +284,8 @@ impl<A: Ask> Prober<A> {
 
     fn installed_told(&mut self, installed: List<Installed>, asked_at: Instant) {
         self.seen.errors.installed = None;
-        if installed.left_out > 0 && self.journal.admits("too many models", asked_at) {
+        let n_left_out_before = self.seen.installed.as_ref().map_or(0, |list| list.left_out);
+        if installed.left_out > n_left_out_before && self.journal.admits("too many", asked_at) {
             tracing::warn!(
                 server = %self.target,
                 listed = installed.items.len(),

@@ -36,8 +36,7 @@ struct Watched {
 }
 
 fn prober(server: &Scripted, board: &Arc<Board>, at: &str) -> Prober<Scripted> {
-    // Without the files of /proc the address that answers stands for the listener's.
-    Prober::new(target(at), server.clone(), board.clone(), "/nowhere".into())
+    Prober::new(target(at), server.clone(), board.clone(), Listeners::deaf().into())
 }
 
 async fn watch(server: &Scripted) -> Watched {
