@@ -1,9 +1,9 @@
 //! Which model servers run on this host, and what they hold.
 //!
-//! Read in this order: where to ask ([`candidate`], [`ollama_host`]), which listener that really is
-//! ([`listeners`]), how to ask ([`client`]) and what the answers say ([`answer`], [`details`]), what
-//! follows from them ([`health`], [`models`]), when to ask again ([`schedule`]), the loop of one
-//! server ([`prober`], [`seen`]), and what all of them found ([`board`]).
+//! Read in this order: where to ask (`candidate`, `ollama_host`), which listener that really is
+//! (`listeners`), how to ask (`client`) and what the answers say (`answer`, `details`), what
+//! follows from them (`health`, `models`), when to ask again (`schedule`), the loop of one
+//! server (`prober`, `seen`), and what all of them found (`board`).
 //!
 //! It only looks: no call here loads a model, leaves the host or changes a server.
 
@@ -37,8 +37,8 @@ use futures_util::stream::FuturesUnordered;
 use herdbook_shared::wire::inventory::Service;
 use herdbook_shared::wire::sample::ServiceSample;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::board::Board;
 use self::candidate::Candidate;
@@ -84,7 +84,7 @@ impl Discovery {
     /// holds the newest of everything at any time.
     pub fn start(
         settings: DiscoverySettings,
-        tasks: &TaskTracker,
+        tasks: &mut JoinSet<()>,
         stop: CancellationToken,
     ) -> watch::Receiver<Arc<Found>> {
         let candidates = candidate::candidates(&settings);
@@ -118,13 +118,13 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
             return;
         }
     };
-    let listeners = Arc::new(Listeners::new(settings.proc_root.clone()));
     let settings = Arc::new(settings);
+    let listeners = Arc::new(Listeners::new(settings.proc_root.clone()));
     let mut loops: FuturesUnordered<_> = candidates
         .into_iter()
         .map(|candidate| {
-            let server = (client.clone(), listeners.clone());
-            watch_candidate(candidate, settings.clone(), server, board.clone())
+            let (settings, listeners) = (settings.clone(), listeners.clone());
+            watch_candidate(candidate, settings, listeners, client.clone(), board.clone())
         })
         .collect();
     while loops.next().await.is_some() {}
@@ -133,7 +133,8 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
 async fn watch_candidate(
     candidate: Candidate,
     settings: Arc<DiscoverySettings>,
-    (client, listeners): (reqwest::Client, Arc<Listeners>),
+    listeners: Arc<Listeners>,
+    client: reqwest::Client,
     board: Arc<Board>,
 ) {
     let targets = candidate.targets(&settings.own_addresses, &board).await;

@@ -1,1 +1,233 @@
-//! To come.
+//! Who the agent is: the host's id, kept in the state directory, and this run of the process.
+//!
+//! The id is made once and never overwritten: whatever is wrong with the file is said, and left
+//! for a person to decide, since a new id is a new host to everybody who looks.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use herdbook_shared::ids::{HostId, InstanceId};
+
+const HOST_ID: &str = "host_id";
+const HOST_ID_NEW: &str = "host_id.new";
+const LOCK: &str = "lock";
+
+/// A host id is 36 bytes; what is longer than this is something else.
+const HOST_ID_BYTES_MAX: u64 = 256;
+
+/// Who this agent is. While it lives, no other agent can have the same state directory.
+#[derive(Debug)]
+pub struct Identity {
+    /// The host, for ever.
+    pub host_id: HostId,
+    /// This run of the process.
+    pub instance_id: InstanceId,
+    _lock: File,
+}
+
+/// Why the identity cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The directory or a file in it refuses.
+    #[error(
+        "cannot {action} {path}; give another --state-dir, or make it writable for this user and \
+         its disk not full", path = .path.display()
+    )]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another agent has this state directory.
+    #[error(
+        "another agent runs on the state directory {dir}; stop it, or give this one another \
+         --state-dir", dir = .dir.display()
+    )]
+    Taken {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The file is there, and is no id.
+    #[error(
+        "{path} {problem}, expected a UUID; put the right one back, or delete the file to list \
+         this machine as a new host", path = .path.display()
+    )]
+    Garbage {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        problem: String,
+    },
+}
+
+impl Identity {
+    /// Opens the state directory, making it and the id at the first start.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be used, belongs to another agent, or holds no id but garbage.
+    pub fn open(dir: &Path) -> Result<Self, IdentityError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| failed("make", dir, source))?;
+        let lock = lock(dir)?;
+        let host_id = match read(&dir.join(HOST_ID))? {
+            Some(host_id) => host_id,
+            None => make(dir)?,
+        };
+        Ok(Self { host_id, instance_id: InstanceId::random(), _lock: lock })
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> IdentityError {
+    IdentityError::Io { action, path: path.to_owned(), source }
+}
+
+/// The lock is the kernel's and goes with the process, however that ends.
+fn lock(dir: &Path) -> Result<File, IdentityError> {
+    let path = dir.join(LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| failed("open", &path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(IdentityError::Taken { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed("lock", &path, source)),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<HostId>, IdentityError> {
+    let mut bytes = Vec::new();
+    let opened = OpenOptions::new().read(true).open(path);
+    match opened.and_then(|file| file.take(HOST_ID_BYTES_MAX + 1).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("read", path, source)),
+    }
+    let garbage = |problem: String| IdentityError::Garbage { path: path.to_owned(), problem };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(garbage("is empty".to_owned()));
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let shown: String = text.chars().take(40).collect();
+    HostId::parse(&text).map(Some).map_err(|_| garbage(format!("holds {shown:?}")))
+}
+
+/// Written beside, synced, then renamed: a crash or a full disk leaves no id rather than half a
+/// one, and the next start tries again.
+fn make(dir: &Path) -> Result<HostId, IdentityError> {
+    let host_id = HostId::random();
+    let (new, path) = (dir.join(HOST_ID_NEW), dir.join(HOST_ID));
+    let written = write(&new, &host_id).and_then(|()| fs::rename(&new, &path));
+    if let Err(source) = written.and_then(|()| File::open(dir)?.sync_all()) {
+        // Best effort: what stays behind is removed by the next start.
+        let _ = fs::remove_file(&new);
+        return Err(failed("write", &path, source));
+    }
+    Ok(host_id)
+}
+
+fn write(path: &Path, host_id: &HostId) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    writeln!(file, "{host_id}")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn words(dir: &Path) -> String {
+        Identity::open(dir).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_id_stays_and_the_instance_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("herdbook/agent");
+        let first = Identity::open(&dir).unwrap();
+        let (host_id, instance_id) = (first.host_id.clone(), first.instance_id);
+        drop(first);
+        let second = Identity::open(&dir).unwrap();
+        assert_eq!(second.host_id, host_id);
+        assert_ne!(second.instance_id, instance_id);
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join(HOST_ID)), 0o600);
+        assert!(!dir.join(HOST_ID_NEW).exists());
+    }
+
+    #[test]
+    fn two_agents_cannot_share_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::open(dir.path()).unwrap();
+        assert!(words(dir.path()).contains("another agent runs on the state directory"));
+        drop(first);
+        Identity::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn garbage_is_named_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(HOST_ID);
+        for (garbage, problem) in [
+            (&b""[..], "is empty"),
+            (b" \n", "is empty"),
+            (b"gpu-1\n", "holds \"gpu-1\\n\""),
+            (b"\xff\xfe\x00", "holds"),
+            (&[b'a'; 100_000], "holds"),
+        ] {
+            fs::write(&path, garbage).unwrap();
+            let words = words(dir.path());
+            assert!(words.contains(problem), "{words}");
+            assert!(words.contains("host_id") && words.contains("delete the file"), "{words}");
+            assert_eq!(fs::read(&path).unwrap(), garbage);
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(HOST_ID_NEW), "half an i").unwrap();
+        let identity = Identity::open(dir.path()).unwrap();
+        let kept = fs::read_to_string(dir.path().join(HOST_ID)).unwrap();
+        assert_eq!(kept.trim(), identity.host_id.as_str());
+    }
+
+    #[test]
+    fn a_place_that_is_no_directory_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(words(file.path()).starts_with("cannot make /"));
+        assert!(words(&file.path().join("agent")).starts_with("cannot make /"));
+        assert!(words(Path::new("/proc/herdbook")).contains("give another --state-dir"));
+    }
+
+    #[test]
+    fn a_directory_in_place_of_the_id_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(HOST_ID)).unwrap();
+        assert!(words(dir.path()).starts_with("cannot read /"));
+        assert!(dir.path().join(HOST_ID).is_dir());
+    }
+}

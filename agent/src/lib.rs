@@ -3,7 +3,10 @@
 //! WebSocket. It opens no port, runs no program but itself, and takes no command.
 //!
 //! Read in this order: what it is told ([`config`]), who it is ([`identity`]), what it sees
-//! ([`sampling`], [`gpu`], [`discovery`]), how it tells ([`link`]), and [`run`], which joins them.
+//! ([`sampling`], [`gpu`], [`discovery`]), how it tells ([`link`]), [`run`], which
+//! joins them, and [`once`], which does so for one look.
+
+pub mod error_chain;
 
 pub mod config;
 pub mod identity;
@@ -16,4 +19,5 @@ pub mod discovery;
 
 pub mod link;
 
+pub mod once;
 pub mod run;

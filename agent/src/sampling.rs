@@ -1,1 +1,116 @@
-//! To come.
+//! What the host does, measured once a tick: CPU, memory, swap, load, network, pressure and the
+//! root disk. One source a file: it reads a kept-open file and hands the text to a pure `parse`.
+//!
+//! Not here: GPUs ([`crate::gpu`]), model servers ([`crate::discovery`]), processes (none are
+//! scanned), and the pace, which belongs to whoever calls [`Sampler::sample`].
+
+use std::path::PathBuf;
+
+use herdbook_shared::missing::{Missing, MissingReason};
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::sample::Sample;
+use tokio::time::Instant;
+
+mod source;
+
+mod cpu;
+mod disk;
+mod interface;
+mod load;
+mod memory;
+mod network;
+mod pressure;
+
+mod addresses;
+mod system;
+pub(crate) mod word;
+
+pub use addresses::addresses;
+pub use system::{boot_id, host_name, system};
+
+/// Where the kernel's files are. Tests point these at fixtures, a container at the host's.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/sys`
+    pub sys: PathBuf,
+    /// `/`, the file system whose space is told.
+    pub root: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() }
+    }
+}
+
+/// How much of a sample is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What moves every tick. Slow values are absent, which means: as before.
+    Fast,
+    /// Slow values too.
+    Complete,
+}
+
+/// The sources and what they remember between two ticks. One owner calls it, from one thread.
+#[derive(Debug)]
+pub struct Sampler {
+    cpu: cpu::Cpu,
+    memory: memory::MemorySource,
+    load: load::Load,
+    network: network::Network,
+    pressure: pressure::PressureSource,
+    disk: disk::DiskSource,
+    buffer: Vec<u8>,
+}
+
+impl Sampler {
+    /// Opens nothing yet: a source that cannot be read dims its own values, tick by tick.
+    #[must_use]
+    pub fn new(roots: Roots) -> Self {
+        Self {
+            cpu: cpu::Cpu::new(&roots),
+            memory: memory::MemorySource::new(&roots),
+            load: load::Load::new(&roots),
+            network: network::Network::new(&roots),
+            pressure: pressure::PressureSource::new(&roots),
+            disk: disk::DiskSource::new(&roots),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The host's part of a sample: `seq` is 0, and `gpus` and `services` are left out. Rates are
+    /// over the time since the last call, so the first call has none (`cannot_tell`).
+    pub fn sample(&mut self, depth: Depth, now: Instant) -> Sample {
+        let mut sample = Sample { at: Timestamp::now(), ..Sample::default() };
+        let missing = &mut sample.missing;
+        sample.cpu_percent = told("cpu_percent", self.cpu.read(&mut self.buffer), missing);
+        sample.load1 = told("load1", self.load.read(&mut self.buffer), missing);
+        let memory = self.memory.read(&mut self.buffer);
+        sample.memory_used_bytes = told("memory_used_bytes", memory.used_bytes, missing);
+        sample.memory_total_bytes = told("memory_total_bytes", memory.total_bytes, missing);
+        sample.swap_used_bytes = told("swap_used_bytes", memory.swap_used_bytes, missing);
+        let rates = self.network.read(&mut self.buffer, now);
+        let receive = rates.map(|rates| rates.receive);
+        let transmit = rates.map(|rates| rates.transmit);
+        sample.network_receive_bytes_per_second =
+            told("network_receive_bytes_per_second", receive, missing);
+        sample.network_transmit_bytes_per_second =
+            told("network_transmit_bytes_per_second", transmit, missing);
+        sample.pressure = self.pressure.read(&mut self.buffer, missing);
+        if depth == Depth::Complete {
+            sample.disk = told("disk", self.disk.read(), missing);
+        }
+        sample
+    }
+}
+
+/// The value, or its reason noted under `field`.
+fn told<T>(field: &str, value: Result<T, MissingReason>, missing: &mut Missing) -> Option<T> {
+    value.map_err(|reason| missing.insert(field.to_owned(), reason)).ok()
+}
+
+#[cfg(test)]
+mod tests;

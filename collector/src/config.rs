@@ -1,1 +1,67 @@
-//! To come.
+//! What the collector is told: by flag, else by `HERDBOOK_…` environment, else by a TOML file,
+//! else by default. All of it is checked here, before a port opens.
+
+mod data_dir;
+mod error;
+mod file;
+mod flags;
+mod given;
+mod listen;
+mod liveness;
+mod log;
+mod resolve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use data_dir::{DataDirError, prepare};
+pub use error::ConfigError;
+pub use given::Source;
+pub use liveness::Liveness;
+pub use log::{Log, LogFormat};
+pub use resolve::{Environment, load};
+
+use crate::auth::HostName;
+
+/// Everything that the collector is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens. Default `127.0.0.1:6121`; only loopback until enrolment exists.
+    pub listen: Vec<SocketAddr>,
+    /// Where it keeps its database. Default `$STATE_DIRECTORY`, else
+    /// `$XDG_STATE_HOME/herdbook/collector`, else `~/.local/state/herdbook/collector`.
+    pub data_dir: PathBuf,
+    /// Host names under which it is asked besides the loopback ones. Default none.
+    pub public_names: Vec<HostName>,
+    /// What it logs, and how.
+    pub log: Log,
+    /// When a silent host counts as what.
+    pub liveness: Liveness,
+    /// What each setting is and who said so, for `check-config`.
+    pub told: Vec<Told>,
+}
+
+/// One setting, its value and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The key.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Start the collector.
+    Run(Config),
+    /// Say what the configuration is, and start nothing.
+    CheckConfig(Config),
+    /// Print help or the version.
+    Print(String),
+}
+
+#[cfg(test)]
+mod tests;

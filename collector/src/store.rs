@@ -1,1 +1,226 @@
-//! To come.
+//! What survives a restart: `state.db`, one SQLite file with one writer.
+//!
+//! It knows ids and documents, not what is in them. Rows are whole entities, latest wins, so a
+//! lost write is healed by the next one. History, alerts and tokens come later, in tables of
+//! their own.
+
+mod file;
+mod flush;
+mod lock;
+mod migrations;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+pub use flush::{DirtySource, flush};
+
+use writer::{Job, Writer};
+
+/// Batches that may wait for the writer; more wait in [`Store::write`].
+const QUEUE: usize = 64;
+/// Most pages of `state.db`, 4 KiB each: 4 GiB, hundreds of times what 10,000 hosts need.
+const PAGES_MAX: u32 = 1 << 20;
+
+/// The open store. One at a time a directory.
+#[derive(Debug)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What the store held when it was opened.
+#[derive(Debug)]
+pub struct Loaded {
+    /// This collector's id, a random UUID made once.
+    pub collector_id: String,
+    /// The document of each host, JSON.
+    pub hosts: Vec<String>,
+    /// The document of each service, JSON.
+    pub services: Vec<String>,
+}
+
+/// One entity as it shall be kept; no document deletes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A host.
+    Host {
+        /// Its id.
+        id: String,
+        /// Its document, JSON.
+        doc: Option<String>,
+    },
+    /// A service.
+    Service {
+        /// Its id.
+        id: String,
+        /// Its document, JSON.
+        doc: Option<String>,
+    },
+}
+
+/// How the store does, for `/readyz` and the page's banner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreState {
+    /// What is written is kept.
+    #[default]
+    Ok,
+    /// The disk is full. What changes is kept in memory and written when space returns.
+    DiskFull,
+    /// Writing fails for another reason, which the log tells.
+    Failing,
+}
+
+/// The store cannot be opened: a matter of the directory that was configured.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be used.
+    #[error("failed to use the data directory {}", dir.display())]
+    Directory {
+        /// Which.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another collector is using it.
+    #[error("another collector{} is using {}; stop it, or choose another --data-dir",
+        pid.map_or_else(String::new, |pid| format!(" (process {pid})")), dir.display())]
+    InUse {
+        /// Which.
+        dir: PathBuf,
+        /// Its process, where it told.
+        pid: Option<u32>,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{} was written by a newer herdbook-collector (format {found}; this one knows up to \
+         {known}); install that version again, or choose another --data-dir", path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// It is a database, but none of ours.
+    #[error("{} belongs to another program; choose another --data-dir", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// No space left.
+    #[error("the disk of {} is full; free some space and start again", path.display())]
+    DiskFull {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// SQLite is older than what is safe.
+    #[error("SQLite {0} has a known fault in its write-ahead log; 3.51.3 or newer is needed")]
+    OldSqlite(&'static str),
+    /// Something else.
+    #[error("failed to open {}", path.display())]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+/// A batch was not kept. The writer goes on, and the next batch may succeed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// No space left, on the disk or within the bound of the database.
+    #[error("the disk is full")]
+    DiskFull,
+    /// Something else.
+    #[error("failed to write to the database")]
+    Io(#[source] Arc<rusqlite::Error>),
+    /// The store is closed, or its writer is gone.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`, brings it up to date and reads it.
+    ///
+    /// A corrupt database is moved aside, with one line in the log, and a fresh one begins.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], in words for whoever started the program.
+    pub fn open(dir: &Path) -> Result<(Self, Loaded), OpenError> {
+        Self::open_bounded(dir, PAGES_MAX)
+    }
+
+    /// [`Store::open`] with a bound of its own, so that tests reach it.
+    fn open_bounded(dir: &Path, pages_max: u32) -> Result<(Self, Loaded), OpenError> {
+        let lock = lock::take(dir)?;
+        let (file, loaded) = file::open(&dir.join("state.db"), pages_max)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(file, lock);
+        let thread = std::thread::Builder::new().name("store".to_owned());
+        let writer = thread
+            .spawn(move || writer.run(queue))
+            .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
+        Ok((Self { jobs, writer: Some(writer) }, loaded))
+    }
+
+    /// Keeps `rows`, all or none; answered once they are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]: nothing of the batch was kept.
+    pub async fn write(&self, rows: Vec<Row>) -> Result<(), WriteError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job { rows, done }).await.map_err(|_| WriteError::Closed)?;
+        answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Writes what is queued, folds the log into the database and lets go of the directory.
+    pub async fn close(mut self) {
+        let writer = self.stop();
+        // The writer may be waiting for a slow disk: that wait is not the runtime's.
+        let joined = tokio::task::spawn_blocking(move || join(writer)).await;
+        if let Err(error) = joined {
+            tracing::error!(%error, "the store did not close");
+        }
+    }
+
+    fn stop(&mut self) -> Option<std::thread::JoinHandle<()>> {
+        // Replacing the sender closes the queue, which ends the writer once it is empty.
+        self.jobs = mpsc::channel(1).0;
+        self.writer.take()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        join(self.stop());
+    }
+}
+
+fn join(writer: Option<std::thread::JoinHandle<()>>) {
+    if writer.is_some_and(|writer| writer.join().is_err()) {
+        tracing::error!("the store's writer panicked");
+    }
+}
+
+impl Row {
+    /// The id of its entity.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Host { id, .. } | Self::Service { id, .. } => id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

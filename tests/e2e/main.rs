@@ -1,2 +1,14 @@
-//! Placeholder.
-fn main() {}
+//! The end-to-end stories: the real programs as processes, watched from outside.
+//!
+//! Each story has a fleet of its own, so they run in parallel; most of their time is waiting for
+//! deadlines that the design promises. Deadlines here are generous, since test machines are busy:
+//! what is asserted is what happens, and in what order, not how fast.
+
+mod collector_goes;
+mod feed;
+mod hostile_frames;
+mod identity;
+mod silence;
+mod soak;
+mod start;
+mod web_edges;

@@ -1,3 +1,12 @@
-//! Placeholder.
+//! The whole system under test: the vocabulary of the end-to-end stories ([`harness`]), the
+//! simulated agents that load a collector and stand in for hosts ([`swarm`]), and a server that
+//! answers like Ollama ([`fake_ollama`]).
+//!
+//! Nothing here is part of a product: it starts the real programs as processes and watches them
+//! from outside, through the interfaces that users have.
+
+pub mod harness;
+
+pub mod swarm;
 
 pub mod fake_ollama;

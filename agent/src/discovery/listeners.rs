@@ -1,6 +1,6 @@
 //! On which address a port is really listened to.
 //!
-//! It tells that 127.0.0.1 and [::1] lead to one server, and whether the network can reach it. It
+//! It tells that 127.0.0.1 and `[::1]` lead to one server, and whether the network can reach it. It
 //! does not look for servers: a listener that no candidate names stays unasked here.
 
 mod diag;
@@ -9,7 +9,10 @@ mod proc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use tokio::time::Instant;
+
 use self::diag::Diag;
+use self::proc::Files;
 
 /// What is known of who listens at a socket address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,28 +30,28 @@ pub(super) enum Hearing {
 #[derive(Debug)]
 pub(super) struct Listeners {
     diag: Option<Diag>,
-    proc_root: PathBuf,
+    files: Files,
 }
 
 impl Listeners {
     pub(super) fn new(proc_root: PathBuf) -> Self {
-        Self { diag: Diag::open().ok(), proc_root }
+        Self { diag: Diag::open().ok(), files: Files::new(proc_root) }
     }
 
-    /// Who listens at `target`.
-    pub(super) fn hearing(&self, target: SocketAddr) -> Hearing {
+    /// Who listens at `target`, as it was a moment ago at most.
+    pub(super) fn hearing(&self, target: SocketAddr, now: Instant) -> Hearing {
         let by_diag = self.diag.as_ref().and_then(|diag| diag.who_hears(target).ok());
         match by_diag {
             Some(Some(address)) => Hearing::At(address),
             Some(None) => Hearing::Nobody,
-            None => proc::hearing(&self.proc_root, target),
+            None => self.files.hearing(target, now),
         }
     }
 
     /// One that can tell nothing.
     #[cfg(test)]
     pub(super) fn deaf() -> Self {
-        Self { diag: None, proc_root: "/nowhere".into() }
+        Self { diag: None, files: Files::new("/nowhere".into()) }
     }
 }
 
@@ -63,7 +66,7 @@ mod tests {
 
     /// Both ways have to tell the same.
     fn both() -> [Listeners; 2] {
-        let by_files = Listeners { diag: None, proc_root: "/proc".into() };
+        let by_files = Listeners { diag: None, files: Files::new("/proc".into()) };
         [Listeners::new("/nowhere".into()), by_files]
     }
 
@@ -82,7 +85,8 @@ mod tests {
             for (target, is_heard) in targets {
                 let expected = if *is_heard { Hearing::At(ip(bound)) } else { Hearing::Nobody };
                 for listeners in both() {
-                    let heard = listeners.hearing(SocketAddr::new(ip(target), port));
+                    let heard =
+                        listeners.hearing(SocketAddr::new(ip(target), port), Instant::now());
                     assert_eq!(heard, expected, "{bound} {target} {listeners:?}");
                 }
             }
@@ -100,7 +104,11 @@ mod tests {
         for listeners in both() {
             for target in ["127.0.0.1", "::1"] {
                 let target = SocketAddr::new(target.parse().unwrap(), port);
-                assert_eq!(listeners.hearing(target), Hearing::At(ALL_V4), "{target}");
+                assert_eq!(
+                    listeners.hearing(target, Instant::now()),
+                    Hearing::At(ALL_V4),
+                    "{target}"
+                );
             }
         }
     }
@@ -111,13 +119,13 @@ mod tests {
         let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let at = connection.local_addr().unwrap();
         for listeners in both() {
-            assert_eq!(listeners.hearing(at), Hearing::Nobody);
+            assert_eq!(listeners.hearing(at, Instant::now()), Hearing::Nobody);
         }
     }
 
     #[test]
     fn the_deaf_one_cannot_tell() {
         let at = "127.0.0.1:11434".parse().unwrap();
-        assert_eq!(Listeners::deaf().hearing(at), Hearing::CannotTell);
+        assert_eq!(Listeners::deaf().hearing(at, Instant::now()), Hearing::CannotTell);
     }
 }

@@ -74,8 +74,9 @@ impl<A: Ask> Prober<A> {
 
     /// One look: whatever is due is asked, then the list is brought up to date.
     async fn round(&mut self, now: Instant) {
-        if self.claim_listener() == Claim::Anothers {
+        if self.claim_listener(now) == Claim::Anothers {
             self.seen = Seen::default();
+            self.schedule = Schedule::new(now);
             self.board.withdraw(self.target);
             return;
         }
@@ -93,9 +94,9 @@ impl<A: Ask> Prober<A> {
     }
 
     /// Before anything is asked: does another prober reach the same listener?
-    fn claim_listener(&mut self) -> Claim {
+    fn claim_listener(&mut self, now: Instant) -> Claim {
         let before = self.hearing;
-        self.hearing = self.listeners.hearing(self.target);
+        self.hearing = self.listeners.hearing(self.target, now);
         match self.hearing {
             Hearing::At(address) => self.claim(address, address),
             Hearing::Nobody => {
@@ -162,11 +163,13 @@ impl<A: Ask> Prober<A> {
     fn version_told(&mut self, version: String, asked_at: Instant) {
         if self.claim_contacted() == Claim::Anothers {
             self.seen = Seen::default();
+            self.schedule.set_pace(Pace::Stranger, asked_at);
             return;
         }
         let is_news = !self.seen.health.is_seen() || self.seen.errors.version.is_some();
         if is_news && self.journal.admits("answers", asked_at) {
-            tracing::info!(server = %self.target, listens_on = %self.seen.address.unwrap_or(self.target.ip()), version, "Ollama answers");
+            let listens_on = self.seen.address.unwrap_or(self.target.ip());
+            tracing::info!(server = %self.target, %listens_on, version, "Ollama answers");
         }
         self.seen.answered(asked_at);
         self.seen.health.alive();

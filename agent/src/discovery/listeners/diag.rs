@@ -41,7 +41,7 @@ impl Diag {
     }
 
     /// The address of the listener that would hear a connection to `target`. A forwarder that
-    /// listens on 0.0.0.0 and [::] with two sockets is taken for one server, on 0.0.0.0.
+    /// listens on 0.0.0.0 and `[::]` with two sockets is taken for one server, on 0.0.0.0.
     pub(super) fn who_hears(&self, target: SocketAddr) -> io::Result<Option<IpAddr>> {
         let heard = self.ask(target)?;
         if target.is_ipv6() && heard == Some(ALL_V6) {

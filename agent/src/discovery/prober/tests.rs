@@ -306,4 +306,7 @@ async fn one_server_behind_two_loopback_addresses_is_listed_once() {
     assert_eq!(found.borrow().services.len(), 1);
     assert_eq!(found.borrow().services[0].address, "127.0.0.1");
     assert_eq!(server.n_asked("ps"), 1);
+    // The second knows now whose it is.
+    second.round(Instant::now() + TICK).await;
+    assert_eq!(server.n_asked("version"), 2);
 }

@@ -1,0 +1,161 @@
+//! What the parent knows of the GPUs: the child's last words, or the reason why there are none.
+
+use herdbook_shared::missing::MissingReason;
+use herdbook_shared::wire::inventory::Gpu;
+use herdbook_shared::wire::sample::GpuSample;
+
+use crate::sampling::Depth;
+
+use super::card::dim;
+
+/// The GPUs at one instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GpuView {
+    /// For the inventory. `Some([])`: there is none. `None`: cannot tell, `missing` says why.
+    pub gpus: Option<Vec<Gpu>>,
+    /// Why `gpus` is `None`.
+    pub missing: Option<MissingReason>,
+    /// For a complete sample, one entry a GPU; a slow field is the last one read. `None` on a
+    /// machine without GPUs, or where they cannot be told.
+    pub samples: Option<Vec<GpuSample>>,
+    /// Another one whenever `gpus` or `missing` is another.
+    pub revision: u64,
+}
+
+impl GpuView {
+    /// The samples for a tick of this depth: a fast one leaves slow fields out, which means as
+    /// before; the reason of a slow field that is missing stays.
+    #[must_use]
+    pub fn samples(&self, depth: Depth) -> Option<Vec<GpuSample>> {
+        let mut samples = self.samples.clone()?;
+        if depth == Depth::Fast {
+            for sample in &mut samples {
+                sample.temperature_celsius = None;
+                sample.processes = None;
+            }
+        }
+        Some(samples)
+    }
+
+    /// A machine without GPUs.
+    pub(super) fn none() -> Self {
+        Self { gpus: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// A machine whose GPUs are not known yet.
+    pub(super) fn unknown() -> Self {
+        Self { missing: Some(MissingReason::CannotTell), ..Self::default() }
+    }
+
+    /// The child told what there is; its readings come next.
+    pub(super) fn with_inventory(&self, gpus: Vec<Gpu>) -> Self {
+        let known = |gpu: &Gpu| {
+            let samples = self.samples.iter().flatten();
+            samples.clone().find(|sample| sample.id == gpu.id).cloned()
+        };
+        let unread = |gpu: &Gpu| dim(&gpu.id, MissingReason::CannotTell);
+        let samples = gpus.iter().map(|gpu| known(gpu).unwrap_or_else(|| unread(gpu))).collect();
+        let samples = Some(samples).filter(|samples: &Vec<GpuSample>| !samples.is_empty());
+        Self { gpus: Some(gpus), missing: None, samples, ..*self }.revised(self)
+    }
+
+    /// The child read the GPUs.
+    pub(super) fn with_readings(&self, mut samples: Vec<GpuSample>) -> Self {
+        for sample in &mut samples {
+            let last = self.samples.iter().flatten().find(|last| last.id == sample.id);
+            if let Some(last) = last {
+                keep_slow(sample, last);
+            }
+        }
+        let samples = Some(samples).filter(|samples| !samples.is_empty());
+        Self { samples, ..self.clone() }
+    }
+
+    /// Nothing can be read. What there is stays known, once it was.
+    pub(super) fn dimmed(&self, reason: MissingReason) -> Self {
+        let Some(gpus) = &self.gpus else {
+            return Self { missing: Some(reason), ..self.clone() }.revised(self);
+        };
+        let samples: Vec<GpuSample> = gpus.iter().map(|gpu| dim(&gpu.id, reason)).collect();
+        let samples = Some(samples).filter(|samples| !samples.is_empty());
+        Self { samples, ..self.clone() }
+    }
+
+    /// The reason that every GPU's every value shares, where nothing can be read.
+    pub(super) fn common_reason(&self) -> Option<MissingReason> {
+        let samples = self.samples.as_deref()?;
+        let first = *samples.first()?.missing.get("utilization_percent")?;
+        let dimmed = |sample: &GpuSample| *sample == dim(&sample.id, first);
+        samples.iter().all(dimmed).then_some(first)
+    }
+
+    fn revised(mut self, last: &Self) -> Self {
+        if self.gpus != last.gpus || self.missing != last.missing {
+            self.revision = last.revision + 1;
+        }
+        self
+    }
+}
+
+/// What a fast reading leaves out is as before.
+fn keep_slow(sample: &mut GpuSample, last: &GpuSample) {
+    keep(sample, last, "temperature_celsius", |sample| &mut sample.temperature_celsius);
+    keep(sample, last, "processes", |sample| &mut sample.processes);
+}
+
+fn keep<T: Clone>(
+    sample: &mut GpuSample,
+    last: &GpuSample,
+    field: &str,
+    slot: impl Fn(&mut GpuSample) -> &mut Option<T>,
+) {
+    if slot(sample).is_some() || sample.missing.contains_key(field) {
+        return;
+    }
+    if let Some(reason) = last.missing.get(field) {
+        sample.missing.insert(field.to_owned(), *reason);
+    } else {
+        *slot(sample) = slot(&mut last.clone()).take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(samples: Vec<GpuSample>) -> GpuView {
+        GpuView::default().with_readings(samples)
+    }
+
+    fn sample(id: &str) -> GpuSample {
+        GpuSample { id: id.to_owned(), ..GpuSample::default() }
+    }
+
+    #[test]
+    fn the_reason_of_a_slow_field_is_kept_as_its_value_is() {
+        let mut complete = sample("a");
+        complete.missing.insert("temperature_celsius".to_owned(), MissingReason::NotSupported);
+        complete.processes = Some(Vec::new());
+        let view = seen(vec![complete.clone()]).with_readings(vec![sample("a"), sample("b")]);
+        assert_eq!(view.samples, Some(vec![complete.clone(), sample("b")]));
+        let fast = GpuSample { processes: None, ..complete };
+        assert_eq!(view.samples(Depth::Fast), Some(vec![fast, sample("b")]));
+    }
+
+    #[test]
+    fn a_slow_field_is_not_kept_beyond_the_reason_why_it_is_missing() {
+        let mut complete = sample("a");
+        complete.temperature_celsius = Some(60.0);
+        let lost = dim("a", MissingReason::Lost);
+        let view = seen(vec![complete]).with_readings(vec![lost.clone()]);
+        assert_eq!(view.samples, Some(vec![lost]));
+    }
+
+    #[test]
+    fn only_a_reason_that_all_share_is_common() {
+        let view = seen(vec![dim("a", MissingReason::Lost), dim("b", MissingReason::Lost)]);
+        assert_eq!(view.common_reason(), Some(MissingReason::Lost));
+        let view = seen(vec![dim("a", MissingReason::Lost), sample("b")]);
+        assert_eq!(view.common_reason(), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! What is known of the host, put together from its sources for the link. It starts nothing and
+//! waits for nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herdbook_shared::missing::{Missing, MissingReason};
+use herdbook_shared::wire::inventory::{Inventory, System};
+use herdbook_shared::wire::sample::{GpuSample, Sample};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::bounds::Bounds;
+use crate::discovery::Found;
+use crate::gpu::{GpuView, GpuWatch};
+use crate::link::HostView;
+use crate::sampling::{self, Depth, Roots, Sampler};
+
+/// An inventory waits so long for the first look at the GPUs …
+const GPUS_WITHIN: Duration = Duration::from_secs(2);
+/// … and so long for the first look at model servers: one that did not wait would tell the
+/// collector, at each start of an agent, that they all had vanished.
+const SERVICES_WITHIN: Duration = Duration::from_secs(10);
+/// How often the host's addresses are looked at.
+const ADDRESSES_EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of the host.
+pub(crate) struct Observer {
+    roots: Roots,
+    sampler: Sampler,
+    gpus: GpuWatch,
+    found: watch::Receiver<Arc<Found>>,
+    system: System,
+    addresses: Vec<String>,
+    addresses_at: Instant,
+    n_address_changes: u64,
+    started: Instant,
+    seq: u64,
+    revision: u64,
+    parts: Option<Parts>,
+    bounds: Bounds,
+}
+
+/// The revisions of an inventory's parts.
+#[derive(Clone, Copy, PartialEq)]
+struct Parts {
+    gpus: u64,
+    services: u64,
+    addresses: u64,
+}
+
+impl Observer {
+    pub(crate) fn new(
+        roots: Roots,
+        gpus: GpuWatch,
+        found: watch::Receiver<Arc<Found>>,
+        now: Instant,
+    ) -> Self {
+        let mut sampler = Sampler::new(roots.clone());
+        // Rates need a beginning.
+        sampler.sample(Depth::Fast, now);
+        Self {
+            system: sampling::system(&roots),
+            addresses: sampling::addresses(&roots),
+            addresses_at: now,
+            n_address_changes: 0,
+            roots,
+            sampler,
+            gpus,
+            found,
+            started: now,
+            seq: 0,
+            revision: 0,
+            parts: None,
+            bounds: Bounds::default(),
+        }
+    }
+
+    fn is_known(&self, parts: Parts, now: Instant) -> bool {
+        let since = now - self.started;
+        (parts.gpus > 0 || since >= GPUS_WITHIN) && (parts.services > 0 || since >= SERVICES_WITHIN)
+    }
+
+    /// Whether both sources have looked once.
+    pub(crate) fn has_looked(&self) -> bool {
+        let gpus = self.gpus.latest();
+        let read = |gpus: &GpuView| !gpus.samples.iter().flatten().any(is_unread);
+        gpus.revision > 0 && read(&gpus) && self.found.borrow().revision > 0
+    }
+
+    fn look_at_addresses(&mut self, now: Instant) {
+        if now < self.addresses_at + ADDRESSES_EVERY {
+            return;
+        }
+        self.addresses_at = now;
+        let addresses = sampling::addresses(&self.roots);
+        if addresses != self.addresses {
+            self.addresses = addresses;
+            self.n_address_changes += 1;
+        }
+    }
+}
+
+fn is_unread(sample: &GpuSample) -> bool {
+    sample.missing.get("memory_used_bytes") == Some(&MissingReason::CannotTell)
+}
+
+impl HostView for Observer {
+    fn sample(&mut self, depth: Depth, now: Instant) -> Sample {
+        let mut sample = self.sampler.sample(depth, now);
+        self.seq += 1;
+        sample.seq = self.seq;
+        let gpus = self.gpus.latest();
+        sample.gpus = gpus.samples(depth);
+        if let Some(reason) = gpus.missing {
+            sample.missing.insert("gpus".to_owned(), reason);
+        }
+        if depth == Depth::Complete {
+            let found = self.found.borrow();
+            sample.services = (found.revision > 0).then(|| found.moving.clone());
+        }
+        self.bounds.sample(sample)
+    }
+
+    fn revision(&mut self, now: Instant) -> Option<u64> {
+        self.look_at_addresses(now);
+        let parts = Parts {
+            gpus: self.gpus.latest().revision,
+            services: self.found.borrow().revision,
+            addresses: self.n_address_changes,
+        };
+        if !self.is_known(parts, now) {
+            return None;
+        }
+        if self.parts.replace(parts) != Some(parts) {
+            self.revision += 1;
+        }
+        Some(self.revision)
+    }
+
+    fn inventory(&mut self) -> Inventory {
+        let gpus = self.gpus.latest();
+        let missing = gpus.missing.filter(|_| gpus.gpus.is_none());
+        let inventory = Inventory {
+            part: 1,
+            parts: 1,
+            system: Some(self.system.clone()),
+            addresses: self.addresses.clone(),
+            gpus: gpus.gpus.clone(),
+            services: self.found.borrow().services.clone(),
+            missing: missing
+                .map(|reason| ("gpus".to_owned(), reason))
+                .into_iter()
+                .collect::<Missing>(),
+        };
+        self.bounds.inventory(inventory)
+    }
+}

@@ -1,0 +1,200 @@
+//! The agent as a process: what it prints, how it ends, and what a small collector of this test
+//! hears from it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use herdbook_shared::ids::SessionId;
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::codec::{decode_agent, encode};
+use herdbook_shared::wire::hello::{GoodbyeReason, Hello, Welcome};
+use herdbook_shared::wire::{AgentMessage, CollectorMessage, SUBPROTOCOL};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn agent(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herdbook-agent"));
+    command.env_clear().env("HOME", home).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn output(home: &Path, arguments: &[&str]) -> Output {
+    timeout(PATIENCE, agent(home, arguments).output()).await.unwrap().unwrap()
+}
+
+async fn refused(home: &Path, arguments: &[&str]) -> String {
+    let output = output(home, arguments).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// The collector's end of one connection.
+struct Collector {
+    socket: WebSocketStream<TcpStream>,
+}
+
+impl Collector {
+    async fn accept(listener: &TcpListener) -> (Self, Hello) {
+        let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
+        let answer = |_: &Request, mut response: Response| {
+            let protocol = HeaderValue::from_static(SUBPROTOCOL);
+            response.headers_mut().insert("sec-websocket-protocol", protocol);
+            Ok(response)
+        };
+        let mut collector = Self { socket: accept_hdr_async(stream, answer).await.unwrap() };
+        let Some(AgentMessage::Hello(hello)) = collector.hear().await else { panic!() };
+        let welcome = Welcome {
+            collector_id: "c".to_owned(),
+            session_id: SessionId::from_text("s"),
+            protocol: 1,
+            sample_interval_ms: 1000,
+            reconnect_spread_ms: 100,
+            server_time: Timestamp::now(),
+        };
+        let welcome = Message::text(encode(&CollectorMessage::Welcome(welcome)));
+        collector.socket.send(welcome).await.unwrap();
+        (collector, *hello)
+    }
+
+    async fn hear(&mut self) -> Option<AgentMessage> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.unwrap()?.ok()? {
+                Message::Text(text) => return Some(decode_agent(text.as_str()).unwrap()),
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn collector() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Waits for the end; the exit code and what was logged.
+async fn end(mut child: Child) -> (Option<i32>, String) {
+    let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    (status.code(), log)
+}
+
+#[tokio::test]
+async fn once_prints_one_inventory_and_one_sample_and_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let start = tokio::time::Instant::now();
+    let output = output(home.path(), &["--once", "--state-dir", "/proc/nowhere"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let once: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(once["inventory"]["system"]["cpu_cores"].as_u64().unwrap() > 0);
+    assert!(once["sample"]["cpu_percent"].is_number(), "{}", once["sample"]);
+    assert!(once["sample"]["disk"].is_object(), "{}", once["sample"]);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_start_ends_with_two_and_says_why() {
+    let home = tempfile::tempdir().unwrap();
+    let log = refused(home.path(), &["--collector", "htp://gpu-1:6121"]).await;
+    assert!(log.contains("flag --collector: \"htp://gpu-1:6121\" has an unknown scheme"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    let log = refused(home.path(), &["--intervall", "1s"]).await;
+    assert!(log.contains("--interval"), "{log}");
+    let log = refused(home.path(), &["--state-dir", "/dev/null"]).await;
+    assert!(log.contains("cannot make /dev/null"), "{log}");
+    let state = home.path().join(".local/state/herdbook/agent");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("host_id"), "").unwrap();
+    let log = refused(home.path(), &[]).await;
+    assert!(log.contains("host_id is empty"), "{log}");
+}
+
+#[tokio::test]
+async fn it_greets_tells_and_says_goodbye() {
+    let home = tempfile::tempdir().unwrap();
+    let (listener, url) = collector().await;
+    let arguments = ["--collector", &url, "--name", "gpu-1", "--label", "zone=a"];
+    let child = agent(home.path(), &arguments).spawn().unwrap();
+    let (mut collector, hello) = Collector::accept(&listener).await;
+    assert_eq!((hello.name.as_str(), hello.labels["zone"].as_str()), ("gpu-1", "a"));
+    let (mut n_samples, mut n_inventories) = (0, 0);
+    while n_samples < 3 || n_inventories < 1 {
+        match collector.hear().await.unwrap() {
+            AgentMessage::Sample(sample) => {
+                n_samples += 1;
+                assert_eq!(sample.seq, n_samples);
+            }
+            AgentMessage::Inventory(_) => n_inventories += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    signal(&child, Signal::TERM);
+    let goodbye = loop {
+        if let AgentMessage::Goodbye(goodbye) = collector.hear().await.unwrap() {
+            break goodbye;
+        }
+    };
+    assert_eq!(goodbye.reason, GoodbyeReason::Shutdown);
+    assert!(collector.hear().await.is_none());
+    let (code, log) = end(child).await;
+    assert_eq!(code, Some(0), "{log}");
+
+    // It is the same host when it comes back, as another instance.
+    let child = agent(home.path(), &arguments).spawn().unwrap();
+    let (_collector, again) = Collector::accept(&listener).await;
+    assert_eq!(again.host_id, hello.host_id);
+    assert_ne!(again.instance_id, hello.instance_id);
+    let second = refused(home.path(), &arguments).await;
+    assert!(second.contains("another agent runs on the state directory"), "{second}");
+    signal(&child, Signal::INT);
+    assert_eq!(end(child).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_collector_that_goes_and_comes_is_told_in_one_line_each() {
+    let home = tempfile::tempdir().unwrap();
+    let (listener, url) = collector().await;
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let arguments = ["--collector", &url, "--log-format", "json"];
+    let child = agent(home.path(), &arguments).spawn().unwrap();
+    // Some dials fail before there is somebody.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    drop(Collector::accept(&listener).await);
+    let (_collector, _) = Collector::accept(&listener).await;
+    signal(&child, Signal::TERM);
+    let (code, log) = end(child).await;
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |words: &str| {
+        lines.iter().filter(|l| l["message"].as_str().is_some_and(|m| m.contains(words))).count()
+    };
+    assert_eq!(count("no connection to the collector"), 1, "{log}");
+    assert_eq!(count("connected to the collector"), 1, "{log}");
+}

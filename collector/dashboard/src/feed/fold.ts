@@ -1,0 +1,160 @@
+// The page's registry: a snapshot, then every change folded into it, exactly as the collector's own
+// rule `fold(snapshot@n, changes n+1…m) = snapshot@m` has it. No clock, no socket, no rendering.
+// Entities are replaced, never altered, so that `===` tells whether one has changed.
+import type { Change, Counts, HostSummary, ServiceSummary, Snapshot } from './contract.ts';
+
+export interface Fleet {
+  epoch: string;
+  seq: number;
+  hosts: Map<string, HostSummary>;
+  services: Map<string, ServiceSummary>;
+  /** Ids of the services of a host, in order of id. */
+  servicesOf: Map<string, string[]>;
+  /** Model name → ids of the services where it is installed. */
+  installed: Map<string, Set<string>>;
+  counts: Counts;
+  /** The last `seq` at which a host came or went. */
+  membership_seq: number;
+}
+
+/** What a change did: `gap` = it does not follow, so the feed must start anew. */
+export type Folded =
+  { kind: 'gap' } | { kind: 'folded'; hosts: readonly string[]; membership: 'same' | 'changed' };
+
+const GAP: Folded = { kind: 'gap' };
+const NOTHING: Folded = { kind: 'folded', hosts: [], membership: 'same' };
+
+export function start(snapshot: Snapshot): Fleet {
+  const fleet: Fleet = {
+    epoch: snapshot.epoch,
+    seq: snapshot.seq,
+    hosts: new Map(snapshot.hosts.map((host) => [host.id, host])),
+    services: new Map(),
+    servicesOf: new Map(),
+    installed: new Map(),
+    counts: snapshot.counts ?? {},
+    membership_seq: snapshot.seq,
+  };
+  for (const service of snapshot.services) {
+    fleet.services.set(service.id, service);
+    attach(fleet, service);
+  }
+  for (const model of snapshot.fleet_models ?? []) {
+    fleet.installed.set(model.name, new Set(model.services));
+  }
+  return fleet;
+}
+
+export function fold(fleet: Fleet, change: Change): Folded {
+  if (change.epoch !== fleet.epoch || change.seq !== fleet.seq + 1) return GAP;
+  fleet.seq = change.seq;
+  const family = change.change.slice(0, change.change.indexOf('.'));
+  if (family === 'host' || family === 'gpu') return foldHost(fleet, change);
+  if (family === 'service') return foldService(fleet, change);
+  if (family === 'model') return foldModel(fleet, change);
+  return NOTHING;
+}
+
+function foldHost(fleet: Fleet, change: Change): Folded {
+  const host = change.data as HostSummary | null;
+  const id = host?.id ?? change.host_id;
+  if (id === null) return NOTHING;
+  const known = fleet.hosts.has(id);
+  if (host === null) {
+    // Only a removal takes a host away: any other change without data says nothing.
+    if (change.change !== 'host.removed' || !known) return NOTHING;
+    fleet.hosts.delete(id);
+    fleet.membership_seq = change.seq;
+    return { kind: 'folded', hosts: [id], membership: 'changed' };
+  }
+  fleet.hosts.set(id, host);
+  if (!known) fleet.membership_seq = change.seq;
+  return { kind: 'folded', hosts: [id], membership: known ? 'same' : 'changed' };
+}
+
+function foldService(fleet: Fleet, change: Change): Folded {
+  const service = change.data as ServiceSummary | null;
+  const id = service?.id ?? change.service_id;
+  if (id === null) return NOTHING;
+  const before = fleet.services.get(id);
+  if (service === null && !GONE.has(change.change)) return NOTHING;
+  if (before) detach(fleet, before);
+  if (service) {
+    fleet.services.set(id, service);
+    attach(fleet, service);
+  } else {
+    fleet.services.delete(id);
+    for (const services of fleet.installed.values()) services.delete(id);
+  }
+  return touched(fleet, before?.host_id ?? null, service?.host_id ?? null);
+}
+
+const GONE = new Set(['service.removed', 'service.deregistered']);
+
+function foldModel(fleet: Fleet, change: Change): Folded {
+  const service = change.service_id === null ? undefined : fleet.services.get(change.service_id);
+  const name = change.model;
+  if (!service || !name) return NOTHING;
+  const after = withModel(service, change.change, name);
+  if (change.change === 'model.installed') {
+    const services = fleet.installed.get(name);
+    if (services) services.add(service.id);
+    else fleet.installed.set(name, new Set([service.id]));
+  } else if (change.change === 'model.removed') {
+    fleet.installed.get(name)?.delete(service.id);
+  }
+  fleet.services.set(service.id, after);
+  return touched(fleet, after.host_id, after.host_id);
+}
+
+function withModel(service: ServiceSummary, change: string, name: string): ServiceSummary {
+  switch (change) {
+    case 'model.installed':
+      return { ...service, n_models: service.n_models + 1 };
+    case 'model.removed':
+      return {
+        ...service,
+        n_models: Math.max(0, service.n_models - 1),
+        warm: service.warm.filter((warm) => warm !== name),
+      };
+    case 'model.loaded':
+      return { ...service, warm: sorted([...service.warm, name]) };
+    case 'model.unloaded':
+      return { ...service, warm: service.warm.filter((warm) => warm !== name) };
+    default:
+      return service;
+  }
+}
+
+/** Renews the warm models of the hosts whose services have changed. */
+function touched(fleet: Fleet, before: string | null, after: string | null): Folded {
+  const ids = [...new Set([before, after])].filter((id) => id !== null);
+  for (const id of ids) {
+    const host = fleet.hosts.get(id);
+    if (host) fleet.hosts.set(id, { ...host, warm: warmOf(fleet, id) });
+  }
+  return { kind: 'folded', hosts: ids, membership: 'same' };
+}
+
+function warmOf(fleet: Fleet, hostId: string): string[] {
+  const services = fleet.servicesOf.get(hostId) ?? [];
+  return sorted(services.flatMap((id) => fleet.services.get(id)?.warm ?? []));
+}
+
+/** In the collector's order (code points, as bytes sort), each name once. */
+function sorted(names: string[]): string[] {
+  return [...new Set(names)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function attach(fleet: Fleet, service: ServiceSummary): void {
+  if (service.host_id === null) return;
+  const ids = fleet.servicesOf.get(service.host_id) ?? [];
+  fleet.servicesOf.set(service.host_id, sorted([...ids, service.id]));
+}
+
+function detach(fleet: Fleet, service: ServiceSummary): void {
+  if (service.host_id === null) return;
+  const ids = (fleet.servicesOf.get(service.host_id) ?? []).filter((id) => id !== service.id);
+  if (ids.length > 0) fleet.servicesOf.set(service.host_id, ids);
+  else fleet.servicesOf.delete(service.host_id);
+}

@@ -1,0 +1,184 @@
+// The one place where the feed meets the page: frames go into plain maps and flat columns, and once
+// per animation frame a version number moves, which is all that Svelte watches of ten thousand hosts.
+import { FeedConnection, feedUrl, type Connection } from './feed/connection.ts';
+import { WATCH_LIMIT, type Frame, type HostSample, type Snapshot } from './feed/contract.ts';
+import { fold, start, type Fleet } from './feed/fold.ts';
+import { Live } from './feed/live.ts';
+import { Rings } from './feed/ring.ts';
+import { shareOf } from './format.ts';
+import { rowOf, type Row } from './table/row.ts';
+
+/** Order and figures follow changes this often at most. */
+const ORDER_MS = 1000;
+const WATCH_MS = 150;
+/** Longer than this without the feed, and its numbers are no longer shown. */
+const OUTDATED_MS = 10_000;
+
+export class FleetView {
+  readonly live = new Live();
+  readonly rings = new Rings();
+  fleet: Fleet | null = null;
+
+  /** Moves when anything visible may have changed, at most once a frame. */
+  version = $state(0);
+  /** Moves when hosts came, went or changed places, at most once a second. */
+  ordering = $state(0);
+  /** Moves when the registry said something about the selected host. */
+  selectedVersion = $state(0);
+  connection = $state.raw<Connection>({ kind: 'connecting' });
+  /** False while the numbers are older than anyone should believe. */
+  fresh = $state(false);
+  /** When the feed was last lost, on the clock of this browser. */
+  lost_ms = $state(0);
+  /** The collector's clock, in ms since 1970, once a second. */
+  now = $state(Date.now());
+
+  #clockAhead_ms = 0;
+  #framePending = false;
+  #ordered_ms = 0;
+  #orderTimer: ReturnType<typeof setTimeout> | undefined;
+  #watchTimer: ReturnType<typeof setTimeout> | undefined;
+  #visible: readonly string[] = [];
+  #watching = '';
+  #selected: string | null = null;
+  #rows = new Map<string, Row>();
+  #feed: FeedConnection;
+
+  constructor() {
+    this.#feed = new FeedConnection(feedUrl(document.baseURI), {
+      frame: (frame) => this.#take(frame),
+      connection: (connection) => this.#connected(connection),
+    });
+    document.addEventListener('visibilitychange', () => this.#sendWatch());
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  reconnectNow(): void {
+    this.#feed.now();
+  }
+
+  /** The hosts whose rows are on the screen. */
+  show(ids: readonly string[]): void {
+    this.#visible = ids;
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = setTimeout(() => this.#sendWatch(), WATCH_MS);
+  }
+
+  select(id: string | null): void {
+    if (id === this.#selected) return;
+    this.#selected = id;
+    this.#sendWatch();
+  }
+
+  /** The row of a host; the same object as last time when nothing in it has changed. */
+  row(id: string): Row | null {
+    if (!this.fleet) return null;
+    const row = rowOf(this.fleet, this.live, id, this.#rows.get(id));
+    if (row) this.#rows.set(id, row);
+    return row;
+  }
+
+  #take(frame: Frame): 'fine' | 'again' {
+    switch (frame.type) {
+      case 'snapshot':
+        this.#begin(frame);
+        return 'fine';
+      case 'change': {
+        if (!this.fleet) return 'again';
+        const folded = fold(this.fleet, frame);
+        if (folded.kind === 'gap') return 'again';
+        for (const id of folded.hosts) this.#changed(id);
+        if (folded.hosts.length > 0) this.#orderSoon();
+        break;
+      }
+      case 'samples':
+        for (const sample of frame.samples) this.#sampled(sample);
+        break;
+      case 'fleet':
+        if (!this.fleet) break;
+        if (frame.counts) this.fleet.counts = frame.counts;
+        if (this.live.columns(this.fleet, frame)) this.#orderSoon();
+        break;
+    }
+    this.#draw();
+    return 'fine';
+  }
+
+  #begin(snapshot: Snapshot): void {
+    this.fleet = start(snapshot);
+    this.live.reset(this.fleet);
+    this.#rows.clear();
+    const at_ms = Date.parse(snapshot.at);
+    if (!Number.isNaN(at_ms)) this.#clockAhead_ms = at_ms - Date.now();
+    this.now = Date.now() + this.#clockAhead_ms;
+    this.version++;
+    this.ordering++;
+    this.selectedVersion++;
+  }
+
+  #changed(id: string): void {
+    const host = this.fleet?.hosts.get(id);
+    if (host) this.live.write(host);
+    else {
+      this.live.remove(id);
+      this.#rows.delete(id);
+    }
+    if (id === this.#selected) this.selectedVersion++;
+  }
+
+  #sampled(sample: HostSample): void {
+    if (!this.fleet || !this.live.sample(this.fleet, sample)) return;
+    const { resources } = sample;
+    const at_ms = Date.parse(resources?.at ?? sample.last_seen ?? '');
+    if (!resources || Number.isNaN(at_ms)) return;
+    this.rings.push(sample.host_id, {
+      at_s: at_ms / 1000,
+      cpu: resources.cpu_percent ?? NaN,
+      memory: shareOf(resources.memory_used_bytes, resources.memory_total_bytes) ?? NaN,
+      gpu: resources.gpu_percent ?? NaN,
+    });
+  }
+
+  #connected(connection: Connection): void {
+    if (this.connection.kind === 'live' && connection.kind !== 'live') this.lost_ms = Date.now();
+    this.connection = connection;
+    if (connection.kind === 'live') this.fresh = true;
+  }
+
+  #tick(): void {
+    this.now = Date.now() + this.#clockAhead_ms;
+    if (this.connection.kind !== 'live' && Date.now() - this.lost_ms > OUTDATED_MS) {
+      this.fresh = false;
+    }
+  }
+
+  #draw(): void {
+    if (this.#framePending) return;
+    this.#framePending = true;
+    requestAnimationFrame(() => {
+      this.#framePending = false;
+      this.version++;
+    });
+  }
+
+  #orderSoon(): void {
+    const wait_ms = Math.max(0, this.#ordered_ms + ORDER_MS - Date.now());
+    this.#orderTimer ??= setTimeout(() => {
+      this.#orderTimer = undefined;
+      this.#ordered_ms = Date.now();
+      this.ordering++;
+    }, wait_ms);
+  }
+
+  #sendWatch(): void {
+    const wanted = document.hidden ? [] : [this.#selected, ...this.#visible];
+    const known = wanted.filter((id) => id !== null && (this.fleet?.hosts.has(id) ?? false));
+    const watched = new Set((known as string[]).slice(0, WATCH_LIMIT));
+    this.live.keep(watched);
+    for (const id of this.#rows.keys()) if (!watched.has(id)) this.#rows.delete(id);
+    const key = [...watched].join(' ');
+    if (key === this.#watching) return;
+    this.#watching = key;
+    this.#feed.watch({ type: 'watch', hosts: [...watched], services: [], samples_per_second: 1 });
+  }
+}

@@ -1,0 +1,94 @@
+import { expect, it } from 'vitest';
+import type { HostStatus, HostSummary, ServiceSummary } from '../feed/contract.ts';
+import { start } from '../feed/fold.ts';
+import { Live } from '../feed/live.ts';
+import { FIRST_DIRECTION, order, type Sort, type SortKey } from './order.ts';
+
+const host = (id: string, over: Partial<HostSummary> = {}): HostSummary => ({
+  id,
+  name: id,
+  status: 'online' as HostStatus,
+  role: 'worker',
+  labels: {},
+  finding: null,
+  cpu_percent: null,
+  memory_percent: null,
+  vram_percent: null,
+  gpus: [],
+  warm: [],
+  last_seen: null,
+  ...over,
+});
+const service = (host_id: string, over: Partial<ServiceSummary> = {}): ServiceSummary => ({
+  id: `${host_id}:11434`,
+  host_id,
+  name: host_id,
+  kind: 'ollama',
+  status: 'healthy',
+  state: 'idle',
+  version: '0.33.0',
+  reachable: 'host',
+  n_models: 3,
+  warm: [],
+  ...over,
+});
+
+const hosts = [
+  host('gpu-10', { cpu_percent: 50, labels: { zone: 'a' } }),
+  host('gpu-2', { cpu_percent: 90, warm: ['llama3.1:8b'], role: 'canary' }),
+  host('gpu-1', { status: 'offline', cpu_percent: 99, last_seen: '2026-11-21T09:00:00Z' }),
+  host('GPU-3', { status: 'degraded', finding: { code: 'gpu_lost', severity: 'critical' } }),
+];
+const fleet = start({
+  type: 'snapshot',
+  epoch: 'e',
+  seq: 1,
+  at: '',
+  hosts,
+  services: [service('gpu-2'), service('gpu-10', { n_models: 1, version: '0.9.6' })],
+  fleet_models: [{ name: 'qwen3:32b', services: ['gpu-10:11434'] }],
+});
+const live = new Live();
+live.reset(fleet);
+
+const by = (key: SortKey, direction?: Sort['direction'], filter = '') =>
+  order(fleet, live, { key, direction: direction ?? FIRST_DIRECTION[key] }, filter);
+
+it('sorts names as people count', () => {
+  expect(by('name')).toEqual(['gpu-1', 'gpu-2', 'GPU-3', 'gpu-10']);
+  expect(by('name', 'descending')).toEqual(['gpu-10', 'GPU-3', 'gpu-2', 'gpu-1']);
+});
+
+it('puts trouble first', () => {
+  expect(by('status')).toEqual(['gpu-1', 'GPU-3', 'gpu-2', 'gpu-10']);
+  expect(by('finding')[0]).toBe('GPU-3');
+});
+
+it('puts what is not known last, both ways round', () => {
+  expect(by('cpu')).toEqual(['gpu-2', 'gpu-10', 'gpu-1', 'GPU-3']);
+  expect(by('cpu', 'ascending')).toEqual(['gpu-10', 'gpu-2', 'gpu-1', 'GPU-3']);
+  expect(by('services', 'ascending').slice(0, 2)).toEqual(['gpu-10', 'gpu-2']);
+});
+
+it('sorts models by warm ones, then by installed ones', () => {
+  expect(by('models').slice(0, 2)).toEqual(['gpu-2', 'gpu-10']);
+});
+
+it('sorts hosts that are heard before those last seen', () => {
+  expect(by('seen').at(-1)).toBe('gpu-1');
+});
+
+it.each([
+  ['gpu-1', ['gpu-1', 'gpu-10']],
+  ['CANARY', ['gpu-2']],
+  ['zone=a', ['gpu-10']],
+  ['llama3.1', ['gpu-2']],
+  ['qwen3', ['gpu-10']],
+  ['offline', ['gpu-1']],
+  ['GPU lost', ['GPU-3']],
+  ['online 0.9.6', ['gpu-10']],
+  ['online qwen3 canary', []],
+  ['   ', ['gpu-1', 'gpu-2', 'GPU-3', 'gpu-10']],
+])('filters by %s', (filter, found) => {
+  expect(by('name', 'ascending', filter)).toEqual(found);
+});

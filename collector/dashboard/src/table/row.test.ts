@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import type { HostSummary, Snapshot } from '../feed/contract.ts';
+import { start } from '../feed/fold.ts';
+import { Live } from '../feed/live.ts';
+import { rowOf } from './row.ts';
+
+const host = { id: 'a', name: 'a', status: 'online', cpu_percent: 10, gpus: [], warm: [] };
+const snapshot = {
+  seq: 1,
+  hosts: [host as unknown as HostSummary],
+  services: [{ id: 'a:1', host_id: 'a', n_models: 4, warm: [] }],
+} as unknown as Snapshot;
+
+function begin() {
+  const fleet = start(snapshot);
+  const live = new Live();
+  live.reset(fleet);
+  return { fleet, live };
+}
+
+it('is the same object until something in it changes', () => {
+  const { fleet, live } = begin();
+  const first = rowOf(fleet, live, 'a', undefined)!;
+  expect(first).toMatchObject({ heard: true, n_installed: 4, cpu_percent: 10, vram_percent: null });
+  expect(rowOf(fleet, live, 'a', first)).toBe(first);
+  live.write({ ...fleet.hosts.get('a')!, cpu_percent: 11 });
+  expect(rowOf(fleet, live, 'a', first)).toMatchObject({ cpu_percent: 11 });
+});
+
+it('prefers the sample to the summary', () => {
+  const { fleet, live } = begin();
+  const resources = { cpu_percent: 42, memory_used_bytes: 1, memory_total_bytes: 4 };
+  live.sample(fleet, { host_id: 'a', resources } as never);
+  expect(rowOf(fleet, live, 'a', undefined)).toMatchObject({ cpu_percent: 42, memory_percent: 25 });
+});
+
+it('has no row for a host that is gone', () => {
+  const { fleet, live } = begin();
+  expect(rowOf(fleet, live, 'b', undefined)).toBeNull();
+});

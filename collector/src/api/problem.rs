@@ -1,0 +1,211 @@
+//! What a refused request is told: problem JSON (RFC 9457), with the field that is wrong.
+
+mod rejections;
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+pub use rejections::Checked;
+
+/// One refusal. Its type is a stable word that programs may compare; the rest is for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<Cow<'static, str>>,
+}
+
+/// The sorts of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request cannot be read.
+    BadRequest,
+    /// A field, parameter or header has a value that is not allowed.
+    BadField,
+    /// Whoever asks may not.
+    Forbidden,
+    /// There is no such thing, or no such path.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    Timeout,
+    /// What is asked for contradicts what is there.
+    Conflict,
+    /// The cursor is of the past.
+    Gone,
+    /// The body is too large.
+    TooLarge,
+    /// The body is not JSON.
+    UnsupportedMediaType,
+    /// The request was meant for another host.
+    Misdirected,
+    /// The connection cannot be upgraded as asked.
+    UpgradeRequired,
+    /// A fault of the collector.
+    Internal,
+    /// Not now: starting, or stopping.
+    Unavailable,
+    /// The disk is full.
+    StorageFull,
+}
+
+impl Kind {
+    const fn words(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => {
+                (StatusCode::BAD_REQUEST, "urn:herdbook:bad_request", "Unreadable request")
+            }
+            Self::BadField => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "urn:herdbook:bad_field", "Wrong value")
+            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "urn:herdbook:forbidden", "Not allowed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "urn:herdbook:not_found", "Not found"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "urn:herdbook:method_not_allowed",
+                "Method not allowed",
+            ),
+            Self::Timeout => {
+                (StatusCode::REQUEST_TIMEOUT, "urn:herdbook:timeout", "Request too slow")
+            }
+            Self::Conflict => (StatusCode::CONFLICT, "urn:herdbook:conflict", "Conflict"),
+            Self::Gone => (StatusCode::GONE, "urn:herdbook:gone", "Gone"),
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "urn:herdbook:too_large", "Body too large")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "urn:herdbook:unsupported_media_type",
+                "Body is not JSON",
+            ),
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, "urn:herdbook:misdirected", "Wrong host name")
+            }
+            Self::UpgradeRequired => (
+                StatusCode::UPGRADE_REQUIRED,
+                "urn:herdbook:upgrade_required",
+                "WebSocket upgrade expected",
+            ),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "urn:herdbook:internal", "Internal error")
+            }
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "urn:herdbook:unavailable", "Not available now")
+            }
+            Self::StorageFull => {
+                (StatusCode::INSUFFICIENT_STORAGE, "urn:herdbook:storage_full", "Disk full")
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// A refusal with its words.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (status, kind, title) = kind.words();
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            expected: None,
+        }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NotFound, detail)
+    }
+
+    /// `field` has a value that is not allowed; `expected` says what is.
+    pub fn bad_field(
+        field: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Kind::BadField, detail).about(field, expected)
+    }
+
+    /// The same refusal, naming the field that is wrong and what was expected there.
+    #[must_use]
+    pub fn about(
+        mut self,
+        field: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.field = Some(field.into());
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// What it tells a person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The status that it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// The answer on a path that does not exist.
+pub async fn unknown_route() -> Problem {
+    Problem::not_found("there is nothing at this path")
+}
+
+/// The answer to a method that a path does not have.
+pub async fn wrong_method() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "this path does not answer that method")
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn is_problem_json_with_the_field_and_what_was_expected() {
+        let problem = Problem::bad_field("limit", "0 is too few", "1 to 1000");
+        let response = problem.into_response();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let expected = serde_json::json!({
+            "type": "urn:herdbook:bad_field", "title": "Wrong value", "status": 422,
+            "detail": "0 is too few", "field": "limit", "expected": "1 to 1000",
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let text = serde_json::to_string(&Problem::not_found("no host x")).unwrap();
+        assert!(!text.contains("field") && !text.contains("expected"), "{text}");
+    }
+}

@@ -1,0 +1,45 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The register of a fleet of GPU hosts: who is in it, where they are, how they do.
+///
+/// Each setting is taken from its flag, else from its environment variable, else from the file,
+/// else from its default.
+#[derive(Debug, Parser)]
+#[command(name = "herdbook-collector", version)]
+pub(super) struct Flags {
+    /// Listen here; may be repeated [env: HERDBOOK_LISTEN, comma-separated] [default: 127.0.0.1:6121]
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub(super) listen: Vec<String>,
+    /// Keep the database here [env: HERDBOOK_DATA_DIR] [default: ~/.local/state/herdbook/collector]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Read settings from this TOML file [env: HERDBOOK_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Also answer under this host name; may be repeated [env: HERDBOOK_PUBLIC_NAME, comma-separated]
+    #[arg(long, value_name = "HOST", global = true)]
+    pub(super) public_name: Vec<String>,
+    /// Log from this level on [env: HERDBOOK_LOG_LEVEL] [default: info]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(super) log_level: Option<String>,
+    /// Log as text or json [env: HERDBOOK_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub(super) log_format: Option<String>,
+    #[command(subcommand)]
+    pub(super) task: Option<Task>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    /// Check the configuration, say what each setting is and who said so, and start nothing
+    CheckConfig,
+}
+
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
+    Flags::try_parse_from(args)
+}

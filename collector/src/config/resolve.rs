@@ -1,0 +1,231 @@
+//! Decides between flag, environment, file and default, and remembers who won.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::error::ConfigError;
+use super::file::{self, File};
+use super::flags::{self, Flags};
+use super::given::{Given, Source};
+use super::liveness::Liveness;
+use super::{Command, Config, Log, LogFormat, Told, data_dir, listen, log};
+use crate::auth::HostName;
+
+/// Looks an environment variable up; tests bring their own.
+pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+/// One setting's names; the key is the file's.
+struct Setting {
+    key: &'static str,
+    flag: &'static str,
+    variable: &'static str,
+}
+
+const LISTEN: Setting = Setting { key: "listen", flag: "--listen", variable: "HERDBOOK_LISTEN" };
+const DATA_DIR: Setting =
+    Setting { key: "data_dir", flag: "--data-dir", variable: "HERDBOOK_DATA_DIR" };
+const PUBLIC_NAME: Setting =
+    Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
+const LOG_LEVEL: Setting =
+    Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
+const LOG_FORMAT: Setting =
+    Setting { key: "log_format", flag: "--log-format", variable: "HERDBOOK_LOG_FORMAT" };
+
+/// Reads and checks everything that the collector is told. `args` begins with the program's name.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the key, who gave it, and what was expected.
+pub fn load(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Command, ConfigError> {
+    let flags = match flags::parse(args) {
+        Ok(flags) => flags,
+        Err(asked) if !asked.use_stderr() => return Ok(Command::Print(asked.to_string())),
+        Err(wrong) => return Err(ConfigError::Flags(wrong.to_string())),
+    };
+    let task = flags.task.as_ref().map(|flags::Task::CheckConfig| ());
+    let config = Resolver { environment, told: Vec::new() }.resolve(flags)?;
+    Ok(match task {
+        None => Command::Run(config),
+        Some(()) => Command::CheckConfig(config),
+    })
+}
+
+struct Resolver<'a> {
+    environment: &'a Environment<'a>,
+    told: Vec<Told>,
+}
+
+impl Resolver<'_> {
+    fn resolve(mut self, flags: Flags) -> Result<Config, ConfigError> {
+        let file = self.file(flags.config)?;
+        let listen = self.listen(flags.listen, file.listen)?;
+        let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
+        let public_names = self.public_names(flags.public_name, file.public_name)?;
+        let level = self.log_level(flags.log_level, file.log_level)?;
+        let format = self.log_format(flags.log_format, file.log_format)?;
+        let liveness = self.liveness(&file.liveness)?;
+        let log = Log { level, format };
+        Ok(Config { listen, data_dir, public_names, log, liveness, told: self.told })
+    }
+
+    fn file(&self, flag: Option<PathBuf>) -> Result<File, ConfigError> {
+        let by_flag = flag.map(|path| (path, Source::Flag("--config")));
+        let by_variable = || {
+            let path = self.variable("HERDBOOK_CONFIG")?;
+            Some((PathBuf::from(path), Source::Env("HERDBOOK_CONFIG")))
+        };
+        match by_flag.or_else(by_variable) {
+            Some((path, origin)) => file::read(&path, &origin),
+            None => Ok(File::default()),
+        }
+    }
+
+    fn listen(
+        &mut self,
+        flags: Vec<String>,
+        file: Option<Given>,
+    ) -> Result<Vec<std::net::SocketAddr>, ConfigError> {
+        let given = self.several(&LISTEN, flags, file)?;
+        if given.is_empty() {
+            self.tell(&LISTEN, listen::DEFAULT, Source::Default);
+            return Ok(vec![listen::DEFAULT]);
+        }
+        let addresses = listen::addresses(&given)?;
+        for (address, given) in addresses.iter().zip(given) {
+            self.tell(&LISTEN, address, given.source);
+        }
+        Ok(addresses)
+    }
+
+    fn data_dir(
+        &mut self,
+        flag: Option<PathBuf>,
+        file: Option<Given>,
+    ) -> Result<PathBuf, ConfigError> {
+        let by_flag = flag.map(|path| (path, Source::Flag(DATA_DIR.flag)));
+        let by_variable = || {
+            let path = self.variable(DATA_DIR.variable)?;
+            Some((PathBuf::from(path), Source::Env(DATA_DIR.variable)))
+        };
+        let (dir, source) = match (by_flag.or_else(by_variable), file) {
+            (Some(found), _) => found,
+            (None, Some(given)) => {
+                (given.as_text("the path of a directory")?.into(), given.source.clone())
+            }
+            (None, None) => {
+                let dir = data_dir::default(self.environment).ok_or(ConfigError::NoDataDir)?;
+                (dir, Source::Default)
+            }
+        };
+        self.tell(&DATA_DIR, dir.display(), source);
+        Ok(dir)
+    }
+
+    fn public_names(
+        &mut self,
+        flags: Vec<String>,
+        file: Option<Given>,
+    ) -> Result<Vec<HostName>, ConfigError> {
+        const EXPECTED: &str =
+            "a host name without scheme, port or path, such as fleet.example.org";
+        let mut names = Vec::new();
+        for given in self.several(&PUBLIC_NAME, flags, file)? {
+            let text = given.as_text(EXPECTED)?;
+            let name: HostName = text.parse().map_err(|_| given.bad(EXPECTED))?;
+            self.tell(&PUBLIC_NAME, &name, given.source);
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    fn log_level(
+        &mut self,
+        flag: Option<String>,
+        file: Option<Given>,
+    ) -> Result<String, ConfigError> {
+        let given = self.one(&LOG_LEVEL, flag, file, "info")?;
+        let level = log::level(&given)?;
+        self.tell(&LOG_LEVEL, &level, given.source);
+        Ok(level)
+    }
+
+    fn log_format(
+        &mut self,
+        flag: Option<String>,
+        file: Option<Given>,
+    ) -> Result<LogFormat, ConfigError> {
+        let given = self.one(&LOG_FORMAT, flag, file, "text")?;
+        let format = log::format(&given)?;
+        self.tell(&LOG_FORMAT, given.as_text("")?, given.source.clone());
+        Ok(format)
+    }
+
+    fn liveness(&mut self, file: &[Given]) -> Result<Liveness, ConfigError> {
+        let mut liveness = Liveness::default();
+        for given in file {
+            let key = liveness.set(given)?;
+            let value = given.value.to_string();
+            self.told.push(Told { key, value, source: given.source.clone() });
+        }
+        liveness.check()?;
+        Ok(liveness)
+    }
+
+    fn one(
+        &self,
+        setting: &Setting,
+        flag: Option<String>,
+        file: Option<Given>,
+        default: &str,
+    ) -> Result<Given, ConfigError> {
+        let text = |text, source| Given::text(setting.key, text, source);
+        if let Some(flag) = flag {
+            return Ok(text(flag, Source::Flag(setting.flag)));
+        }
+        let variable = self.text_variable(setting)?;
+        Ok(variable.or(file).unwrap_or_else(|| text(default.to_owned(), Source::Default)))
+    }
+
+    fn several(
+        &self,
+        setting: &Setting,
+        flags: Vec<String>,
+        file: Option<Given>,
+    ) -> Result<Vec<Given>, ConfigError> {
+        let text = |text, source| Given::text(setting.key, text, source);
+        if !flags.is_empty() {
+            let source = || Source::Flag(setting.flag);
+            return Ok(flags.into_iter().map(|flag| text(flag, source())).collect());
+        }
+        if let Some(all) = self.text_variable(setting)? {
+            let parts = all.as_text("a list with commas between")?.split(',');
+            return Ok(parts.map(|part| text(part.to_owned(), all.source.clone())).collect());
+        }
+        Ok(file.map(Given::elements).unwrap_or_default())
+    }
+
+    fn text_variable(&self, setting: &Setting) -> Result<Option<Given>, ConfigError> {
+        let Some(value) = self.variable(setting.variable) else { return Ok(None) };
+        let source = Source::Env(setting.variable);
+        match value.into_string() {
+            Ok(text) => Ok(Some(Given::text(setting.key, text, source))),
+            Err(bytes) => {
+                let lossy = bytes.to_string_lossy().into_owned();
+                Err(Given::text(setting.key, lossy, source).bad("UTF-8 text"))
+            }
+        }
+    }
+
+    /// Set to nothing is not set: that is how unit files and shells switch a variable off.
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (self.environment)(name).filter(|value| !value.is_empty())
+    }
+
+    fn tell(&mut self, setting: &Setting, value: impl Display, source: Source) {
+        self.told.push(Told { key: setting.key, value: value.to_string(), source });
+    }
+}

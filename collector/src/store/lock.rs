@@ -1,0 +1,36 @@
+//! One collector a directory: a lock that the kernel lets go of however the process ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::OpenError;
+
+const NAME: &str = "collector.lock";
+
+/// Held for as long as the store is open.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+
+pub(super) fn take(dir: &Path) -> Result<Lock, OpenError> {
+    let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(dir.join(NAME)).map_err(directory)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(OpenError::InUse { dir: dir.to_owned(), pid: read_pid(&mut file) });
+        }
+        Err(TryLockError::Error(source)) => return Err(directory(source)),
+    }
+    // Only a courtesy for the message above: a full disk must not fail here.
+    let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+    Ok(Lock(file))
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.parse().ok()
+}

@@ -1,0 +1,84 @@
+//! The formats of `state.db`, in order. A released step is never changed; a new one is added.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Says "this file is Herdbook's" in the header of the database.
+const APPLICATION_ID: i64 = 0x4845_5244;
+
+const STEPS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE hosts (id TEXT PRIMARY KEY, doc TEXT NOT NULL);
+    CREATE TABLE services (id TEXT PRIMARY KEY, doc TEXT NOT NULL);
+    "];
+
+/// Why a database is not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MigrateError {
+    #[error("written by a newer version")]
+    Newer { found: i64, known: i64 },
+    #[error("not one of ours")]
+    Foreign,
+    #[error("a step failed")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Brings the database to the newest format, all steps or none.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
+    let found: i64 = pragma(connection, "user_version")?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if pragma(connection, "application_id")? != APPLICATION_ID && !is_empty(connection)? {
+        return Err(MigrateError::Foreign);
+    }
+    let done = match usize::try_from(found) {
+        Ok(done) if done <= STEPS.len() => done,
+        _ => return Err(MigrateError::Newer { found, known }),
+    };
+    if done == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in &STEPS[done..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_database_gets_every_step_once() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(pragma(&connection, "user_version").unwrap(), STEPS.len() as i64);
+        connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+    }
+
+    #[test]
+    fn a_newer_database_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut connection).unwrap_err();
+        assert!(matches!(error, MigrateError::Newer { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_database_of_another_program_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute("CREATE TABLE theirs (x)", []).unwrap();
+        assert!(matches!(migrate(&mut connection).unwrap_err(), MigrateError::Foreign));
+    }
+}

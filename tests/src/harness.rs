@@ -1,0 +1,20 @@
+//! The vocabulary of the stories: a [`Fleet`] of real programs, a [`Viewer`] of its live feed, a
+//! [`Rest`] client, and [`eventually`], the one way to wait.
+//!
+//! A story asks for what users were promised, through what users have; it never looks into a
+//! program. The harness owns every process that it starts and ends it with the story.
+
+pub mod fleet;
+pub mod program;
+
+pub mod fold;
+pub mod rest;
+pub mod viewer;
+
+pub mod wait;
+
+pub use fleet::{Agent, AgentSetup, Fleet};
+pub use program::Program;
+pub use rest::Rest;
+pub use viewer::Viewer;
+pub use wait::{eventually, throughout};

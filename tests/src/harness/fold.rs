@@ -1,0 +1,159 @@
+//! What a viewer knows: the last snapshot, and every change since folded into it.
+//!
+//! Written from the description of the feed alone, on plain JSON, so that it is a second opinion
+//! on what the collector's own fold says.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The fleet as one viewer sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Folded {
+    /// The run of the collector that numbered the changes.
+    pub epoch: String,
+    /// The last change that is in here.
+    pub seq: u64,
+    /// Hosts by id.
+    pub hosts: BTreeMap<String, Value>,
+    /// Services by id.
+    pub services: BTreeMap<String, Value>,
+    /// Every change since the viewer came, in order.
+    pub changes: Vec<Value>,
+    /// How many sample frames named each host.
+    pub n_samples: BTreeMap<String, u64>,
+    /// The last sample of each host.
+    pub samples: BTreeMap<String, Value>,
+    /// How many snapshots came.
+    pub n_snapshots: u64,
+    /// Where the feed broke its own rules.
+    pub faults: Vec<String>,
+}
+
+impl Folded {
+    /// Takes one frame of the feed in.
+    pub fn take(&mut self, frame: &Value) {
+        match frame["type"].as_str() {
+            Some("snapshot") => self.take_snapshot(frame),
+            Some("change") => self.take_change(&frame["change"]),
+            Some("samples") => self.take_samples(frame),
+            Some(_) => {}
+            None => self.faults.push(format!("a frame without type: {frame}")),
+        }
+    }
+
+    fn take_snapshot(&mut self, frame: &Value) {
+        self.n_snapshots += 1;
+        self.epoch = text(&frame["epoch"]);
+        self.seq = frame["seq"].as_u64().unwrap_or_default();
+        self.hosts = by_id(&frame["hosts"]);
+        self.services = by_id(&frame["services"]);
+    }
+
+    fn take_change(&mut self, change: &Value) {
+        let seq = change["seq"].as_u64().unwrap_or_default();
+        if seq != self.seq + 1 || change["epoch"] != self.epoch {
+            self.faults.push(format!("after seq {} came {change}", self.seq));
+        }
+        self.seq = seq;
+        self.apply(change);
+        self.changes.push(change.clone());
+    }
+
+    fn apply(&mut self, change: &Value) {
+        let kind = text(&change["type"]);
+        let (entity, _) = kind.split_once('.').unwrap_or((&kind, ""));
+        let data = &change["data"];
+        match entity {
+            "host" | "gpu" => replace(&mut self.hosts, &change["host_id"], data),
+            "service" => replace(&mut self.services, &change["service_id"], data),
+            "session" => {
+                if let Some(host) = self.hosts.get_mut(&text(&change["host_id"])) {
+                    host["session"] = data.clone();
+                }
+            }
+            "model" => {
+                if let Some(service) = self.services.get_mut(&text(&change["service_id"])) {
+                    replace_model(service, &change["model"], data);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_samples(&mut self, frame: &Value) {
+        if frame["seq"].as_u64() != Some(self.seq) {
+            self.faults.push(format!("samples of seq {} after seq {}", frame["seq"], self.seq));
+        }
+        for sample in frame["samples"].as_array().into_iter().flatten() {
+            let id = text(&sample["host_id"]);
+            *self.n_samples.entry(id.clone()).or_default() += 1;
+            self.samples.insert(id, sample.clone());
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn by_id(list: &Value) -> BTreeMap<String, Value> {
+    let entries = list.as_array().into_iter().flatten();
+    entries.map(|entry| (text(&entry["id"]), entry.clone())).collect()
+}
+
+fn replace(entries: &mut BTreeMap<String, Value>, id: &Value, data: &Value) {
+    if data.is_null() {
+        entries.remove(&text(id));
+    } else {
+        entries.insert(text(id), data.clone());
+    }
+}
+
+fn replace_model(service: &mut Value, name: &Value, data: &Value) {
+    let Some(models) = service["models"].as_array_mut() else { return };
+    models.retain(|model| model["name"] != *name);
+    if !data.is_null() {
+        models.push(data.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn snapshot() -> Folded {
+        let mut folded = Folded::default();
+        folded.take(&json!({"type": "snapshot", "epoch": "e", "seq": 3,
+            "hosts": [{"id": "h", "status": "online"}],
+            "services": [{"id": "s", "models": [{"name": "a"}]}]}));
+        folded
+    }
+
+    fn change(seq: u64, body: Value) -> Value {
+        let mut change = json!({"epoch": "e", "seq": seq});
+        change.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        json!({"type": "change", "change": change})
+    }
+
+    #[test]
+    fn changes_replace_what_they_name() {
+        let mut folded = snapshot();
+        let stale = json!({"type": "host.stale", "host_id": "h", "data": {"status": "stale"}});
+        folded.take(&change(4, stale));
+        let gone = json!({"type": "model.removed", "service_id": "s", "model": "a", "data": null});
+        folded.take(&change(5, gone));
+        assert_eq!(folded.hosts["h"]["status"], "stale");
+        assert_eq!(folded.services["s"]["models"], json!([]));
+        assert!(folded.faults.is_empty());
+    }
+
+    #[test]
+    fn a_gap_is_a_fault() {
+        let mut folded = snapshot();
+        folded.take(&change(5, json!({"type": "host.removed", "host_id": "h", "data": null})));
+        assert_eq!(folded.faults.len(), 1);
+        assert!(folded.hosts.is_empty());
+    }
+}

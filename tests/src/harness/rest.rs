@@ -1,0 +1,83 @@
+//! Questions to the collector over plain HTTP.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+/// A client of one collector.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    base: String,
+    client: Client,
+}
+
+impl Rest {
+    /// A client of the collector at `base`, such as `http://127.0.0.1:6121`.
+    ///
+    /// # Panics
+    ///
+    /// Never, unless the HTTP client cannot be built.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10));
+        let client = client.build().expect("an HTTP client");
+        Self { base: base.trim_end_matches('/').to_owned(), client }
+    }
+
+    /// The answer to `GET {path}`; `Null` stands for a body that is no JSON.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody answers.
+    pub async fn try_get(&self, path: &str) -> Result<(StatusCode, Value), reqwest::Error> {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
+    /// What `GET {path}` answers with status 200.
+    ///
+    /// # Panics
+    ///
+    /// Where the answer is anything else.
+    pub async fn get(&self, path: &str) -> Value {
+        match self.try_get(path).await {
+            Ok((StatusCode::OK, body)) => body,
+            other => panic!("GET {path}: expected 200, got {other:?}"),
+        }
+    }
+
+    /// The status of `GET {path}` sent with one header of the caller's.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn status_with(&self, path: &str, header: &str, value: &str) -> StatusCode {
+        let request = self.client.get(format!("{}{path}", self.base)).header(header, value);
+        request.send().await.unwrap_or_else(|e| panic!("GET {path}: {e:?}")).status()
+    }
+
+    /// All hosts.
+    pub async fn hosts(&self) -> Vec<Value> {
+        list(self.get("/api/v1/hosts").await, "hosts")
+    }
+
+    /// All services.
+    pub async fn services(&self) -> Vec<Value> {
+        list(self.get("/api/v1/services").await, "services")
+    }
+
+    /// One host, whole.
+    pub async fn host(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/hosts/{id}")).await
+    }
+}
+
+fn list(mut answer: Value, key: &str) -> Vec<Value> {
+    match answer[key].take() {
+        Value::Array(entries) => entries,
+        other => panic!("expected a list of {key}, got {other}"),
+    }
+}
