@@ -228,7 +228,10 @@ fn unexpected(words: &str) -> Step {
     refuse(DropReason::Unexpected, RefusalCode::UnexpectedMessage, words.to_owned())
 }
 
-/// The error and what caused it, on one line.
+/// Longest words about a frame, characters: they may quote it, and go to the log and to its sender.
+const WORDS_CHARS: usize = 300;
+
+/// The error and what caused it, on one short line without control characters.
 fn in_words(error: &DecodeError) -> String {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -236,7 +239,7 @@ fn in_words(error: &DecodeError) -> String {
         words = format!("{words}: {error}");
         source = error.source();
     }
-    words
+    words.chars().take(WORDS_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -123,3 +123,16 @@ fn parts_are_applied_as_one_and_only_in_order() {
     assert_eq!(protocol.text(&part(1, 3), now), Step::Nothing);
     assert!(matches!(protocol.text(&part(3, 3), now), Step::Drop(DropReason::Unexpected, _)));
 }
+
+#[test]
+fn what_is_said_of_a_bad_frame_is_one_short_line() {
+    let now = Instant::now();
+    let long = "x".repeat(100_000);
+    let key = format!(r#"{{"type":"sample","missing":{{"a\n\u001b[31m{long}":5}}}}"#);
+    let value = format!(r#"{{"type":"sample","cpu_percent":"{long}"}}"#);
+    for text in [key, value] {
+        let Step::Drop(_, words) = open(now).text(&text, now) else { panic!("not dropped") };
+        assert!(words.len() < 1_300, "{} bytes", words.len());
+        assert!(!words.contains(char::is_control), "{words:?}");
+    }
+}
