@@ -1,5 +1,6 @@
 //! Hosts: the list with its filters, and one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -45,7 +46,7 @@ pub async fn list(
     let view = view(filter.view.as_deref(), View::Full)?;
     let with_model = filter.model.as_deref().map(|model| {
         let services = api.registry.services_of_model(model);
-        services.iter().map(|service| service.facts.host_id.clone()).collect::<Vec<_>>()
+        services.iter().map(|service| service.facts.host_id.clone()).collect::<HashSet<_>>()
     });
     let mut hosts = api.registry.hosts();
     hosts.retain(|host| {
