@@ -105,6 +105,14 @@ impl Protocol {
         )
     }
 
+    /// A ping or pong came: it counts like any frame, so that a flood of them ends.
+    pub fn control(&mut self, now: Instant) -> Step {
+        if self.frames.take(1, now) {
+            return Step::Nothing;
+        }
+        self.dropped(DropReason::OverBudget, "too much at once".to_owned(), now)
+    }
+
     /// The time for the hello is up.
     #[must_use]
     pub fn hello_is_late(&self) -> Refused {

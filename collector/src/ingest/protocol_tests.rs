@@ -136,3 +136,14 @@ fn what_is_said_of_a_bad_frame_is_one_short_line() {
         assert!(!words.contains(char::is_control), "{words:?}");
     }
 }
+
+#[test]
+fn a_flood_of_pings_ends_also_before_the_hello() {
+    let now = Instant::now();
+    let mut protocol = Protocol::new(now);
+    let ended = (0..1_000).map(|_| protocol.control(now)).find_map(|step| code(&step));
+    assert_eq!(ended, Some(RefusalCode::TooManyErrors));
+    let mut protocol = open(now);
+    let paced = (1..600).map(|s| protocol.control(now + Duration::from_secs(s)));
+    assert!(paced.into_iter().all(|step| step == Step::Nothing));
+}
