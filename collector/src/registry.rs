@@ -71,6 +71,7 @@ pub struct Registry {
     liveness: Liveness,
     origin: Instant,
     n_samples: AtomicU64,
+    n_unlisted: AtomicU64,
 }
 
 impl Registry {
@@ -87,6 +88,7 @@ impl Registry {
             liveness,
             origin: Instant::now(),
             n_samples: AtomicU64::new(0),
+            n_unlisted: AtomicU64::new(0),
         }
     }
 
@@ -162,6 +164,12 @@ impl Registry {
     #[must_use]
     pub fn n_samples(&self) -> u64 {
         self.n_samples.load(Ordering::Relaxed)
+    }
+
+    /// Services that found no place in the register since the start.
+    #[must_use]
+    pub fn n_unlisted(&self) -> u64 {
+        self.n_unlisted.load(Ordering::Relaxed)
     }
 
     /// Milliseconds of the monotonic clock since the registry was made, from 1.

@@ -213,6 +213,13 @@ fn join(writer: Option<std::thread::JoinHandle<()>>) {
 }
 
 impl Row {
+    /// How large its document is.
+    #[must_use]
+    pub fn doc_bytes(&self) -> usize {
+        let (Self::Host { doc, .. } | Self::Service { doc, .. }) = self;
+        doc.as_ref().map_or(0, String::len)
+    }
+
     /// The id of its entity.
     #[must_use]
     pub fn id(&self) -> &str {

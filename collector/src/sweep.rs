@@ -10,6 +10,8 @@ pub mod rule;
 use std::sync::Arc;
 use std::time::Duration;
 
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -27,14 +29,22 @@ use rule::{Heard, Judgement};
 const TOUCH_EVERY: Duration = Duration::from_secs(3600);
 /// How often services that are gone are looked for.
 const FORGET_SERVICES_EVERY: Duration = Duration::from_secs(60);
+/// How far the two clocks may part between two ticks.
+const CLOCK_JUMP: Duration = Duration::from_secs(60);
+/// Nothing is forgotten before both clocks agreed for this long.
+const FORGET_NOTHING_FOR: Duration = Duration::from_secs(3600);
+/// Verdicts that are applied before the sockets get their turn.
+const VERDICTS_A_TURN: usize = 40;
 
 /// What the sweep knows between two ticks.
 #[derive(Debug)]
 pub struct Sweep {
     rules: Liveness,
-    last_tick: Option<Instant>,
+    last_tick: Option<Moment>,
     /// Before this instant nothing is held against anybody.
     believed_since: Instant,
+    /// Since then the wall clock goes as the monotonic one.
+    wall_clock_since: Instant,
     touched: Instant,
     services_swept: Instant,
     mass: Mass,
@@ -50,6 +60,7 @@ impl Sweep {
             rules,
             last_tick: None,
             believed_since: now,
+            wall_clock_since: now,
             touched: now,
             services_swept: now,
             mass,
@@ -63,51 +74,57 @@ impl Sweep {
         self.n_late
     }
 
-    /// Judges all hosts, and forgets services that have been gone for long.
+    /// Judges all hosts, and forgets what has been gone for long.
     pub fn tick(&mut self, registry: &Registry, moment: Moment) {
-        self.notice_lateness(moment.now);
+        for due in self.look(registry, moment) {
+            due.apply(registry, moment);
+        }
+    }
+
+    /// Looks at all hosts and services, and says what is to be said of them.
+    fn look(&mut self, registry: &Registry, moment: Moment) -> Vec<Due> {
+        self.read_clocks(moment);
         let hosts = registry.hosts();
-        let verdicts: Vec<_> = hosts
+        let mut found: Vec<Due> = hosts
             .iter()
             .filter_map(|host| {
                 let heard_ms = host.live.heard_ms();
                 let verdict = self.judge(registry, host, heard_ms, moment)?;
-                Some((host, heard_ms, verdict))
+                Some(Due::Host { host: Arc::clone(host), heard_ms, verdict })
             })
             .collect();
-        let going = verdicts
-            .iter()
-            .filter(|(_, heard_ms, verdict)| *heard_ms > 0 && is_going_offline(verdict));
-        let going: Vec<_> = going.map(|(host, ..)| host.id.clone()).collect();
+        let going: Vec<_> = found.iter().filter_map(Due::going_offline).collect();
         let event = self.mass.tick(&hosts, &going, moment.now);
         self.tell_mass(registry, event, moment);
-        for (host, heard_ms, verdict) in verdicts {
-            let verdict = self.with_mass_cause(verdict);
-            if matches!(verdict, Verdict::Forget(_)) && self.mass.holds() && !host.id.is_clone() {
-                continue;
-            }
-            registry.judge(host, heard_ms, &verdict, moment);
+        if self.mass.holds() {
+            found.retain_mut(Due::under_mass);
         }
-        if moment.now.saturating_duration_since(self.services_swept) >= FORGET_SERVICES_EVERY {
-            self.services_swept = moment.now;
-            self.forget_services(registry, moment);
+        if is_due(&mut self.services_swept, FORGET_SERVICES_EVERY, moment.now) {
+            found.extend(self.vanished_services(registry, moment));
         }
-        if moment.now.saturating_duration_since(self.touched) >= TOUCH_EVERY {
-            self.touched = moment.now;
+        if is_due(&mut self.touched, TOUCH_EVERY, moment.now) {
             registry.touch_heard();
         }
+        found
     }
 
-    fn notice_lateness(&mut self, now: Instant) {
-        let late_after = self.rules.tick * (1 + self.rules.late_ticks);
-        let late = self.last_tick.map(|last| now.saturating_duration_since(last));
-        if let Some(late) = late.filter(|late| *late > late_after) {
+    /// A tick that comes late was a pause of the collector. A wall clock that does not go as the
+    /// monotonic one was set, and nothing is forgotten by it for a while.
+    fn read_clocks(&mut self, moment: Moment) {
+        let Some(last) = self.last_tick.replace(moment) else { return };
+        let late = moment.now.saturating_duration_since(last.now);
+        if late > self.rules.tick * (1 + self.rules.late_ticks) {
             self.n_late += 1;
-            self.believed_since = now;
+            self.believed_since = moment.now;
             let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(late_ms, "the collector was paused: all deadlines start anew");
         }
-        self.last_tick = Some(now);
+        let late_ms = i64::try_from(late.as_millis()).unwrap_or(i64::MAX);
+        let jump_ms = moment.at.ms_since(last.at).abs_diff(late_ms);
+        if u128::from(jump_ms) > CLOCK_JUMP.as_millis() {
+            self.wall_clock_since = moment.now;
+            tracing::warn!(jump_ms, "the wall clock was set: nothing is forgotten for a while");
+        }
     }
 
     fn judge(
@@ -135,26 +152,23 @@ impl Sweep {
         Some(Verdict::Status(status, judgement.cause()))
     }
 
-    /// Nothing is forgotten for the wall clock alone, which can jump.
     fn forget(&self, host: &HostEntry, moment: Moment) -> Option<Verdict> {
         if host.id.is_clone() {
             return Some(Verdict::Forget("the other machine of this identity left".to_owned()));
         }
         let last_seen = host.live.last_seen().unwrap_or(host.facts.first_seen);
-        let forget_ms = i64::try_from(self.rules.forget_after.as_millis()).unwrap_or(i64::MAX);
-        let at_least = self.rules.forget_after.min(Duration::from_secs(3600));
-        let is_due = moment.at.ms_since(last_seen) >= forget_ms
-            && moment.now.saturating_duration_since(host.status_entered) >= at_least;
+        let offline_for = moment.now.saturating_duration_since(host.status_entered);
+        let is_due = host.session.is_none()
+            && offline_for >= self.rules.forget_after.min(FORGET_NOTHING_FOR)
+            && self.is_past(last_seen, self.rules.forget_after, moment);
         is_due.then(|| Verdict::Forget("offline for too long".to_owned()))
     }
 
-    fn with_mass_cause(&self, verdict: Verdict) -> Verdict {
-        match verdict {
-            Verdict::Status(HostStatus::Offline, _) if self.mass.holds() => {
-                Verdict::Status(HostStatus::Offline, "mass".to_owned())
-            }
-            other => other,
-        }
+    /// Whether `since` is longer ago than `after`, by a wall clock that can be believed.
+    fn is_past(&self, since: Timestamp, after: Duration, moment: Moment) -> bool {
+        let agreed_for = moment.now.saturating_duration_since(self.wall_clock_since);
+        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        agreed_for >= after.min(FORGET_NOTHING_FOR) && moment.at.ms_since(since) >= after_ms
     }
 
     fn tell_mass(&self, registry: &Registry, event: Option<MassEvent>, moment: Moment) {
@@ -173,22 +187,66 @@ impl Sweep {
         registry.tell_mass(kind, n_hosts, cause, moment);
     }
 
-    fn forget_services(&self, registry: &Registry, moment: Moment) {
-        let keep_ms =
-            i64::try_from(self.rules.vanished_service_after.as_millis()).unwrap_or(i64::MAX);
-        let down_before = herdbook_shared::time::Timestamp::from_unix_ms(
-            moment.at.unix_ms().saturating_sub(keep_ms),
-        );
-        for service in registry.services() {
-            if service.facts.down_since.is_some_and(|since| since <= down_before) {
-                registry.forget_service(&service.id, down_before, moment);
+    fn vanished_services(&self, registry: &Registry, moment: Moment) -> Vec<Due> {
+        let after = self.rules.vanished_service_after;
+        let gone = registry.services().into_iter().filter_map(|service| {
+            let since = service.facts.down_since?;
+            let is_due = self.is_past(since, after, moment);
+            is_due.then(|| Due::Service { id: service.id.clone(), since })
+        });
+        gone.collect()
+    }
+}
+
+/// What a look found.
+#[derive(Debug)]
+enum Due {
+    /// A host is to be judged.
+    Host { host: Arc<HostEntry>, heard_ms: u64, verdict: Verdict },
+    /// A service has been down since then, for too long.
+    Service { id: ServiceId, since: Timestamp },
+}
+
+impl Due {
+    fn apply(&self, registry: &Registry, moment: Moment) {
+        match self {
+            Self::Host { host, heard_ms, verdict } => {
+                registry.judge(host, *heard_ms, verdict, moment);
             }
+            Self::Service { id, since } => registry.forget_service(id, *since, moment),
+        }
+    }
+
+    /// The host that goes offline, having been heard in this run of the collector.
+    fn going_offline(&self) -> Option<HostId> {
+        match self {
+            Self::Host { host, heard_ms: 1.., verdict: Verdict::Status(status, _) } => {
+                (*status == HostStatus::Offline).then(|| host.id.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// During a mass event nobody is forgotten but clones, and who goes offline goes with the mass.
+    fn under_mass(&mut self) -> bool {
+        match self {
+            Self::Host { host, verdict: Verdict::Forget(_), .. } => host.id.is_clone(),
+            Self::Host { verdict: Verdict::Status(HostStatus::Offline, cause), .. } => {
+                "mass".clone_into(cause);
+                true
+            }
+            _ => true,
         }
     }
 }
 
-fn is_going_offline(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Status(HostStatus::Offline, _))
+/// Whether `every` has gone by since `last`, which then is now.
+fn is_due(last: &mut Instant, every: Duration, now: Instant) -> bool {
+    let is_due = now.saturating_duration_since(*last) >= every;
+    if is_due {
+        *last = now;
+    }
+    is_due
 }
 
 /// Sweeps until `stop`.
@@ -200,8 +258,17 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => sweep.tick(&registry, Moment::now()),
+            _ = ticks.tick() => turn(&mut sweep, &registry).await,
         }
+    }
+}
+
+/// One tick, in which many verdicts do not hold up the sockets.
+async fn turn(sweep: &mut Sweep, registry: &Registry) {
+    let moment = Moment::now();
+    for some in sweep.look(registry, moment).chunks(VERDICTS_A_TURN) {
+        some.iter().for_each(|due| due.apply(registry, moment));
+        tokio::task::yield_now().await;
     }
 }
 

@@ -24,7 +24,7 @@ const RETRY_AFTER_ERROR_MS: u64 = 60_000;
 /// Frames that a connection may burst, and send each second.
 const FRAMES: (f64, f64) = (64.0, 8.0);
 /// Bytes that a connection may burst, a whole inventory in parts, and send each second.
-const BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 64.0 * 1024.0);
+const BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 256.0 * 1024.0);
 /// Unusable frames that a connection may burst, and send each second.
 const ERRORS: (f64, f64) = (100.0, 1.0);
 

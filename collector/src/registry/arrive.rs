@@ -8,6 +8,10 @@ use herdbook_shared::wire::hello::{GoodbyeReason, Hello, RefusalCode};
 use herdbook_shared::{limits, missing::Missing};
 use tokio_util::sync::CancellationToken;
 
+use tokio::time::Instant;
+
+use crate::ingest::budget::Budget;
+
 use super::change::ChangeKind;
 use super::finding::Conditions;
 use super::host::{Ended, HostEntry, HostFacts, HostLive, HostStatus};
@@ -18,6 +22,14 @@ use super::{HOSTS_MAX, Registry};
 
 /// How many machines with one identity are listed side by side.
 const CLONES_MAX: usize = 8;
+
+/// How often the agents of one host may say hello: at once, and each second.
+const HELLOS: (f64, f64) = (30.0, 0.2);
+
+/// A full budget of hellos.
+pub(super) fn hellos(now: Instant) -> Budget {
+    Budget::new(HELLOS.0, HELLOS.1, now)
+}
 
 /// The connection by which a host wants in.
 #[derive(Clone, Debug)]
@@ -53,6 +65,9 @@ pub enum OpenError {
          them and start their agents again"
     )]
     TooManyClones,
+    /// It said hello too often; each one is told to everybody.
+    #[error("too many hellos of this host: its agents or their connections keep breaking")]
+    TooOften,
 }
 
 impl OpenError {
@@ -62,6 +77,7 @@ impl OpenError {
         match self {
             Self::Full => RefusalCode::Full,
             Self::TooManyClones => RefusalCode::DuplicateIdentity,
+            Self::TooOften => RefusalCode::TooManyErrors,
         }
     }
 }
@@ -86,7 +102,7 @@ impl Registry {
             return Err(OpenError::Full);
         }
         let entry = match known {
-            Some(known) => transaction.renew(known, hello),
+            Some(known) => transaction.renew(known.greeted(moment.now)?, hello),
             None => transaction.register(&host_id, hello),
         };
         transaction.ledger.reinstate(&host_id, hello.instance_id);
@@ -135,6 +151,14 @@ impl Registry {
     }
 }
 
+impl HostEntry {
+    /// The host with one hello less to say.
+    fn greeted(&self, now: Instant) -> Result<Self, OpenError> {
+        let mut hellos = self.hellos;
+        hellos.take(1, now).then(|| Self { hellos, ..self.clone() }).ok_or(OpenError::TooOften)
+    }
+}
+
 impl Transaction<'_> {
     /// Under which id a hello is listed. A superseded instance that comes back while its
     /// successor lives is another machine with the same identity; a reboot is not, since the
@@ -173,6 +197,7 @@ impl Transaction<'_> {
             warm: Arc::new([]),
             findings: Vec::new(),
             conditions: Conditions::default(),
+            hellos: hellos(self.moment.now),
             live: Arc::new(HostLive::new(None)),
         };
         if !id.is_clone() {
@@ -184,8 +209,8 @@ impl Transaction<'_> {
     }
 
     /// A known host connects: its older session loses it, and what it says of itself is taken in.
-    fn renew(&mut self, known: Arc<HostEntry>, hello: &Hello) -> Arc<HostEntry> {
-        let mut entry = known;
+    fn renew(&mut self, known: HostEntry, hello: &Hello) -> Arc<HostEntry> {
+        let mut entry = Arc::new(known);
         if let Some(older) = entry.session.clone() {
             older.superseded.cancel();
             if older.instance_id != hello.instance_id {

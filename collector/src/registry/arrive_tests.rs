@@ -101,6 +101,20 @@ fn a_host_that_comes_back_is_heard_with_its_sample_and_not_with_its_inventory() 
 }
 
 #[test]
+fn a_host_that_keeps_saying_hello_is_told_to_wait() {
+    let (registry, mut clock) = registry();
+    let instance = InstanceId::random();
+    let hello = |moment| try_connect_as(&registry, 1, instance, moment);
+    let n_taken = (0..100).take_while(|_| hello(clock.moment()).is_ok()).count();
+    assert_eq!(n_taken, 31);
+    let seq = registry.cursor().1;
+    let refused = hello(clock.moment()).unwrap_err();
+    assert_eq!(refused.code(), RefusalCode::TooManyErrors);
+    assert_eq!(registry.cursor().1, seq);
+    assert!(hello(clock.pass(5)).is_ok());
+}
+
+#[test]
 fn clones_are_bounded() {
     let (registry, clock) = registry();
     let instances: Vec<_> = (0..=8).map(|_| InstanceId::random()).collect();

@@ -192,12 +192,9 @@ impl Change {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         match &self.subject {
-            Subject::Host(host) => {
-                let n_gpus = host.facts.gpus.as_ref().map_or(0, |gpus| gpus.len());
-                3 * (1024 + 1024 * n_gpus)
-            }
+            Subject::Host(host) => 3 * host.approximate_bytes(),
             Subject::Service(service) => 3 * service.approximate_bytes(),
-            Subject::Model(service, _) => 2048 + service.approximate_bytes(),
+            Subject::Model(service, _) => 4096 + service.approximate_bytes(),
             _ => 1024,
         }
     }

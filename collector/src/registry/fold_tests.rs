@@ -73,8 +73,9 @@ impl World {
         match happening {
             Happening::Connect { host, instance } => {
                 let instance = self.instances[usize::from(instance)];
-                let opened = connect_as(&self.registry, host, instance, moment);
-                self.sessions.insert(host, opened);
+                if let Ok(opened) = try_connect_as(&self.registry, host, instance, moment) {
+                    self.sessions.insert(host, opened);
+                }
             }
             Happening::Close { host, reason } => {
                 if let Some(opened) = self.sessions.get(&host) {

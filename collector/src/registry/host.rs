@@ -14,6 +14,8 @@ use herdbook_shared::wire::sample::Sample;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::ingest::budget::Budget;
+
 use super::finding::{Conditions, Finding, Severity};
 use super::session::Session;
 
@@ -120,6 +122,8 @@ pub struct HostEntry {
     pub findings: Vec<Finding>,
     /// What its last sample said of its condition.
     pub conditions: Conditions,
+    /// How often its agent may still say hello.
+    pub hellos: Budget,
     /// What samples write; shared by all successors.
     pub live: Arc<HostLive>,
 }
@@ -147,6 +151,18 @@ impl HostEntry {
             Some(finding) if finding.severity >= Severity::Warning => HostStatus::Degraded,
             _ => HostStatus::Online,
         }
+    }
+
+    /// Roughly what it takes in memory, bytes: what bounds the ring.
+    #[must_use]
+    pub fn approximate_bytes(&self) -> usize {
+        const WORD: usize = size_of::<String>();
+        let facts = &self.facts;
+        let labels = facts.labels.iter().map(|(key, value)| 2 * WORD + key.len() + value.len());
+        let lists = facts.addresses.iter().chain(self.warm.iter()).map(|text| WORD + text.len());
+        let findings = self.findings.iter().map(|finding| 64 + finding.message.len());
+        let n_gpus = facts.gpus.as_ref().map_or(0, |gpus| gpus.len());
+        2048 + labels.chain(lists).chain(findings).sum::<usize>() + 2048 * n_gpus
     }
 
     /// The last sample, while it may be shown as the present.

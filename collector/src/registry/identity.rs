@@ -73,7 +73,7 @@ pub(super) fn address(
     let claimed = || host.facts.addresses.iter().find_map(|address| address.parse().ok());
     match specific.or(proved).or_else(claimed) {
         Some(address) => (url(address, report.port), Reachable::Host),
-        None => (url(IpAddr::from([127, 0, 0, 1]), report.port), Reachable::Host),
+        None => (url(IpAddr::from([127, 0, 0, 1]), report.port), Reachable::Unknown),
     }
 }
 

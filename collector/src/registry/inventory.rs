@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::time::Timestamp;
@@ -17,8 +18,9 @@ use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
-/// More models than this that change at once are told as one change of their service.
-const MODEL_CHANGES_MAX: usize = 64;
+/// Each change of a model makes a successor of its service with all its models. Where this many
+/// would be copied, all that changed at once is told as one change of the service.
+const MODEL_COPIES_MAX: usize = 4096;
 
 impl Registry {
     /// Takes a whole inventory in.
@@ -52,6 +54,18 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// A service has no place in the register. Said once; the count goes on.
+    fn count_unlisted(&self, host: &HostEntry, report: &Service) {
+        if self.n_unlisted.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                host = %host.id, port = report.port, at_most = SERVICES_MAX,
+                "a service is not listed: the register is full, or all its ids are taken"
+            );
+        }
+    }
+}
+
 impl Transaction<'_> {
     fn apply_services(&mut self, host_id: &HostId, reports: Vec<Service>) {
         let Some(host) = self.host(host_id) else { return };
@@ -75,14 +89,19 @@ impl Transaction<'_> {
 
     /// Lists a service that was never seen. One that is first told of as down is not.
     fn register_service(&mut self, host: &HostEntry, report: &Service) -> Option<ServiceId> {
-        if report.state == ServiceState::Down || self.registry.services.len() >= SERVICES_MAX {
+        if report.state == ServiceState::Down {
             return None;
         }
         let mine = self.host(&host.id)?;
         let port_is_used =
             self.services_of(&mine).iter().any(|entry| entry.facts.port == report.port);
         let is_taken = |id: &str| self.registry.service(id).is_some();
-        let id = identity::fresh_id(host, report, is_taken, port_is_used)?;
+        let id = identity::fresh_id(host, report, is_taken, port_is_used)
+            .filter(|_| self.registry.services.len() < SERVICES_MAX);
+        let Some(id) = id else {
+            self.registry.count_unlisted(host, report);
+            return None;
+        };
         let (status, state) = shown(host, report.state);
         let entry = ServiceEntry {
             id: id.clone(),
@@ -140,7 +159,8 @@ impl Transaction<'_> {
         cause: Option<String>,
     ) {
         let mut changed = model_changes(&before.facts.models, &after.facts.models);
-        if changed.len() > MODEL_CHANGES_MAX || after.state.is_none() {
+        let n_copies = changed.len() * after.facts.models.len();
+        if n_copies > MODEL_COPIES_MAX || after.state.is_none() {
             // Told as one: too many, or it cannot be told what is in memory.
             changed.clear();
         }

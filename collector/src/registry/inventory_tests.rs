@@ -155,3 +155,20 @@ fn hosts_of_one_name_have_services_of_two_ids() {
     ids.sort_unstable();
     assert_eq!(ids, ["ubuntu-000002:1", "ubuntu:1"]);
 }
+
+#[test]
+fn a_full_register_lists_no_more_and_counts_them() {
+    let host = Host::new();
+    for n in 2..6 {
+        let taken = ["gpu-1:1", "gpu-1-000001:1", "gpu-1-127.0.0.1:1", "gpu-1-000001-127.0.0.1:1"];
+        let id = host_id(n);
+        let name = taken[usize::from(n) - 2].trim_end_matches(":1");
+        let hello = hello(&id, herdbook_shared::ids::InstanceId::random(), name);
+        let opened = host.registry.open_session(&id, &hello, link(), host.clock.moment()).unwrap();
+        let services = vec![service(LOOPBACK, 1, Vec::new())];
+        host.registry.take_inventory(&opened, services, host.clock.moment());
+    }
+    host.tell(vec![service(LOOPBACK, 1, Vec::new())]);
+    assert!(host.ids().is_empty());
+    assert_eq!(host.registry.n_unlisted(), 1);
+}

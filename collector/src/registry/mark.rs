@@ -176,11 +176,11 @@ impl Registry {
         }
     }
 
-    /// Removes a service that has been gone for long, unless it came back.
-    pub fn forget_service(&self, id: &ServiceId, down_before: Timestamp, moment: Moment) {
+    /// Removes a service that has been down since then, unless it came back.
+    pub fn forget_service(&self, id: &ServiceId, since: Timestamp, moment: Moment) {
         let mut transaction = self.transaction(moment);
         let Some(service) = self.service(id.as_str()) else { return };
-        if service.facts.down_since.is_some_and(|since| since <= down_before) {
+        if service.facts.down_since == Some(since) {
             tracing::info!(service = %id, "service forgotten");
             transaction.remove_service(id, "down for too long");
         }

@@ -10,12 +10,16 @@ use tokio::sync::Notify;
 use crate::store::{DirtySource, Row};
 
 use super::Registry;
+use super::arrive::hellos;
 use super::encode::json;
 use super::finding::Conditions;
 use super::host::{HostEntry, HostFacts, HostLive, HostStatus};
 use super::ledger::Dirty;
 use super::moment::Moment;
 use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
+
+/// About how many bytes of documents are handed to the store at once.
+const TAKEN_BYTES: usize = 128 * 1024;
 
 /// A host as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,6 +82,7 @@ impl Registry {
             warm: Arc::new([]),
             findings: Vec::new(),
             conditions: Conditions::default(),
+            hellos: hellos(moment.now),
             live: Arc::new(HostLive::new(stored.last_seen)),
         };
         self.hosts.insert(id, Arc::new(entry));
@@ -87,7 +92,9 @@ impl Registry {
         let id = ServiceId::from_text(&stored.id);
         let host_id = stored.facts.host_id.clone();
         if self.host(host_id.as_str()).is_none() {
-            tracing::warn!(service = %id, host = %host_id, "a stored service has no host");
+            tracing::warn!(service = %id, host = %host_id, "a stored service has no host: removed");
+            self.ledger().dirty.insert(Dirty::Service(id));
+            self.dirty.notify_one();
             return;
         }
         let entry = ServiceEntry {
@@ -155,15 +162,14 @@ impl DirtySource for Registry {
     }
 
     fn take_dirty(&self, max: usize) -> Vec<Row> {
-        let mut ledger = self.ledger();
-        let mut taken = Vec::new();
-        while taken.len() < max
-            && let Some(dirty) = ledger.dirty.pop_first()
-        {
-            taken.push(dirty);
+        let (mut rows, mut n_bytes) = (Vec::new(), 0);
+        while rows.len() < max && n_bytes < TAKEN_BYTES {
+            let Some(dirty) = self.ledger().dirty.pop_first() else { break };
+            let row = self.row(&dirty);
+            n_bytes += row.doc_bytes();
+            rows.push(row);
         }
-        drop(ledger);
-        taken.iter().map(|dirty| self.row(dirty)).collect()
+        rows
     }
 
     fn give_back(&self, rows: Vec<Row>) {

@@ -63,6 +63,8 @@ pub enum Reachable {
     Loopback,
     /// From the network, as its agent sees it.
     Host,
+    /// It listens to the network, but no address of its host is known.
+    Unknown,
 }
 
 /// What is remembered of a service across restarts.
@@ -161,8 +163,15 @@ impl ServiceEntry {
     /// Roughly what it takes in memory, bytes: what bounds the ring.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
-        1024 + 512 * self.facts.models.len()
+        let error = self.facts.last_error.as_ref().map_or(0, String::len);
+        1024 + error + self.facts.models.iter().map(model_bytes).sum::<usize>()
     }
+}
+
+fn model_bytes(model: &Model) -> usize {
+    let words = [&model.digest, &model.parameters, &model.quantization, &model.family, &model.keep];
+    let words = words.into_iter().flatten().chain([&model.name]).chain(&model.capabilities);
+    size_of::<Model>() + words.map(|word| size_of::<String>() + word.len()).sum::<usize>()
 }
 
 /// What samples write, without a lock.

@@ -79,8 +79,9 @@ impl Snapshot {
             counts.models_warm += host.warm.len();
             if let Some(sample) = host.present() {
                 let (used, total) = vram(host, &sample);
-                counts.vram_used_bytes += used.unwrap_or(0);
-                counts.vram_total_bytes += total.unwrap_or(0);
+                let sum = |sum: u64, part: Option<u64>| sum.saturating_add(part.unwrap_or(0));
+                counts.vram_used_bytes = sum(counts.vram_used_bytes, used);
+                counts.vram_total_bytes = sum(counts.vram_total_bytes, total);
             }
         }
         for service in &self.services {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Registry;
-use super::arrive::{Link, Opened};
+use super::arrive::{Link, OpenError, Opened};
 use super::moment::Moment;
 
 /// A clock that tests push on.
@@ -73,9 +73,18 @@ pub(crate) fn connect_as(
     instance: InstanceId,
     moment: Moment,
 ) -> Opened {
+    try_connect_as(registry, n, instance, moment).unwrap()
+}
+
+pub(crate) fn try_connect_as(
+    registry: &Registry,
+    n: u8,
+    instance: InstanceId,
+    moment: Moment,
+) -> Result<Opened, OpenError> {
     let id = host_id(n);
     let hello = hello(&id, instance, &format!("gpu-{n}"));
-    registry.open_session(&id, &hello, link(), moment).unwrap()
+    registry.open_session(&id, &hello, link(), moment)
 }
 
 pub(crate) fn sample() -> Sample {

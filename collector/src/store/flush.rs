@@ -11,8 +11,9 @@ use super::{Row, Store, StoreState, WriteError};
 
 /// How long changes are gathered after the first.
 const COALESCE: Duration = Duration::from_millis(200);
-/// Most rows of one batch.
-const BATCH_ROWS: usize = 1000;
+/// Most rows of one batch. They are encoded on the thread that carries all sockets, so a batch
+/// is small; the writer commits batches that wait for it together.
+const BATCH_ROWS: usize = 100;
 /// The first pause after a failure, and by how much each further one is longer.
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest pause after a failure: within it the store recovers once space returns.

@@ -28,10 +28,14 @@ fn text(field: &'static str, text: &str, max_bytes: usize) -> Checked {
     if text.len() > max_bytes {
         return refuse(field, format!("at most {max_bytes} bytes"));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(breaks_lines) {
         return refuse(field, "no control characters".to_owned());
     }
     Ok(())
+}
+
+fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn word(field: &'static str, word: &str) -> Checked {

@@ -76,8 +76,13 @@ impl<'a> HostView<'a> {
         let heard = present.is_some();
         let mut missing: BTreeMap<&str, MissingReason> =
             facts.missing.iter().map(|(field, why)| (field.as_str(), *why)).collect();
-        if !heard {
-            missing.insert("resources", MissingReason::Stale);
+        let unknown = [
+            ("resources", !heard, MissingReason::Stale),
+            ("system", facts.system.is_none(), MissingReason::CannotTell),
+            ("gpus", facts.gpus.is_none(), MissingReason::CannotTell),
+        ];
+        for (field, _, why) in unknown.into_iter().filter(|(_, is_missing, _)| *is_missing) {
+            missing.entry(field).or_insert(why);
         }
         let gpus = facts.gpus.as_deref();
         Self {

@@ -108,7 +108,7 @@ async fn many_go_in_batches() {
         bench.herd.change(&format!("{n:04}"), "{}");
     }
     bench.settled().await;
-    assert_eq!(*bench.herd.batches.lock().unwrap(), [1000, 1000, 500]);
+    assert_eq!(*bench.herd.batches.lock().unwrap(), [100; 25]);
     assert_eq!(bench.kept().await.len(), 2500);
 }
 
