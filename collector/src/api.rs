@@ -1,5 +1,82 @@
-//! What the collector answers.
+//! What the collector answers. The guard stands in front of all of it.
 
 pub mod guard;
-pub mod health;
 pub mod problem;
+
+pub mod health;
+pub mod list;
+
+pub mod hosts;
+pub mod models;
+pub mod services;
+pub mod snapshot;
+
+pub mod agent;
+pub mod live;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Action;
+use crate::ingest::Desk;
+use crate::registry::Registry;
+
+use guard::Routes;
+use live::pulse::Pulse;
+
+/// Most viewers of the live feed at one time.
+pub const VIEWERS_MAX: usize = 1_000;
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The register.
+    pub registry: Arc<Registry>,
+    /// What every agent's connection needs.
+    pub desk: Desk,
+    /// Owns every connection that was upgraded.
+    pub tasks: TaskTracker,
+    /// Ends them.
+    pub stop: CancellationToken,
+    /// What moves of the fleet, encoded once for all viewers.
+    pub pulse: Pulse,
+    /// Room for viewers.
+    pub viewers: Arc<Semaphore>,
+}
+
+/// The routes over the registry.
+#[must_use]
+pub fn routes(api: Api) -> Routes {
+    Routes::new()
+        .on(Action::ReadFleet, "/api/v1/snapshot", get(snapshot::get))
+        .on(Action::ReadFleet, "/api/v1/hosts", get(hosts::list))
+        .on(Action::ReadFleet, "/api/v1/hosts/{id}", get(hosts::get))
+        .on(Action::ReadFleet, "/api/v1/services", get(services::list))
+        .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
+        .on(Action::ReadFleet, "/api/v1/models", get(models::list))
+        .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
+        .on(Action::Watch, "/api/v1/live", get(live::upgrade))
+        .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .with_state(api)
+}
+
+/// JSON that was written already.
+fn json(text: String) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// One entity with its revision as a tag.
+fn entity(revision: u64, text: String) -> Response {
+    let mut response = json(text);
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}

@@ -2,16 +2,29 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
+use crate::api::live::pulse::Pulse;
+use crate::api::{self, Api, VIEWERS_MAX};
 use crate::auth::AllowedHosts;
 use crate::config::Config;
+use crate::ingest::Desk;
+use crate::ingest::dropped::Dropped;
+use crate::registry::Registry;
+use crate::registry::moment::Moment;
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{OpenError, Store, StoreState};
+use crate::store::{Loaded, OpenError, Store, StoreState, flush};
+use crate::{dashboard, sweep};
+
+/// How long connections may take to end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Why the collector does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +38,9 @@ pub enum RunError {
     /// Nobody reads what is announced.
     #[error("failed to say where it listens")]
     Announce(#[source] std::io::Error),
+    /// A part of the collector broke, which is a bug: it ends, to be started anew.
+    #[error("a part of the collector broke")]
+    Broken(#[source] tokio::task::JoinError),
 }
 
 impl RunError {
@@ -33,7 +49,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open(_) | Self::Bind(_) => 2,
-            Self::Announce(_) => 1,
+            Self::Announce(_) | Self::Broken(_) => 1,
         }
     }
 }
@@ -49,14 +65,84 @@ pub async fn run(
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
     let listeners = Listeners::bind(&config.listen)?;
-    let (store, _loaded) = Store::open(&config.data_dir)?;
-    let (_state, receiver) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(receiver));
+    let (store, loaded) = Store::open(&config.data_dir)?;
+    let store = Arc::new(store);
+    let (state, state_seen) = watch::channel(StoreState::Ok);
+    let readiness = Arc::new(Readiness::new(state_seen));
+    let registry = restored(&config, &loaded);
     readiness.set_restored();
-    let routes = Routes::new().merge(health::routes(readiness)).merge(crate::dashboard::routes());
+
+    let connections = TaskTracker::new();
+    let api = Api {
+        registry: Arc::clone(&registry),
+        desk: Desk {
+            collector_id: loaded.collector_id.into(),
+            dropped: Arc::new(Dropped::default()),
+        },
+        tasks: connections.clone(),
+        stop: stop.clone(),
+        pulse: Pulse::new(),
+        viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
+    };
+    let mut parts = JoinSet::new();
+    parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(api.pulse.clone().run(Arc::clone(&registry), stop.clone()));
+    let flushing = CancellationToken::new();
+    parts.spawn({
+        let (store, registry, flushing) = (store.clone(), registry, flushing.clone());
+        async move { flush(&store, registry.as_ref(), &state, flushing).await }
+    });
+    let routes = Routes::new()
+        .merge(health::routes(readiness))
+        .merge(dashboard::routes())
+        .merge(api::routes(api));
     let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
     listeners.announce(out).map_err(RunError::Announce)?;
-    serve(listeners, app, stop).await;
-    store.close().await;
-    Ok(())
+
+    let broken = serve_until_broken(listeners, app, &mut parts, &stop).await;
+    end_connections(&connections).await;
+    flushing.cancel();
+    while let Some(ended) = parts.join_next().await {
+        ended.map_err(RunError::Broken)?;
+    }
+    if let Ok(store) = Arc::try_unwrap(store) {
+        store.close().await;
+    }
+    broken
+}
+
+/// The registry as it was when the collector stopped.
+fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
+    let registry = Arc::new(Registry::new(config.liveness.clone()));
+    let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
+    let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());
+    tracing::info!(n_hosts, n_services, n_unreadable, "restored");
+    registry
+}
+
+/// Serves until `stop`, or until one of the parts that never end does so.
+async fn serve_until_broken(
+    listeners: Listeners,
+    app: Guarded,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let mut serving = std::pin::pin!(serve(listeners, app, stop.clone()));
+    tokio::select! {
+        () = &mut serving => Ok(()),
+        Some(ended) = parts.join_next() => {
+            let was_asked = stop.is_cancelled();
+            stop.cancel();
+            serving.await;
+            if was_asked { Ok(()) } else { ended.map_err(RunError::Broken) }
+        }
+    }
+}
+
+/// Connections were told to end; those that do not within the grace are dropped.
+async fn end_connections(connections: &TaskTracker) {
+    connections.close();
+    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+        tracing::warn!(n_left = connections.len(), "connections did not end in time");
+    }
 }

@@ -120,9 +120,7 @@ async function press(page) {
 async function inspect(page, where) {
   const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
   await page.evaluate(`${await readFile(axe, 'utf8')};undefined`);
-  const { violations } = await page.evaluate(() =>
-    window.axe.run({ resultTypes: ['violations'] }),
-  );
+  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
   for (const { id, impact, nodes } of violations) {
     if (impact !== 'serious' && impact !== 'critical') continue;
     faults.push(`axe, ${where}: ${id} (${impact}) at ${nodes[0]?.target.join(' ')}`);

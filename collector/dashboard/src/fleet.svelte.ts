@@ -9,7 +9,7 @@ import { shareOf } from './format.ts';
 import { rowOf, type Row } from './table/row.ts';
 
 /** Order and figures follow changes this often at most. */
-const ORDER_MS = 500;
+const ORDER_MS = 1000;
 const WATCH_MS = 150;
 /** Longer than this without the feed, and its numbers are no longer shown. */
 const OUTDATED_MS = 10_000;
@@ -21,19 +21,21 @@ export class FleetView {
 
   /** Moves when anything visible may have changed, at most once a frame. */
   version = $state(0);
-  /** Moves when hosts came, went or changed places, at most every half second. */
+  /** Moves when hosts came, went or changed places, at most once a second. */
   ordering = $state(0);
   /** Moves when the registry said something about the selected host. */
   selectedVersion = $state(0);
   connection = $state.raw<Connection>({ kind: 'connecting' });
   /** False while the numbers are older than anyone should believe. */
   fresh = $state(false);
+  /** When the feed was last lost, on the clock of this browser. */
+  lost_ms = $state(0);
   /** The collector's clock, in ms since 1970, once a second. */
   now = $state(Date.now());
 
   #clockAhead_ms = 0;
-  #lost_ms = 0;
   #framePending = false;
+  #ordered_ms = 0;
   #orderTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #visible: readonly string[] = [];
@@ -137,14 +139,14 @@ export class FleetView {
   }
 
   #connected(connection: Connection): void {
-    if (this.connection.kind === 'live' && connection.kind !== 'live') this.#lost_ms = Date.now();
+    if (this.connection.kind === 'live' && connection.kind !== 'live') this.lost_ms = Date.now();
     this.connection = connection;
     if (connection.kind === 'live') this.fresh = true;
   }
 
   #tick(): void {
     this.now = Date.now() + this.#clockAhead_ms;
-    if (this.connection.kind !== 'live' && Date.now() - this.#lost_ms > OUTDATED_MS) {
+    if (this.connection.kind !== 'live' && Date.now() - this.lost_ms > OUTDATED_MS) {
       this.fresh = false;
     }
   }
@@ -159,10 +161,12 @@ export class FleetView {
   }
 
   #orderSoon(): void {
+    const wait_ms = Math.max(0, this.#ordered_ms + ORDER_MS - Date.now());
     this.#orderTimer ??= setTimeout(() => {
       this.#orderTimer = undefined;
+      this.#ordered_ms = Date.now();
       this.ordering++;
-    }, ORDER_MS);
+    }, wait_ms);
   }
 
   #sendWatch(): void {

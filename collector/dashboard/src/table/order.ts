@@ -45,39 +45,41 @@ const TROUBLE: Record<HostStatus, number> = {
 const SEVERITY: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };
 
 export function order(fleet: Fleet, live: Live, sort: Sort, filter: string): string[] {
-  const ids = select(fleet, filter);
-  const keys = new Map(ids.map((id) => [id, key(fleet, live, sort.key, id)]));
-  const names = new Map(ids.map((id) => [id, natural(fleet.hosts.get(id)!.name)]));
   const sign = sort.direction === 'ascending' ? 1 : -1;
-  return ids.sort((a, b) => {
-    const [x, y] = [keys.get(a)!, keys.get(b)!];
+  const entries = select(fleet, filter).map((host) => ({
+    id: host.id,
+    name: nameKey(host),
+    key: key(fleet, live, sort.key, host),
+  }));
+  entries.sort((a, b) => {
     // What is not known comes last, whichever way the column is sorted.
-    if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
-    if (x < y) return -sign;
-    if (x > y) return sign;
-    return compare(names.get(a)!, names.get(b)!) || compare(a, b);
+    const unknown = Number(Number.isNaN(a.key)) - Number(Number.isNaN(b.key));
+    if (unknown !== 0) return unknown;
+    if (a.key < b.key) return -sign;
+    if (a.key > b.key) return sign;
+    return compare(a.name, b.name) || compare(a.id, b.id);
   });
+  return entries.map((entry) => entry.id);
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function key(fleet: Fleet, live: Live, sort: SortKey, id: string): number | string {
-  const host = fleet.hosts.get(id)!;
+function key(fleet: Fleet, live: Live, sort: SortKey, host: HostSummary): number | string {
   switch (sort) {
     case 'status':
       return TROUBLE[host.status] ?? TROUBLE.unknown;
     case 'name':
-      return natural(host.name);
+      return nameKey(host);
     case 'finding':
       return host.finding ? SEVERITY[host.finding.severity] : 0;
     case 'services':
-      return natural(servicesText(fleet, id)) || NaN;
+      return natural(servicesText(fleet, host.id)) || NaN;
     case 'models':
-      return host.warm.length * 1e6 + Math.min(nInstalled(fleet, id), 999_999);
+      return host.warm.length * 1e6 + Math.min(nInstalled(fleet, host.id), 999_999);
     case 'seen':
       return seen(host);
     default:
-      return live.get(id, sort);
+      return live.get(host.id, sort);
   }
 }
 
@@ -102,18 +104,27 @@ export function natural(text: string): string {
   return text.toLowerCase().replace(/\d{1,15}/g, (digits) => digits.padStart(15, '0'));
 }
 
-/** Ids of the hosts in which every word of the filter is found. */
-function select(fleet: Fleet, filter: string): string[] {
+const nameKeys = new WeakMap<HostSummary, string>();
+
+function nameKey(host: HostSummary): string {
+  const known = nameKeys.get(host);
+  if (known !== undefined) return known;
+  const made = natural(host.name);
+  nameKeys.set(host, made);
+  return made;
+}
+
+/** The hosts in which every word of the filter is found. */
+function select(fleet: Fleet, filter: string): HostSummary[] {
   const wanted = filter.toLowerCase().split(/\s+/).filter(Boolean).slice(0, 8);
-  if (wanted.length === 0) return [...fleet.hosts.keys()];
+  if (wanted.length === 0) return [...fleet.hosts.values()];
   const having = wanted.map((word) => hostsWithModel(fleet, word));
-  const ids: string[] = [];
+  const found: HostSummary[] = [];
   for (const host of fleet.hosts.values()) {
     const text = haystack(fleet, host);
-    if (wanted.every((word, i) => text.includes(word) || having[i]!.has(host.id)))
-      ids.push(host.id);
+    if (wanted.every((word, i) => text.includes(word) || having[i]!.has(host.id))) found.push(host);
   }
-  return ids;
+  return found;
 }
 
 const haystacks = new WeakMap<HostSummary, { services: string; text: string }>();

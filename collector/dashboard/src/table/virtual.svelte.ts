@@ -1,14 +1,16 @@
-// The virtual list's core as a value that Svelte can watch: which rows are on the screen, and where.
+// The virtual list's core as a value that Svelte can watch: which rows are on the screen. It moves only
+// when they change, not with every pixel of scrolling.
 import {
   elementScroll,
   observeElementOffset,
   observeElementRect,
   Virtualizer,
-  type VirtualItem,
 } from '@tanstack/virtual-core';
 
 export class VirtualRows {
-  items = $state.raw<VirtualItem[]>([]);
+  first = $state(0);
+  /** Behind the last one. */
+  end = $state(0);
   height = $state(0);
   #core: Virtualizer<HTMLElement, HTMLElement>;
   #unmount: () => void;
@@ -18,7 +20,7 @@ export class VirtualRows {
       count: 0,
       getScrollElement: () => scroller,
       estimateSize: () => row_px,
-      overscan: 8,
+      overscan: 5,
       scrollMargin: 0,
       scrollPaddingStart: head_px,
       scrollToFn: elementScroll,
@@ -44,12 +46,14 @@ export class VirtualRows {
     this.#core.scrollToIndex(index, { align: 'auto' });
   }
 
-  end(): void {
+  unmount(): void {
     this.#unmount();
   }
 
   #read(): void {
-    this.items = this.#core.getVirtualItems();
+    const items = this.#core.getVirtualItems();
+    this.first = items[0]?.index ?? 0;
+    this.end = (items.at(-1)?.index ?? -1) + 1;
     this.height = this.#core.getTotalSize();
   }
 }

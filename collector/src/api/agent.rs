@@ -1,0 +1,41 @@
+//! Where agents connect.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use herdbook_shared::limits::FRAME_BYTES;
+use herdbook_shared::wire::SUBPROTOCOL;
+
+use crate::ingest::socket;
+use crate::serve::PeerAddr;
+
+use super::Api;
+use super::problem::{Checked, Problem};
+
+/// What a connection reads at once. The library fills this buffer with zeros at each read, and
+/// its own default of 128 KiB is four times the cost of a sample.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+
+/// `GET /api/v1/agent`, upgraded to a WebSocket.
+///
+/// # Errors
+///
+/// Where the request is no upgrade.
+pub async fn upgrade(
+    State(api): State<Api>,
+    Extension(peer): Extension<PeerAddr>,
+    Checked(upgrade): Checked<WebSocketUpgrade>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(FRAME_BYTES)
+        .max_frame_size(FRAME_BYTES);
+    let token = api.tasks.token();
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        socket::run(socket, peer.0.ip(), api.registry, api.desk, api.stop).await;
+        drop(token);
+    }))
+}

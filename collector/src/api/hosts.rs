@@ -1,0 +1,105 @@
+//! Hosts: the list with its filters, and one.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::registry::encode;
+use crate::registry::host::{HostEntry, HostStatus};
+use crate::registry::view::View;
+
+use super::list::{Page, one_of};
+use super::problem::{Checked, Problem};
+use super::{Api, entity, json};
+
+/// Which hosts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    status: Option<String>,
+    role: Option<String>,
+    /// `key` or `key=value`.
+    label: Option<String>,
+    name: Option<String>,
+    /// Hosts with a service that has this model.
+    model: Option<String>,
+    /// Part of a name, id or label, in any case.
+    q: Option<String>,
+    view: Option<String>,
+}
+
+/// `GET /api/v1/hosts`
+///
+/// # Errors
+///
+/// Where a parameter has a value that is not allowed.
+pub async fn list(
+    State(api): State<Api>,
+    Checked(Query(filter)): Checked<Query<Filter>>,
+    Checked(Query(page)): Checked<Query<Page>>,
+) -> Result<Response, Problem> {
+    let words: Vec<_> = HostStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
+    let status = one_of("status", filter.status.as_deref(), &words)?;
+    let view = view(filter.view.as_deref(), View::Full)?;
+    let with_model = filter.model.as_deref().map(|model| {
+        let services = api.registry.services_of_model(model);
+        services.iter().map(|service| service.facts.host_id.clone()).collect::<Vec<_>>()
+    });
+    let mut hosts = api.registry.hosts();
+    hosts.retain(|host| {
+        status.is_none_or(|status| host.status == status)
+            && with_model.as_ref().is_none_or(|ids| ids.contains(&host.id))
+            && filter.lets_through(host)
+    });
+    hosts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let encode = |host: &Arc<HostEntry>| encode::host(host, view);
+    page.of(&api.registry, "hosts", &hosts, |host| host.id.as_str(), encode).map(json)
+}
+
+/// `GET /api/v1/hosts/{id}`
+///
+/// # Errors
+///
+/// Where there is no such host.
+pub async fn get(
+    State(api): State<Api>,
+    Checked(Path(id)): Checked<Path<String>>,
+) -> Result<Response, Problem> {
+    let host = api.registry.host(&id);
+    let host = host.ok_or_else(|| Problem::not_found(format!("there is no host {id:?}")))?;
+    Ok(entity(host.revision, encode::host(&host, View::Full)))
+}
+
+/// The view that a query asks for.
+///
+/// # Errors
+///
+/// Where there is no such view.
+pub fn view(text: Option<&str>, default: View) -> Result<View, Problem> {
+    let words = [("summary", View::Summary), ("full", View::Full)];
+    Ok(one_of("view", text, &words)?.unwrap_or(default))
+}
+
+impl Filter {
+    fn lets_through(&self, host: &HostEntry) -> bool {
+        let facts = &host.facts;
+        let label = |wanted: &str| match wanted.split_once('=') {
+            Some((key, value)) => facts.labels.get(key).is_some_and(|label| label == value),
+            None => facts.labels.contains_key(wanted),
+        };
+        self.role.as_ref().is_none_or(|role| facts.role == *role)
+            && self.name.as_ref().is_none_or(|name| facts.name == *name)
+            && self.label.as_deref().is_none_or(label)
+            && self.q.as_deref().is_none_or(|q| is_about(host, &q.to_lowercase()))
+    }
+}
+
+fn is_about(host: &HostEntry, q: &str) -> bool {
+    let facts = &host.facts;
+    let holds = |text: &str| text.to_lowercase().contains(q);
+    holds(&facts.name)
+        || holds(host.id.as_str())
+        || facts.labels.iter().any(|(key, value)| holds(key) || holds(value))
+}

@@ -1,0 +1,119 @@
+//! Lists in pages: a stable order, a limit, and a cursor that names the last entry of the page
+//! before.
+
+use serde::Deserialize;
+
+use crate::api::problem::Problem;
+use crate::registry::Registry;
+use crate::registry::encode::json;
+use crate::registry::snapshot::push_list;
+
+/// Entries of a page that did not ask for a number.
+pub const LIMIT_DEFAULT: usize = 1_000;
+/// Most entries of a page.
+pub const LIMIT_MAX: usize = 10_000;
+
+/// Which page.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Page {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl Page {
+    fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = &self.limit else { return Ok(LIMIT_DEFAULT) };
+        let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        limit.ok_or_else(|| {
+            let expected = format!("a number from 1 to {LIMIT_MAX}");
+            Problem::bad_field("limit", format!("{text:?} is no limit"), expected)
+        })
+    }
+
+    /// Takes this page out of all entries, which stand in the order of their keys, and writes it
+    /// as `{"epoch":…,"seq":…,"<name>":[…],"next_cursor":…}`.
+    ///
+    /// # Errors
+    ///
+    /// Where the limit is no limit.
+    pub fn of<T>(
+        &self,
+        registry: &Registry,
+        name: &str,
+        entries: &[T],
+        key: impl Fn(&T) -> &str,
+        encode: impl Fn(&T) -> String,
+    ) -> Result<String, Problem> {
+        let limit = self.limit()?;
+        let start = match &self.cursor {
+            Some(cursor) => entries.partition_point(|entry| key(entry) <= cursor.as_str()),
+            None => 0,
+        };
+        let rest = entries.get(start..).unwrap_or_default();
+        let page = rest.get(..limit).unwrap_or(rest);
+        let is_last = page.len() == rest.len();
+        let next = page.last().filter(|_| !is_last).map(key);
+        let (epoch, seq) = registry.cursor();
+        let mut text = format!("{{\"epoch\":{},\"seq\":{seq},\"{name}\":[", json(&epoch));
+        push_list(&mut text, page.iter().map(encode));
+        text.push_str(&format!("],\"next_cursor\":{}}}", json(&next)));
+        Ok(text)
+    }
+}
+
+/// A word of a fixed set in a query.
+///
+/// # Errors
+///
+/// Where it is none of them; the problem names all.
+pub fn one_of<T: Copy>(
+    field: &'static str,
+    text: Option<&str>,
+    words: &[(&'static str, T)],
+) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| Some(*value)).ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        Problem::bad_field(field, format!("{text:?} is not known here"), all.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Liveness;
+
+    use super::*;
+
+    fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<serde_json::Value, Problem> {
+        let registry = Registry::new(Liveness::default());
+        let entries = ["a", "b", "c"];
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let page = Page { limit: own(limit), cursor: own(cursor) };
+        let text = page.of(&registry, "letters", &entries, |letter| letter, json)?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn pages_follow_one_another_without_gap_or_repetition() {
+        let first = page(Some("2"), None).unwrap();
+        assert_eq!(first["letters"], serde_json::json!(["a", "b"]));
+        let second = page(Some("2"), first["next_cursor"].as_str()).unwrap();
+        assert_eq!(second["letters"], serde_json::json!(["c"]));
+        assert!(second["next_cursor"].is_null());
+    }
+
+    #[test]
+    fn a_cursor_whose_entry_is_gone_still_has_its_place() {
+        let after = page(None, Some("aa")).unwrap();
+        assert_eq!(after["letters"], serde_json::json!(["b", "c"]));
+    }
+
+    #[test]
+    fn what_is_no_limit_is_named() {
+        for limit in ["0", "-1", "many", "10001"] {
+            assert!(page(Some(limit), None).is_err(), "{limit}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Token buckets: what one connection may use over time.
+
+use tokio::time::Instant;
+
+/// Holds at most `capacity` and refills at `per_second`.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    capacity: f64,
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Budget {
+    /// A full one.
+    #[must_use]
+    pub fn new(capacity: f64, per_second: f64, now: Instant) -> Self {
+        Self { capacity, per_second, left: capacity, at: now }
+    }
+
+    /// Takes `n`, if there is as much.
+    #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
+    pub fn take(&mut self, n: usize, now: Instant) -> bool {
+        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.left = (self.left + refill).min(self.capacity);
+        self.at = now;
+        let is_enough = self.left >= n as f64;
+        if is_enough {
+            self.left -= n as f64;
+        }
+        is_enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_is_taken_and_then_only_the_refill() {
+        let start = Instant::now();
+        let mut budget = Budget::new(3.0, 1.0, start);
+        assert!((0..3).all(|_| budget.take(1, start)));
+        assert!(!budget.take(1, start));
+        assert!(budget.take(1, start + Duration::from_secs(1)));
+        assert!(!budget.take(4, start + Duration::from_secs(3600)));
+        assert!(budget.take(3, start + Duration::from_secs(3600)));
+    }
+}

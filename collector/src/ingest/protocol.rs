@@ -1,0 +1,244 @@
+//! The protocol of one connection as a state machine: frames in, what they mean out. It knows
+//! neither socket nor registry, and time comes in.
+
+use std::time::Duration;
+
+use herdbook_shared::ids::HostId;
+use herdbook_shared::limits;
+use herdbook_shared::wire::codec::{self, DecodeError};
+use herdbook_shared::wire::hello::{Goodbye, Hello, ProtocolRange, RefusalCode, Refused};
+use herdbook_shared::wire::inventory::Inventory;
+use herdbook_shared::wire::sample::Sample;
+use herdbook_shared::wire::{AgentMessage, PROTOCOL};
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::dropped::DropReason;
+
+/// How long a connection may take to say hello.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// After an upgrade of one side is needed, the other asks again this late.
+const RETRY_AFTER_SKEW_MS: u64 = 600_000;
+/// After a refusal for what the agent said.
+const RETRY_AFTER_ERROR_MS: u64 = 60_000;
+/// Frames that a connection may burst, and send each second.
+const FRAMES: (f64, f64) = (64.0, 8.0);
+/// Bytes that a connection may burst, a whole inventory in parts, and send each second.
+const BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 64.0 * 1024.0);
+/// Unusable frames that a connection may burst, and send each second.
+const ERRORS: (f64, f64) = (100.0, 1.0);
+
+/// What a frame means.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// The host wants to be taken in under this id.
+    Hello(HostId, Box<Hello>),
+    /// A whole inventory.
+    Inventory(Inventory),
+    /// A sample.
+    Sample(Box<Sample>),
+    /// The host leaves.
+    Goodbye(Goodbye),
+    /// Nothing yet: a part of an inventory.
+    Nothing,
+    /// It is not used: count it, and say so where that is not too often.
+    Drop(DropReason, String),
+    /// The connection must end with this word.
+    Refuse(DropReason, Refused),
+}
+
+/// Where the conversation is.
+#[derive(Debug)]
+enum State {
+    AwaitingHello,
+    Open,
+}
+
+/// One connection's conversation.
+#[derive(Debug)]
+pub struct Protocol {
+    state: State,
+    parts: Vec<Inventory>,
+    frames: Budget,
+    bytes: Budget,
+    errors: Budget,
+}
+
+impl Protocol {
+    /// Of a connection that begins now.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        let budget = |(burst, per_second)| Budget::new(burst, per_second, now);
+        Self {
+            state: State::AwaitingHello,
+            parts: Vec::new(),
+            frames: budget(FRAMES),
+            bytes: budget(BYTES),
+            errors: budget(ERRORS),
+        }
+    }
+
+    /// Whether the hello is still to come.
+    #[must_use]
+    pub fn awaits_hello(&self) -> bool {
+        matches!(self.state, State::AwaitingHello)
+    }
+
+    /// What a frame means.
+    pub fn text(&mut self, text: &str, now: Instant) -> Step {
+        let is_within = self.frames.take(1, now) && self.bytes.take(text.len(), now);
+        if !is_within {
+            return self.dropped(DropReason::OverBudget, "too much at once".to_owned(), now);
+        }
+        match codec::decode_agent(text) {
+            Ok(message) => self.message(message, now),
+            Err(error) => self.unusable(&error, now),
+        }
+    }
+
+    /// A binary frame came.
+    pub fn binary(&mut self) -> Step {
+        refuse(
+            DropReason::BadFrame,
+            RefusalCode::BadFrame,
+            "binary frame: expected JSON in text frames".to_owned(),
+        )
+    }
+
+    /// The time for the hello is up.
+    #[must_use]
+    pub fn hello_is_late(&self) -> Refused {
+        let message = format!("no hello within {} s", HELLO_WITHIN.as_secs());
+        refused(RefusalCode::HelloTimeout, message, RETRY_AFTER_ERROR_MS)
+    }
+
+    fn message(&mut self, message: AgentMessage, now: Instant) -> Step {
+        match (&self.state, message) {
+            (State::AwaitingHello, AgentMessage::Hello(hello)) => self.hello(hello),
+            (State::AwaitingHello, _) => unexpected("the first message must be a hello"),
+            (State::Open, AgentMessage::Hello(_)) => unexpected("a second hello"),
+            (State::Open, AgentMessage::Inventory(part)) => self.part(*part, now),
+            (State::Open, AgentMessage::Sample(sample)) => Step::Sample(sample),
+            (State::Open, AgentMessage::Goodbye(goodbye)) => Step::Goodbye(goodbye),
+        }
+    }
+
+    fn hello(&mut self, hello: Box<Hello>) -> Step {
+        let spoken = ProtocolRange { min: PROTOCOL, max: PROTOCOL };
+        if hello.protocol.best_common(spoken).is_none() {
+            let ProtocolRange { min, max } = hello.protocol;
+            let who = if min > PROTOCOL { "collector" } else { "agent" };
+            let message = format!(
+                "protocol: the agent speaks {min} to {max}, this collector {PROTOCOL}: upgrade \
+                 the {who}"
+            );
+            let refused = refused(RefusalCode::ProtocolOutOfRange, message, RETRY_AFTER_SKEW_MS);
+            return Step::Refuse(DropReason::Refused, refused);
+        }
+        match HostId::parse(&hello.host_id) {
+            Ok(host_id) => {
+                self.state = State::Open;
+                Step::Hello(host_id, hello)
+            }
+            Err(error) => refuse(
+                DropReason::Refused,
+                RefusalCode::BadHello,
+                format!("host_id: {error}, not {:?}", hello.host_id),
+            ),
+        }
+    }
+
+    /// Parts must come in order; a new first one begins anew.
+    fn part(&mut self, part: Inventory, now: Instant) -> Step {
+        if part.part == 1 {
+            self.parts.clear();
+        }
+        let n_had = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let follows = self.parts.first().is_none_or(|first| first.parts == part.parts);
+        if !follows || part.part != n_had + 1 {
+            self.parts.clear();
+            let words = format!("inventory part {}: expected {}", part.part, n_had + 1);
+            return self.dropped(DropReason::Unexpected, words, now);
+        }
+        let is_last = part.part == part.parts;
+        self.parts.push(part);
+        if !is_last {
+            return Step::Nothing;
+        }
+        let Some(whole) = codec::join(std::mem::take(&mut self.parts)) else {
+            return Step::Nothing;
+        };
+        let n_models: usize = whole.services.iter().map(|service| service.models.len()).sum();
+        if n_models > limits::MODELS || whole.services.len() > limits::SERVICES {
+            let words = format!(
+                "inventory: at most {} services and {} models, not {} and {n_models}",
+                limits::SERVICES,
+                limits::MODELS,
+                whole.services.len()
+            );
+            return self.dropped(DropReason::OutOfBounds, words, now);
+        }
+        Step::Inventory(whole)
+    }
+
+    fn unusable(&mut self, error: &DecodeError, now: Instant) -> Step {
+        let words = in_words(error);
+        let is_open = !self.awaits_hello();
+        match error {
+            DecodeError::UnknownType(_) if is_open => {
+                self.dropped(DropReason::UnknownType, words, now)
+            }
+            DecodeError::BadField { .. } if is_open => {
+                self.dropped(DropReason::BadField, words, now)
+            }
+            DecodeError::OutOfBounds { .. } if is_open => {
+                self.dropped(DropReason::OutOfBounds, words, now)
+            }
+            DecodeError::TooLarge(_) => refuse(DropReason::TooLarge, RefusalCode::TooLarge, words),
+            DecodeError::UnknownType(_) => unexpected("the first message must be a hello"),
+            DecodeError::BadField { kind: "hello", .. }
+            | DecodeError::OutOfBounds { kind: "hello", .. } => {
+                refuse(DropReason::Refused, RefusalCode::BadHello, words)
+            }
+            _ => refuse(DropReason::BadFrame, RefusalCode::BadFrame, words),
+        }
+    }
+
+    /// A session outlives what it says wrong now and then, but not a stream of it.
+    fn dropped(&mut self, reason: DropReason, words: String, now: Instant) -> Step {
+        if self.errors.take(1, now) {
+            return Step::Drop(reason, words);
+        }
+        let message = format!("too many unusable frames, the last: {words}");
+        refuse(reason, RefusalCode::TooManyErrors, message)
+    }
+}
+
+/// A refusal with the time after which to try again.
+#[must_use]
+pub fn refused(code: RefusalCode, message: String, retry_after_ms: u64) -> Refused {
+    Refused { code, message, retry_after_ms: Some(retry_after_ms) }
+}
+
+fn refuse(reason: DropReason, code: RefusalCode, message: String) -> Step {
+    Step::Refuse(reason, refused(code, message, RETRY_AFTER_ERROR_MS))
+}
+
+fn unexpected(words: &str) -> Step {
+    refuse(DropReason::Unexpected, RefusalCode::UnexpectedMessage, words.to_owned())
+}
+
+/// The error and what caused it, on one line.
+fn in_words(error: &DecodeError) -> String {
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        words = format!("{words}: {error}");
+        source = error.source();
+    }
+    words
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

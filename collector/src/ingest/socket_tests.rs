@@ -1,0 +1,216 @@
+//! Whole connections over a pair of channels, on the paused clock.
+
+use futures_channel::mpsc;
+use herdbook_shared::ids::SessionId;
+use herdbook_shared::wire::codec::decode_collector;
+
+use crate::config::Liveness;
+use crate::ingest::dropped::Dropped;
+use crate::registry::host::HostStatus;
+
+use super::*;
+
+const HELLO: &str = include_str!("../../../shared/fixtures/v1/hello.json");
+const SAMPLE: &str = include_str!("../../../shared/fixtures/v1/sample.json");
+const ID: &str = "0199f3a0-0000-7000-8000-0000000000ab";
+
+/// The collector's end of a connection.
+struct Pipe {
+    incoming: mpsc::Receiver<Result<Message, &'static str>>,
+    outgoing: mpsc::Sender<Message>,
+}
+
+impl Stream for Pipe {
+    type Item = Result<Message, &'static str>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.incoming.poll_next_unpin(context)
+    }
+}
+
+impl Sink<Message> for Pipe {
+    type Error = &'static str;
+
+    fn poll_ready(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), &'static str>> {
+        self.outgoing.poll_ready(context).map_err(|_| "gone")
+    }
+
+    fn start_send(
+        mut self: std::pin::Pin<&mut Self>,
+        message: Message,
+    ) -> Result<(), &'static str> {
+        self.outgoing.start_send(message).map_err(|_| "gone")
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), &'static str>> {
+        self.outgoing.poll_flush_unpin(context).map_err(|_| "gone")
+    }
+
+    fn poll_close(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), &'static str>> {
+        self.poll_flush(context)
+    }
+}
+
+/// The agent's end.
+struct Agent {
+    to: mpsc::Sender<Result<Message, &'static str>>,
+    from: mpsc::Receiver<Message>,
+    registry: Arc<Registry>,
+    desk: Desk,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Agent {
+    fn connect(registry: &Arc<Registry>) -> Self {
+        let (to, incoming) = mpsc::channel(16);
+        let (outgoing, from) = mpsc::channel(0);
+        let desk = Desk { collector_id: "c".into(), dropped: Arc::new(Dropped::default()) };
+        let serving = run(
+            Pipe { incoming, outgoing },
+            [127, 0, 0, 1].into(),
+            Arc::clone(registry),
+            desk.clone(),
+            CancellationToken::new(),
+        );
+        let connection = tokio::task::spawn_local(serving);
+        Self { to, from, registry: Arc::clone(registry), desk, connection }
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.to.send(Ok(Message::Text(text.into()))).await.unwrap();
+    }
+
+    /// What the collector says next, pings apart.
+    async fn hear(&mut self) -> Option<CollectorMessage> {
+        loop {
+            match self.from.next().await? {
+                Message::Text(text) => return Some(decode_collector(&text).unwrap()),
+                Message::Close(_) => return None,
+                _ => (),
+            }
+        }
+    }
+
+    async fn greet(&mut self) -> SessionId {
+        self.say(HELLO).await;
+        match self.hear().await {
+            Some(CollectorMessage::Welcome(welcome)) => welcome.session_id,
+            other => panic!("no welcome but {other:?}"),
+        }
+    }
+
+    fn status(&self) -> HostStatus {
+        self.registry.host(ID).unwrap().status
+    }
+}
+
+/// Runs a story on one thread, since the connections are local to it.
+async fn story<F: Future<Output = ()>>(tell: impl FnOnce(Arc<Registry>) -> F) {
+    let registry = Arc::new(Registry::new(Liveness::default()));
+    tokio::task::LocalSet::new().run_until(tell(registry)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_taken_in_and_leaves_with_a_goodbye() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        let session = agent.greet().await;
+        agent.say(SAMPLE).await;
+        agent.say(r#"{"type":"goodbye","reason":"shutdown","session_id":"another"}"#).await;
+        tokio::task::yield_now().await;
+        assert_eq!(agent.status(), HostStatus::Online);
+        let goodbye =
+            format!(r#"{{"type":"goodbye","reason":"shutdown","session_id":"{session}"}}"#);
+        agent.say(&goodbye).await;
+        (&mut agent.connection).await.unwrap();
+        assert_eq!(agent.status(), HostStatus::Offline);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_no_hello_is_told_and_let_go() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        let Some(CollectorMessage::Refused(refused)) = agent.hear().await else { panic!() };
+        assert_eq!(refused.code, RefusalCode::HelloTimeout);
+        assert_eq!(agent.hear().await, None);
+        assert_eq!(registry.n_hosts(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_connection_ends_after_30_s() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        agent.greet().await;
+        let start = Instant::now();
+        while agent.from.next().await.is_some() {}
+        assert_eq!(start.elapsed().as_secs(), 30);
+        assert!(registry.host(ID).unwrap().session.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_trip_is_kept_as_the_latency() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        agent.greet().await;
+        let Some(Message::Ping(payload)) = agent.from.next().await else { panic!("no ping") };
+        tokio::time::advance(Duration::from_millis(7)).await;
+        agent.to.send(Ok(Message::Pong(payload))).await.unwrap();
+        agent.say(SAMPLE).await;
+        tokio::task::yield_now().await;
+        assert_eq!(registry.host(ID).unwrap().live.latency_ms(), Some(7));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_connection_is_told_that_it_was_superseded() {
+    story(|registry| async move {
+        let mut older = Agent::connect(&registry);
+        older.greet().await;
+        let mut newer = Agent::connect(&registry);
+        let session = newer.greet().await;
+        let Some(CollectorMessage::Refused(refused)) = older.hear().await else { panic!() };
+        assert_eq!(refused.code, RefusalCode::Superseded);
+        assert!(registry.host(ID).unwrap().is_current(&session));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_counted_refused_and_nobody_else_notices() {
+    story(|registry| async move {
+        let mut good = Agent::connect(&registry);
+        good.greet().await;
+        let mut bad = Agent::connect(&registry);
+        bad.say("garbage").await;
+        let Some(CollectorMessage::Refused(refused)) = bad.hear().await else { panic!() };
+        assert_eq!(refused.code, RefusalCode::BadFrame);
+        assert!(bad.desk.dropped.all().contains(&("bad_frame", 1)));
+        let mut large = Agent::connect(&registry);
+        large.to.send(Err("Space limit exceeded: Message too long")).await.unwrap();
+        let Some(CollectorMessage::Refused(refused)) = large.hear().await else { panic!() };
+        assert_eq!(refused.code, RefusalCode::TooLarge);
+        good.say(SAMPLE).await;
+        tokio::task::yield_now().await;
+        assert_eq!(good.status(), HostStatus::Online);
+    })
+    .await;
+}

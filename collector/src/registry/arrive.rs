@@ -1,0 +1,218 @@
+//! Agents come and go: sessions open, supersede one another, are told for clones, and close.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use herdbook_shared::ids::{HostId, SessionId};
+use herdbook_shared::wire::hello::{GoodbyeReason, Hello, RefusalCode};
+use herdbook_shared::{limits, missing::Missing};
+use tokio_util::sync::CancellationToken;
+
+use super::change::ChangeKind;
+use super::finding::Conditions;
+use super::host::{Ended, HostEntry, HostFacts, HostLive, HostStatus};
+use super::moment::Moment;
+use super::session::{CloseReason, Session};
+use super::transaction::Transaction;
+use super::{HOSTS_MAX, Registry};
+
+/// How many machines with one identity are listed side by side.
+const CLONES_MAX: usize = 8;
+
+/// A host was taken in.
+#[derive(Debug)]
+pub struct Opened {
+    /// Under which id: its own, or that of a clone.
+    pub host_id: HostId,
+    /// The connection.
+    pub session: Arc<Session>,
+    /// Where its samples go.
+    pub live: Arc<HostLive>,
+    /// How often it shall send.
+    pub interval_ms: u64,
+}
+
+/// A host was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No room for another host.
+    #[error("the register is full with {HOSTS_MAX} hosts: remove some, or raise the limit")]
+    Full,
+    /// No room for another clone.
+    #[error(
+        "{CLONES_MAX} machines use this identity: delete the state directory on all but one of \
+         them and start their agents again"
+    )]
+    TooManyClones,
+}
+
+impl OpenError {
+    /// The code on the wire.
+    #[must_use]
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Full => RefusalCode::Full,
+            Self::TooManyClones => RefusalCode::DuplicateIdentity,
+        }
+    }
+}
+
+impl Registry {
+    /// Takes a host in: its newest authenticated hello supersedes an older session.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for it.
+    pub fn open_session(
+        &self,
+        host_id: &HostId,
+        hello: &Hello,
+        remote_address: IpAddr,
+        moment: Moment,
+    ) -> Result<Opened, OpenError> {
+        let mut transaction = self.transaction(moment);
+        let host_id = transaction.resolve_identity(host_id, hello)?;
+        let known = transaction.host(&host_id);
+        if known.is_none() && self.n_hosts() >= HOSTS_MAX {
+            return Err(OpenError::Full);
+        }
+        let entry = match known {
+            Some(known) => transaction.renew(known, hello),
+            None => transaction.register(&host_id, hello),
+        };
+        transaction.ledger.reinstate(&host_id, hello.instance_id);
+        let session = Arc::new(Session {
+            id: SessionId::random(),
+            instance_id: hello.instance_id,
+            boot_id: hello.boot_id.clone(),
+            remote_address,
+            opened_at: moment.at,
+            opened: moment.now,
+            superseded: CancellationToken::new(),
+        });
+        let successor = HostEntry { session: Some(Arc::clone(&session)), ..(*entry).clone() };
+        let entry = transaction.put_session(successor, ChangeKind::SessionOpened, None);
+        let (live, interval_ms) = (Arc::clone(&entry.live), entry.facts.interval_ms);
+        Ok(Opened { host_id, session, live, interval_ms })
+    }
+
+    /// Ends a session, if it is still its host's. A goodbye takes the host offline at once.
+    pub fn close_session(
+        &self,
+        host_id: &HostId,
+        session_id: &SessionId,
+        reason: CloseReason,
+        moment: Moment,
+    ) {
+        let mut transaction = self.transaction(moment);
+        let Some(host) = transaction.host(host_id) else { return };
+        if host.session.as_ref().is_none_or(|session| session.id != *session_id) {
+            return;
+        }
+        let goodbye = match reason {
+            CloseReason::Shutdown => Some(GoodbyeReason::Shutdown),
+            CloseReason::Suspend => Some(GoodbyeReason::Suspend),
+            CloseReason::Upgrade => Some(GoodbyeReason::Upgrade),
+            _ => None,
+        };
+        let ended = Some(Ended { at: moment.now, goodbye });
+        let successor = HostEntry { session: None, ended, ..(*host).clone() };
+        let cause = Some(reason.word().to_owned());
+        transaction.put_session(successor, ChangeKind::SessionClosed, cause);
+        if matches!(reason, CloseReason::Shutdown | CloseReason::Suspend) {
+            let cause = format!("the agent said goodbye: {}", reason.word());
+            transaction.mark(host_id, HostStatus::Offline, &cause);
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// Under which id a hello is listed. A superseded instance that comes back while its
+    /// successor lives is another machine with the same identity; a reboot is not, since the
+    /// instance before it never comes back.
+    fn resolve_identity(&self, id: &HostId, hello: &Hello) -> Result<HostId, OpenError> {
+        let session = self.host(id).and_then(|host| host.session.clone());
+        let is_clone = session.is_some_and(|session| session.instance_id != hello.instance_id)
+            && self.ledger.was_superseded(id, hello.instance_id);
+        if !is_clone {
+            return Ok(id.clone());
+        }
+        let slots = (2..2 + CLONES_MAX).map(|n| id.of_clone(n));
+        let mut free = slots.filter(|slot| match self.host(slot) {
+            None => true,
+            Some(clone) => clone
+                .session
+                .as_ref()
+                .is_none_or(|session| session.instance_id == hello.instance_id),
+        });
+        free.next().ok_or(OpenError::TooManyClones)
+    }
+
+    /// Lists a host that was never heard of.
+    fn register(&mut self, id: &HostId, hello: &Hello) -> Arc<HostEntry> {
+        let entry = HostEntry {
+            id: id.clone(),
+            revision: 0,
+            facts: facts_of(hello, None, self.moment),
+            status: HostStatus::Unknown,
+            status_since: self.moment.at,
+            status_entered: self.moment.now,
+            session: None,
+            ended: None,
+            services: Arc::new([]),
+            warm: Arc::new([]),
+            findings: Vec::new(),
+            conditions: Conditions::default(),
+            live: Arc::new(HostLive::new(None)),
+        };
+        if !id.is_clone() {
+            return self.put_host(entry, ChangeKind::HostRegistered, None);
+        }
+        let findings = entry.derive_findings(&[], self.moment.at);
+        let cause = Some("another machine uses this identity".to_owned());
+        self.put_host(HostEntry { findings, ..entry }, ChangeKind::HostCloned, cause)
+    }
+
+    /// A known host connects: its older session loses it, and what it says of itself is taken in.
+    fn renew(&mut self, known: Arc<HostEntry>, hello: &Hello) -> Arc<HostEntry> {
+        let mut entry = known;
+        if let Some(older) = entry.session.clone() {
+            older.superseded.cancel();
+            if older.instance_id != hello.instance_id {
+                self.ledger.supersede(&entry.id, older.instance_id);
+            }
+            let ended = Some(Ended { at: self.moment.now, goodbye: None });
+            let successor = HostEntry { session: None, ended, ..(*entry).clone() };
+            let cause = Some(CloseReason::Superseded.word().to_owned());
+            entry = self.put_session(successor, ChangeKind::SessionClosed, cause);
+        }
+        let facts = facts_of(hello, Some(&entry.facts), self.moment);
+        if facts == entry.facts {
+            return entry;
+        }
+        self.put_host(HostEntry { facts, ..(*entry).clone() }, ChangeKind::HostChanged, None)
+    }
+}
+
+fn facts_of(hello: &Hello, known: Option<&HostFacts>, moment: Moment) -> HostFacts {
+    let interval_ms = hello
+        .sample_interval_ms
+        .clamp(limits::SAMPLE_INTERVAL_MS_MIN, limits::SAMPLE_INTERVAL_MS_MAX);
+    HostFacts {
+        name: hello.name.clone(),
+        role: hello.role.clone(),
+        labels: hello.labels.clone(),
+        agent_version: hello.agent_version.clone(),
+        protocol: herdbook_shared::wire::PROTOCOL,
+        interval_ms,
+        first_seen: known.map_or(moment.at, |facts| facts.first_seen),
+        addresses: known.map(|facts| facts.addresses.clone()).unwrap_or_default(),
+        system: known.and_then(|facts| facts.system.clone()),
+        gpus: known.and_then(|facts| facts.gpus.clone()),
+        missing: known.map_or_else(Missing::new, |facts| facts.missing.clone()),
+    }
+}
+
+#[cfg(test)]
+#[path = "arrive_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+//! What the registry says happened: the only thing that leaves it besides a snapshot.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::host::HostEntry;
+use super::service::ServiceEntry;
+use super::session::Session;
+use super::view::View;
+
+macro_rules! change_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
+        /// What happened, as `entity.verb`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ChangeKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl ChangeKind {
+            /// The word on the wire.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$kind => $word,)* }
+            }
+        }
+    };
+}
+
+change_kinds! {
+    /// A host was seen for the first time.
+    HostRegistered = "host.registered",
+    /// What is known of a host changed, but not how it does.
+    HostChanged = "host.changed",
+    /// A host is heard, and nothing is wrong.
+    HostOnline = "host.online",
+    /// A host is heard, and something is wrong.
+    HostDegraded = "host.degraded",
+    /// A host is silent for too long to believe its numbers.
+    HostStale = "host.stale",
+    /// A host is gone.
+    HostOffline = "host.offline",
+    /// A host that was offline is heard again.
+    HostRecovered = "host.recovered",
+    /// A second machine uses the identity of a host.
+    HostCloned = "host.cloned",
+    /// A host is no longer listed.
+    HostRemoved = "host.removed",
+    /// A condition began to hold on a host.
+    HostFindingRaised = "host.finding_raised",
+    /// A condition no longer holds on a host.
+    HostFindingCleared = "host.finding_cleared",
+    /// An agent connected.
+    SessionOpened = "session.opened",
+    /// An agent's connection ended.
+    SessionClosed = "session.closed",
+    /// A service was seen for the first time.
+    ServiceRegistered = "service.registered",
+    /// What is known of a service changed, or it cannot be told how it does.
+    ServiceChanged = "service.changed",
+    /// A service answers.
+    ServiceHealthy = "service.healthy",
+    /// A service answers, with something wrong.
+    ServiceDegraded = "service.degraded",
+    /// A service lives, but does not answer.
+    ServiceUnhealthy = "service.unhealthy",
+    /// A service is gone.
+    ServiceDown = "service.down",
+    /// What a model server does changed.
+    ServiceState = "service.state",
+    /// A service is no longer listed.
+    ServiceRemoved = "service.removed",
+    /// A model was installed.
+    ModelInstalled = "model.installed",
+    /// A model was removed.
+    ModelRemoved = "model.removed",
+    /// A model came into memory.
+    ModelLoaded = "model.loaded",
+    /// A model left memory.
+    ModelUnloaded = "model.unloaded",
+    /// A GPU fell off the bus.
+    GpuLost = "gpu.lost",
+    /// A GPU came back.
+    GpuRecovered = "gpu.recovered",
+    /// A large part of the fleet went offline at once.
+    FleetMassOffline = "fleet.mass_offline",
+    /// Most of it is back, or enough time went by.
+    FleetMassRecovered = "fleet.mass_recovered",
+}
+
+impl Serialize for ChangeKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The entity of a change, after it.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A host.
+    Host(Arc<HostEntry>),
+    /// A host that is gone.
+    NoHost(HostId),
+    /// A session of a host; `None` where it ended.
+    Session(HostId, Option<Arc<Session>>),
+    /// A service.
+    Service(Arc<ServiceEntry>),
+    /// A service that is gone, of a host.
+    NoService(ServiceId, HostId),
+    /// A model, by name, of a service; the service may no longer have it.
+    Model(Arc<ServiceEntry>, String),
+    /// The fleet as a whole.
+    Fleet(Value),
+}
+
+/// One numbered change. It carries its whole entity, encoded once a view, when first asked for.
+#[derive(Debug)]
+pub struct Change {
+    /// Which run of the collector.
+    pub epoch: Arc<str>,
+    /// Its number within the epoch, without gaps.
+    pub seq: u64,
+    /// When, by the wall clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// To what.
+    pub subject: Subject,
+    /// Why, in words.
+    pub cause: Option<String>,
+    summary: OnceLock<Bytes>,
+    full: OnceLock<Bytes>,
+}
+
+impl Change {
+    /// A change that nothing was encoded of.
+    #[must_use]
+    pub fn new(
+        (epoch, seq): (Arc<str>, u64),
+        at: Timestamp,
+        kind: ChangeKind,
+        subject: Subject,
+        cause: Option<String>,
+    ) -> Self {
+        let (summary, full) = (OnceLock::new(), OnceLock::new());
+        Self { epoch, seq, at, kind, subject, cause, summary, full }
+    }
+
+    /// The change as JSON, encoded at most once a view.
+    #[must_use]
+    pub fn encoded(&self, view: View) -> Bytes {
+        let cell = match view {
+            View::Summary => &self.summary,
+            View::Full => &self.full,
+        };
+        cell.get_or_init(|| super::encode::change(self, view)).clone()
+    }
+
+    /// The host that it is about.
+    #[must_use]
+    pub fn host_id(&self) -> Option<&HostId> {
+        match &self.subject {
+            Subject::Host(host) => Some(&host.id),
+            Subject::NoHost(id) | Subject::Session(id, _) | Subject::NoService(_, id) => Some(id),
+            Subject::Service(service) | Subject::Model(service, _) => Some(&service.facts.host_id),
+            Subject::Fleet(_) => None,
+        }
+    }
+
+    /// The service that it is about.
+    #[must_use]
+    pub fn service_id(&self) -> Option<&ServiceId> {
+        match &self.subject {
+            Subject::Service(service) | Subject::Model(service, _) => Some(&service.id),
+            Subject::NoService(id, _) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Roughly what it keeps in memory, bytes, both encodings included.
+    #[must_use]
+    pub fn approximate_bytes(&self) -> usize {
+        match &self.subject {
+            Subject::Host(host) => {
+                let n_gpus = host.facts.gpus.as_ref().map_or(0, |gpus| gpus.len());
+                3 * (1024 + 1024 * n_gpus)
+            }
+            Subject::Service(service) => 3 * service.approximate_bytes(),
+            Subject::Model(service, _) => 2048 + service.approximate_bytes(),
+            _ => 1024,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Entries and changes to JSON text.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::change::{Change, Subject};
+use super::host::HostEntry;
+use super::service::ServiceEntry;
+use super::view::View;
+use super::view::host::{HostSummary, HostView, OpenSessionView};
+use super::view::service::{ModelView, ServiceSummary, ServiceView};
+
+/// A host in a view.
+#[must_use]
+pub fn host(host: &HostEntry, view: View) -> String {
+    let present = host.present();
+    match view {
+        View::Summary => json(&HostSummary::of(host, present.as_deref())),
+        View::Full => json(&HostView::of(host, present.as_deref())),
+    }
+}
+
+/// A service in a view.
+#[must_use]
+pub fn service(service: &ServiceEntry, view: View) -> String {
+    match view {
+        View::Summary => json(&ServiceSummary::of(service)),
+        View::Full => json(&ServiceView::of(service)),
+    }
+}
+
+/// A change in a view.
+#[must_use]
+pub fn change(change: &Change, view: View) -> Bytes {
+    #[derive(Serialize)]
+    struct Envelope<'a> {
+        epoch: &'a str,
+        seq: u64,
+        at: String,
+        r#type: &'static str,
+        host_id: Option<&'a str>,
+        service_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
+        data: Box<serde_json::value::RawValue>,
+        cause: Option<&'a str>,
+    }
+    let model = match &change.subject {
+        Subject::Model(_, name) => Some(name.as_str()),
+        _ => None,
+    };
+    let envelope = Envelope {
+        epoch: &change.epoch,
+        seq: change.seq,
+        at: change.at.to_string(),
+        r#type: change.kind.word(),
+        host_id: change.host_id().map(|id| id.as_str()),
+        service_id: change.service_id().map(|id| id.as_str()),
+        model,
+        data: raw(subject(&change.subject, view)),
+        cause: change.cause.as_deref(),
+    };
+    Bytes::from(json(&envelope))
+}
+
+fn subject(subject: &Subject, view: View) -> String {
+    match subject {
+        Subject::Host(entry) => host(entry, view),
+        Subject::Service(entry) => service(entry, view),
+        Subject::Session(_, session) => json(&session.as_deref().map(OpenSessionView::of)),
+        Subject::Model(service, name) => {
+            json(&service.model(name).map(|model| ModelView::of(service, model)))
+        }
+        Subject::Fleet(value) => json(value),
+        Subject::NoHost(_) | Subject::NoService(..) => "null".to_owned(),
+    }
+}
+
+/// Any view as JSON. None of them can fail to be written: their keys are strings.
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+fn raw(json: String) -> Box<serde_json::value::RawValue> {
+    serde_json::value::RawValue::from_string(json)
+        .unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned())
+}

@@ -1,0 +1,254 @@
+//! The law of the feed, held against whatever agents may do in whatever order.
+
+use std::collections::BTreeMap;
+
+use herdbook_shared::ids::InstanceId;
+use herdbook_shared::missing::MissingReason;
+use herdbook_shared::wire::inventory::{Service, ServiceState};
+use herdbook_shared::wire::sample::{Disk, Sample};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::config::Liveness;
+use crate::registry::Registry;
+use crate::registry::arrive::Opened;
+use crate::registry::session::CloseReason;
+use crate::registry::testing::*;
+use crate::registry::view::View;
+use crate::sweep::Sweep;
+
+use super::Mirror;
+
+/// What may happen to one of three hosts.
+#[derive(Clone, Debug)]
+enum Happening {
+    Connect { host: u8, instance: u8 },
+    Close { host: u8, reason: CloseReason },
+    Sample { host: u8, lost_gpu: bool, disk_used: u64 },
+    Inventory { host: u8, services: Vec<(u8, u8, u8, u8)> },
+    Pass { seconds: u64 },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let reason = prop_oneof![
+        Just(CloseReason::Lost),
+        Just(CloseReason::Shutdown),
+        Just(CloseReason::Upgrade),
+        Just(CloseReason::Superseded),
+    ];
+    let services = prop::collection::vec((0..3u8, 0..2u8, 0..5u8, any::<u8>()), 0..4);
+    let host = 0..3u8;
+    prop_oneof![
+        3 => (host.clone(), 0..3u8).prop_map(|(host, instance)| Happening::Connect { host, instance }),
+        1 => (host.clone(), reason).prop_map(|(host, reason)| Happening::Close { host, reason }),
+        4 => (host.clone(), any::<bool>(), 0..100u64)
+            .prop_map(|(host, lost_gpu, disk_used)| Happening::Sample { host, lost_gpu, disk_used }),
+        4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
+        2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
+    ]
+}
+
+struct World {
+    registry: Registry,
+    sweep: Sweep,
+    clock: Clock,
+    instances: Vec<InstanceId>,
+    sessions: BTreeMap<u8, Opened>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Clock::new();
+        Self {
+            registry: Registry::new(Liveness::default()),
+            sweep: Sweep::new(Liveness::default(), clock.moment().now),
+            clock,
+            instances: (0..3).map(|_| InstanceId::random()).collect(),
+            sessions: BTreeMap::new(),
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let moment = self.clock.moment();
+        match happening {
+            Happening::Connect { host, instance } => {
+                let instance = self.instances[usize::from(instance)];
+                let opened = connect_as(&self.registry, host, instance, moment);
+                self.sessions.insert(host, opened);
+            }
+            Happening::Close { host, reason } => {
+                if let Some(opened) = self.sessions.get(&host) {
+                    let (id, session) = (&opened.host_id, &opened.session.id);
+                    self.registry.close_session(id, session, reason, moment);
+                }
+            }
+            Happening::Sample { host, lost_gpu, disk_used } => {
+                if let Some(opened) = self.sessions.get(&host) {
+                    let (id, session) = (&opened.host_id, &opened.session.id);
+                    let sample = sample_with(lost_gpu, disk_used);
+                    let _ = self.registry.record_sample(id, session, sample, moment);
+                }
+            }
+            Happening::Inventory { host, services } => {
+                if let Some(opened) = self.sessions.get(&host) {
+                    let mut inventory = inventory(services.into_iter().map(report).collect());
+                    inventory.gpus = Some(vec![gpu("GPU-0", 0)]);
+                    let (id, session) = (&opened.host_id, &opened.session.id);
+                    let _ = self.registry.apply_inventory(id, session, inventory, moment);
+                }
+            }
+            Happening::Pass { seconds } => {
+                for _ in 0..seconds {
+                    let moment = self.clock.pass(1);
+                    self.sweep.tick(&self.registry, moment);
+                }
+            }
+        }
+    }
+}
+
+fn sample_with(lost_gpu: bool, disk_used: u64) -> Sample {
+    let mut moving = gpu_sample("GPU-0");
+    if lost_gpu {
+        moving.utilization_percent = None;
+        moving.memory_used_bytes = None;
+        for field in ["utilization_percent", "memory_used_bytes"] {
+            moving.missing.insert(field.to_owned(), MissingReason::Lost);
+        }
+    }
+    let disk = Some(Disk { used_bytes: disk_used, total_bytes: 100 });
+    Sample { gpus: Some(vec![moving]), disk, ..sample() }
+}
+
+fn report((port, address, state, models): (u8, u8, u8, u8)) -> Service {
+    let addresses = ["127.0.0.1", "0.0.0.0"];
+    let states = [
+        ServiceState::Idle,
+        ServiceState::Busy,
+        ServiceState::Hung,
+        ServiceState::Down,
+        ServiceState::Unknown,
+    ];
+    let has = |bit: u8| models & (1 << bit) != 0;
+    let models = (0..4).filter(|bit| has(*bit)).map(|bit| {
+        let mut model = model(&format!("model-{bit}"), has(bit + 4));
+        if has(7) {
+            model.capabilities.push(format!("cap-{bit}"));
+        }
+        model
+    });
+    let address = addresses[usize::from(address)];
+    let mut service = service(address, 11434 + u16::from(port), models.collect());
+    service.state = states[usize::from(state)];
+    service
+}
+
+/// What samples carry is outside the law.
+fn without_volatile(mirror: &Mirror) -> Mirror {
+    let mut mirror = mirror.clone();
+    let host_fields = [
+        "last_seen",
+        "latency_ms",
+        "clock_skew_ms",
+        "resources",
+        "missing",
+        "cpu_percent",
+        "memory_percent",
+        "vram_percent",
+    ];
+    let gpu_fields = [
+        "memory_used_bytes",
+        "utilization_percent",
+        "temperature_celsius",
+        "power_watts",
+        "sm_clock_mhz",
+        "fan_percent",
+        "throttle_reasons",
+        "processes",
+        "missing",
+    ];
+    for host in mirror.hosts.values_mut() {
+        strip(host, &host_fields);
+        match host["gpus"].as_array_mut() {
+            Some(gpus) if gpus.iter().all(Value::is_array) => gpus.clear(),
+            Some(gpus) => gpus.iter_mut().for_each(|gpu| strip(gpu, &gpu_fields)),
+            None => (),
+        }
+    }
+    for service in mirror.services.values_mut() {
+        strip(service, &["last_check", "check_latency_ms_avg"]);
+        for model in service["models"].as_array_mut().into_iter().flatten() {
+            strip(model, &["expires_at"]);
+        }
+    }
+    mirror
+}
+
+fn strip(entity: &mut Value, fields: &[&str]) {
+    for field in fields {
+        entity.as_object_mut().unwrap().remove(*field);
+    }
+}
+
+fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
+    let fields = registry.snapshot(clock.moment()).fields(view);
+    Mirror::of_snapshot(&serde_json::from_str(&format!("{{{fields}}}")).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_snapshot_and_its_changes_make_the_next_snapshot(
+        happenings in prop::collection::vec(happening(), 1..60),
+        from in 0..30usize,
+    ) {
+        let mut world = World::new();
+        let mut followers = None;
+        for (index, happening) in happenings.into_iter().enumerate() {
+            if index == from {
+                let begin = |view| (view, mirror(&world.registry, &world.clock, view));
+                followers = Some([begin(View::Summary), begin(View::Full)]);
+            }
+            world.happen(happening.clone());
+            for (view, follower) in followers.iter_mut().flatten() {
+                for change in world.registry.changes_since(follower.seq, usize::MAX).unwrap() {
+                    let change = serde_json::from_slice(&change.encoded(*view)).unwrap();
+                    follower.fold(&change, *view).unwrap();
+                }
+                let now = mirror(&world.registry, &world.clock, *view);
+                let (follower, now) = (without_volatile(follower), without_volatile(&now));
+                prop_assert_eq!(follower, now, "after {:?} in {:?}", happening, view);
+            }
+        }
+        world.registry.check_indexes();
+    }
+}
+
+impl Registry {
+    /// At rest, the indexes equal rebuilt ones.
+    fn check_indexes(&self) {
+        let mut rebuilt: BTreeMap<String, std::collections::BTreeSet<_>> = BTreeMap::new();
+        for service in self.services() {
+            for model in service.facts.models.iter() {
+                rebuilt.entry(model.name.clone()).or_default().insert(service.id.clone());
+            }
+        }
+        assert_eq!(self.models.all(), rebuilt);
+        for host in self.hosts() {
+            let mine = self.services().into_iter().filter(|s| s.facts.host_id == host.id);
+            let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();
+            mine.sort_unstable();
+            assert_eq!(host.services[..], mine[..]);
+        }
+    }
+}
+
+#[test]
+fn a_gap_is_noticed() {
+    let mut mirror = Mirror { epoch: "e".to_owned(), seq: 4, ..Mirror::default() };
+    let change = |epoch: &str, seq: u64| serde_json::json!({ "epoch": epoch, "seq": seq, "type": "fleet.mass_offline" });
+    assert!(mirror.fold(&change("e", 6), View::Full).is_err());
+    assert!(mirror.fold(&change("f", 5), View::Full).is_err());
+    assert!(mirror.fold(&change("e", 5), View::Full).is_ok());
+}

@@ -1,0 +1,268 @@
+//! An agent's inventory against what is known: facts of the host, services that came and went,
+//! models that were installed, removed, loaded and unloaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herdbook_shared::ids::{HostId, ServiceId, SessionId};
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::inventory::{Inventory, Model, Service, ServiceState};
+
+use super::change::ChangeKind;
+use super::host::{HostEntry, HostFacts};
+use super::mark::status_kind;
+use super::moment::Moment;
+use super::sample::NotCurrent;
+use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
+use super::transaction::Transaction;
+use super::{Registry, SERVICES_MAX, identity};
+
+/// More models than this that change at once are told as one change of their service.
+const MODEL_CHANGES_MAX: usize = 64;
+
+impl Registry {
+    /// Takes a whole inventory in.
+    ///
+    /// # Errors
+    ///
+    /// Where the session is no longer its host's.
+    pub fn apply_inventory(
+        &self,
+        host_id: &HostId,
+        session_id: &SessionId,
+        inventory: Inventory,
+        moment: Moment,
+    ) -> Result<(), NotCurrent> {
+        let mut transaction = self.transaction(moment);
+        let host = transaction.host(host_id).filter(|host| host.is_current(session_id));
+        let host = host.ok_or(NotCurrent)?;
+        let Inventory { system, addresses, gpus, services, missing, .. } = inventory;
+        let gpus = gpus.map(Arc::from);
+        let facts = HostFacts { system, addresses, gpus, missing, ..host.facts.clone() };
+        if facts != host.facts {
+            let successor = HostEntry { facts, ..(*host).clone() };
+            transaction.put_host(successor, ChangeKind::HostChanged, None);
+        }
+        transaction.apply_services(host_id, services);
+        if let Some(host) = transaction.host(host_id) {
+            transaction.settle((*host).clone());
+        }
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    fn apply_services(&mut self, host_id: &HostId, reports: Vec<Service>) {
+        let Some(host) = self.host(host_id) else { return };
+        let known = self.services_of(&host);
+        let mut seen: Vec<ServiceId> = Vec::new();
+        for report in &reports {
+            let before = identity::matching(report, &known, &reports);
+            match before.filter(|entry| !seen.contains(&entry.id)) {
+                Some(before) => {
+                    seen.push(before.id.clone());
+                    self.apply_service(&host, before, report);
+                }
+                None => seen.extend(self.register_service(&host, report)),
+            }
+        }
+        for gone in known.iter().filter(|entry| !seen.contains(&entry.id)) {
+            self.lose_service(gone);
+        }
+        self.follow_services(host_id, |services| services.extend(seen));
+    }
+
+    /// Lists a service that was never seen. One that is first told of as down is not.
+    fn register_service(&mut self, host: &HostEntry, report: &Service) -> Option<ServiceId> {
+        if report.state == ServiceState::Down || self.registry.services.len() >= SERVICES_MAX {
+            return None;
+        }
+        let mine = self.host(&host.id)?;
+        let port_is_used =
+            self.services_of(&mine).iter().any(|entry| entry.facts.port == report.port);
+        let is_taken = |id: &str| self.registry.service(id).is_some();
+        let id = identity::fresh_id(host, report, is_taken, port_is_used)?;
+        let entry = ServiceEntry {
+            id: id.clone(),
+            revision: 0,
+            facts: self.facts_of(host, report, None),
+            status: ServiceStatus::of_state(report.state),
+            unconfirmed: false,
+            state: Some(report.state),
+            told: Some(report.state),
+            live: Arc::new(ServiceLive::default()),
+        };
+        entry.live.write_expires(expires(report));
+        self.put_service(entry, ChangeKind::ServiceRegistered, None);
+        self.follow_services(&host.id, |services| services.push(id.clone()));
+        Some(id)
+    }
+
+    fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
+        let after = ServiceEntry {
+            facts: self.facts_of(host, report, Some(&before.facts)),
+            status: ServiceStatus::of_state(report.state),
+            unconfirmed: false,
+            state: Some(report.state),
+            told: Some(report.state),
+            ..(**before).clone()
+        };
+        after.live.write_expires(expires(report));
+        self.tell_service(before, after, report.last_error.clone());
+    }
+
+    /// A service that its agent no longer reports is gone, but stays listed for a while.
+    fn lose_service(&mut self, before: &Arc<ServiceEntry>) {
+        if before.status == ServiceStatus::Down && before.state.is_some() {
+            return;
+        }
+        let facts = ServiceFacts {
+            models: cold(&before.facts.models),
+            down_since: before.facts.down_since.or(Some(self.moment.at)),
+            ..before.facts.clone()
+        };
+        let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
+        let status = ServiceStatus::Down;
+        let after =
+            ServiceEntry { facts, status, state, told, unconfirmed: false, ..(**before).clone() };
+        self.tell_service(before, after, Some("its agent no longer finds it".to_owned()));
+    }
+
+    /// Tells what is different: its models one by one, then the service as a whole.
+    fn tell_service(
+        &mut self,
+        before: &Arc<ServiceEntry>,
+        after: ServiceEntry,
+        cause: Option<String>,
+    ) {
+        let mut changed = model_changes(&before.facts.models, &after.facts.models);
+        if changed.len() > MODEL_CHANGES_MAX {
+            changed.clear();
+        }
+        let mut entry = ServiceEntry { facts: before.facts.clone(), ..after.clone() };
+        (entry.status, entry.state) = (before.status, before.state);
+        for (kind, name) in changed {
+            let models = with_model(&entry.facts.models, &name, after.model(&name));
+            entry.facts.models = models;
+            entry.revision = self.put_model(entry.clone(), kind, name).revision;
+        }
+        let after = ServiceEntry { revision: entry.revision, ..after };
+        let kind = if after.status != before.status {
+            status_kind(after.status)
+        } else if after.state != before.state {
+            ChangeKind::ServiceState
+        } else {
+            ChangeKind::ServiceChanged
+        };
+        let is_same = after.facts == entry.facts
+            && (after.status, after.state) == (before.status, before.state)
+            && after.unconfirmed == before.unconfirmed
+            && after.capabilities() == before.capabilities();
+        if !is_same {
+            self.put_service(after, kind, cause);
+        }
+    }
+
+    fn facts_of(
+        &self,
+        host: &HostEntry,
+        report: &Service,
+        known: Option<&ServiceFacts>,
+    ) -> ServiceFacts {
+        let at = self.moment.at;
+        let peer = host.session.as_ref().map(|session| session.remote_address);
+        let (url, reachable) = identity::address(report, peer, host);
+        let is_down = report.state == ServiceState::Down;
+        let models = if is_down && report.models.is_empty() {
+            cold(known.map_or(&[], |facts| &facts.models))
+        } else if is_down {
+            cold(&sorted(&report.models))
+        } else {
+            sorted(&report.models)
+        };
+        let known_error = known.and_then(|facts| facts.last_error.clone());
+        let is_new_error = report.last_error.is_some() && report.last_error != known_error;
+        let error_at = known.and_then(|facts| facts.last_error_at);
+        ServiceFacts {
+            name: known.map_or_else(|| host.facts.name.clone(), |facts| facts.name.clone()),
+            kind: report.kind.clone(),
+            host_id: host.id.clone(),
+            address: report.address.clone(),
+            port: report.port,
+            url,
+            reachable,
+            version: report.version.clone().or_else(|| known.and_then(|f| f.version.clone())),
+            registered_at: known.map_or(at, |facts| facts.registered_at),
+            down_since: is_down.then(|| known.and_then(|facts| facts.down_since).unwrap_or(at)),
+            last_error: report.last_error.clone(),
+            last_error_at: if is_new_error { Some(at) } else { error_at },
+            models,
+            models_left_out: report.models_left_out,
+        }
+    }
+}
+
+fn expires(report: &Service) -> BTreeMap<String, Timestamp> {
+    let expires = report.models.iter().filter_map(|model| Some((&model.name, model.expires_at?)));
+    expires.map(|(name, at)| (name.clone(), at)).collect()
+}
+
+/// By name; of two with one name the one in memory stays.
+fn sorted(models: &[Model]) -> Arc<[Model]> {
+    let mut by_name: BTreeMap<&str, &Model> = BTreeMap::new();
+    for model in models {
+        let known = by_name.entry(&model.name).or_insert(model);
+        if model.warm && !known.warm {
+            *known = model;
+        }
+    }
+    let models = by_name.into_values();
+    models.map(|model| Model { expires_at: None, ..model.clone() }).collect()
+}
+
+fn cold(models: &[Model]) -> Arc<[Model]> {
+    let cold = models.iter().map(|model| Model {
+        warm: false,
+        vram_bytes: None,
+        loaded_context_length: None,
+        keep: None,
+        ..model.clone()
+    });
+    cold.collect()
+}
+
+/// Which models came, went, were loaded or unloaded. Other differences are the service's.
+fn model_changes(before: &[Model], after: &[Model]) -> Vec<(ChangeKind, String)> {
+    fn find<'a>(models: &'a [Model], name: &str) -> Option<&'a Model> {
+        let index = models.binary_search_by(|model| model.name.as_str().cmp(name)).ok()?;
+        models.get(index)
+    }
+    let mut changes = Vec::new();
+    for model in after {
+        let known = find(before, &model.name);
+        if known.is_none() {
+            changes.push((ChangeKind::ModelInstalled, model.name.clone()));
+        }
+        match (known.is_some_and(|known| known.warm), model.warm) {
+            (false, true) => changes.push((ChangeKind::ModelLoaded, model.name.clone())),
+            (true, false) => changes.push((ChangeKind::ModelUnloaded, model.name.clone())),
+            _ => (),
+        }
+    }
+    let removed = before.iter().filter(|model| find(after, &model.name).is_none());
+    changes.extend(removed.map(|model| (ChangeKind::ModelRemoved, model.name.clone())));
+    changes
+}
+
+fn with_model(models: &[Model], name: &str, model: Option<&Model>) -> Arc<[Model]> {
+    let mut edited: Vec<Model> = models.iter().filter(|m| m.name != name).cloned().collect();
+    if let Some(model) = model {
+        let at = edited.partition_point(|other| other.name.as_str() < name);
+        edited.insert(at, model.clone());
+    }
+    edited.into()
+}
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

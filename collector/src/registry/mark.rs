@@ -1,0 +1,195 @@
+//! How hosts and services are judged: statuses, the findings that make them, and their end.
+
+use std::sync::Arc;
+
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
+use serde_json::json;
+
+use super::Registry;
+use super::change::{ChangeKind, Subject};
+use super::finding::{Code, Finding};
+use super::host::{HostEntry, HostStatus};
+use super::moment::Moment;
+use super::service::{ServiceEntry, ServiceStatus};
+use super::transaction::Transaction;
+
+impl HostEntry {
+    /// The findings that hold: those of the last sample, and those of its identity and services.
+    /// One that held before keeps its `since`.
+    pub(super) fn derive_findings(
+        &self,
+        services: &[Arc<ServiceEntry>],
+        at: Timestamp,
+    ) -> Vec<Finding> {
+        let mut found = self.conditions.findings();
+        if self.id.is_clone() {
+            let words = "another machine uses the same identity: delete the state directory on \
+                         one of them and start its agent again";
+            found.push((Code::DuplicateIdentity, words.to_owned()));
+        }
+        let hung = services.iter().filter(|s| s.status == ServiceStatus::Unhealthy);
+        let hung: Vec<&str> = hung.map(|service| service.id.as_str()).collect();
+        if !hung.is_empty() {
+            found.push((Code::ServerHung, format!("{} does not answer", hung.join(", "))));
+        }
+        let known = |code| self.findings.iter().find(|finding| finding.code == code);
+        let found = found.into_iter().map(|(code, message)| {
+            let since = known(code).map_or(at, |finding| finding.since);
+            Finding::new(code, message, since)
+        });
+        found.collect()
+    }
+}
+
+impl Transaction<'_> {
+    /// Takes in a host's conditions: brings its findings and status in line with them. A host that
+    /// was silent and is heard again leaves its silence here.
+    pub(super) fn settle(&mut self, host: HostEntry) {
+        let services = self.services_of(&host);
+        let (before, at) = (host.findings.clone(), self.moment.at);
+        let findings = host.derive_findings(&services, at);
+        let mut entry = HostEntry { findings: findings.clone(), ..host };
+        let mut is_told = false;
+        let mut tell = |kind, finding: &Finding| {
+            let cause = Some(finding.message.clone());
+            entry = (*self.put_host(entry.clone(), kind, cause)).clone();
+            is_told = true;
+        };
+        let held = |list: &[Finding], code| list.iter().any(|finding| finding.code == code);
+        for finding in findings.iter().filter(|finding| !held(&before, finding.code)) {
+            tell(ChangeKind::HostFindingRaised, finding);
+        }
+        for finding in before.iter().filter(|finding| !held(&findings, finding.code)) {
+            tell(ChangeKind::HostFindingCleared, finding);
+        }
+        if !is_told && findings != before {
+            entry = (*self.put_host(entry, ChangeKind::HostChanged, None)).clone();
+        } else if !is_told {
+            self.keep_host(entry.clone());
+        }
+        let status = entry.status_when_heard();
+        if entry.session.is_some() && entry.live.sample().is_some() && status != entry.status {
+            let cause = entry.worst_finding().map(|finding| finding.message.clone());
+            self.enter(entry, status, cause);
+        }
+    }
+
+    /// Judges a host, unless it was judged so already.
+    pub(super) fn mark(&mut self, id: &HostId, status: HostStatus, cause: &str) {
+        let Some(host) = self.host(id) else { return };
+        if host.status != status {
+            self.enter((*host).clone(), status, Some(cause.to_owned()));
+        }
+    }
+
+    /// Puts a host into a status; its services follow.
+    fn enter(&mut self, host: HostEntry, status: HostStatus, cause: Option<String>) {
+        let before = host.status;
+        let silent_since = host.status_entered;
+        let kind = match status {
+            HostStatus::Online | HostStatus::Degraded if before == HostStatus::Offline => {
+                ChangeKind::HostRecovered
+            }
+            HostStatus::Online => ChangeKind::HostOnline,
+            HostStatus::Degraded => ChangeKind::HostDegraded,
+            HostStatus::Stale => ChangeKind::HostStale,
+            HostStatus::Offline => ChangeKind::HostOffline,
+            HostStatus::Unknown => ChangeKind::HostChanged,
+        };
+        let (status_since, status_entered) = (self.moment.at, self.moment.now);
+        let entry =
+            self.put_host(HostEntry { status, status_since, status_entered, ..host }, kind, cause);
+        if status == HostStatus::Offline {
+            entry.live.clear();
+        }
+        if !status.is_heard() {
+            self.silence_services(&entry);
+        } else if !before.is_heard() {
+            // What the agent told before the silence still holds where the session outlived it;
+            // a new session brings a new inventory.
+            let outlived = entry.session.as_ref().is_some_and(|s| s.opened < silent_since);
+            if outlived {
+                self.unsilence_services(&entry);
+            }
+        }
+    }
+
+    fn silence_services(&mut self, host: &HostEntry) {
+        let cause = format!("host {}", host.status.word());
+        for service in self.services_of(host) {
+            if service.status == ServiceStatus::Unknown || service.status == ServiceStatus::Down {
+                continue;
+            }
+            let silent =
+                ServiceEntry { status: ServiceStatus::Unknown, state: None, ..(*service).clone() };
+            self.put_service(silent, ChangeKind::ServiceChanged, Some(cause.clone()));
+        }
+        self.follow_services(&host.id, |_| ());
+    }
+
+    fn unsilence_services(&mut self, host: &HostEntry) {
+        for service in self.services_of(host) {
+            let Some(told) = service.told.filter(|_| service.state.is_none()) else { continue };
+            let status = ServiceStatus::of_state(told);
+            let heard = ServiceEntry { status, state: Some(told), ..(*service).clone() };
+            self.put_service(heard, status_kind(status), Some("host heard again".to_owned()));
+        }
+        self.follow_services(&host.id, |_| ());
+    }
+}
+
+/// The change that tells of a service's new status.
+pub(super) fn status_kind(status: ServiceStatus) -> ChangeKind {
+    match status {
+        ServiceStatus::Unknown => ChangeKind::ServiceChanged,
+        ServiceStatus::Healthy => ChangeKind::ServiceHealthy,
+        ServiceStatus::Degraded => ChangeKind::ServiceDegraded,
+        ServiceStatus::Unhealthy => ChangeKind::ServiceUnhealthy,
+        ServiceStatus::Down => ChangeKind::ServiceDown,
+    }
+}
+
+impl Registry {
+    /// Judges a host that was looked at as `seen`: nothing happens if it was heard since.
+    pub fn judge(&self, seen: &HostEntry, heard_ms: u64, verdict: &Verdict, moment: Moment) {
+        let mut transaction = self.transaction(moment);
+        let Some(host) = transaction.host(&seen.id) else { return };
+        let is_as_seen = host.revision == seen.revision && host.live.heard_ms() == heard_ms;
+        if !is_as_seen {
+            return;
+        }
+        match verdict {
+            Verdict::Status(status, cause) => transaction.mark(&seen.id, *status, cause),
+            Verdict::Forget(cause) => {
+                tracing::info!(host = %seen.id, name = seen.facts.name, cause, "host forgotten");
+                transaction.remove_host(&seen.id, cause);
+            }
+        }
+    }
+
+    /// Removes a service that has been gone for long, unless it came back.
+    pub fn forget_service(&self, id: &ServiceId, down_before: Timestamp, moment: Moment) {
+        let mut transaction = self.transaction(moment);
+        let Some(service) = self.service(id.as_str()) else { return };
+        if service.facts.down_since.is_some_and(|since| since <= down_before) {
+            tracing::info!(service = %id, "service forgotten");
+            transaction.remove_service(id, "down for too long");
+        }
+    }
+
+    /// Tells that a large part of the fleet went offline at once, or that this is over.
+    pub fn tell_mass(&self, kind: ChangeKind, n_hosts: usize, cause: String, moment: Moment) {
+        let subject = Subject::Fleet(json!({ "n_hosts": n_hosts }));
+        self.transaction(moment).tell(kind, subject, Some(cause));
+    }
+}
+
+/// What the sweep says of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does so, because.
+    Status(HostStatus, String),
+    /// It shall no longer be listed, because.
+    Forget(String),
+}

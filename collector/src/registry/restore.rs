@@ -1,0 +1,175 @@
+//! Hosts and services to the documents that the store keeps, and back after a restart.
+
+use std::sync::Arc;
+
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::store::{DirtySource, Row};
+
+use super::Registry;
+use super::encode::json;
+use super::finding::Conditions;
+use super::host::{HostEntry, HostFacts, HostLive, HostStatus};
+use super::ledger::Dirty;
+use super::moment::Moment;
+use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
+
+/// A host as the store keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredHost {
+    id: String,
+    revision: u64,
+    last_seen: Option<Timestamp>,
+    facts: HostFacts,
+}
+
+/// A service as the store keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredService {
+    id: String,
+    revision: u64,
+    status: ServiceStatus,
+    facts: ServiceFacts,
+}
+
+impl Registry {
+    /// Takes in what the store kept, before anything else happens: no change is told of it. Hosts
+    /// are `unknown` until they are heard, services unconfirmed until they are judged. Returns how
+    /// many documents could not be read; they stay in the store as they are.
+    pub fn restore(&self, hosts: &[String], services: &[String], moment: Moment) -> usize {
+        let mut n_unreadable = 0;
+        for doc in hosts {
+            match serde_json::from_str::<StoredHost>(doc) {
+                Ok(host) => self.restore_host(host, moment),
+                Err(error) => {
+                    n_unreadable += 1;
+                    tracing::error!(%error, "a stored host cannot be read");
+                }
+            }
+        }
+        for doc in services {
+            match serde_json::from_str::<StoredService>(doc) {
+                Ok(service) => self.restore_service(service, moment),
+                Err(error) => {
+                    n_unreadable += 1;
+                    tracing::error!(%error, "a stored service cannot be read");
+                }
+            }
+        }
+        n_unreadable
+    }
+
+    fn restore_host(&self, stored: StoredHost, moment: Moment) {
+        let id = HostId::from_text(&stored.id);
+        let entry = HostEntry {
+            id: id.clone(),
+            revision: stored.revision,
+            facts: stored.facts,
+            status: HostStatus::Unknown,
+            status_since: moment.at,
+            status_entered: moment.now,
+            session: None,
+            ended: None,
+            services: Arc::new([]),
+            warm: Arc::new([]),
+            findings: Vec::new(),
+            conditions: Conditions::default(),
+            live: Arc::new(HostLive::new(stored.last_seen)),
+        };
+        self.hosts.insert(id, Arc::new(entry));
+    }
+
+    fn restore_service(&self, stored: StoredService, moment: Moment) {
+        let id = ServiceId::from_text(&stored.id);
+        let host_id = stored.facts.host_id.clone();
+        if self.host(host_id.as_str()).is_none() {
+            tracing::warn!(service = %id, host = %host_id, "a stored service has no host");
+            return;
+        }
+        let entry = ServiceEntry {
+            id: id.clone(),
+            revision: stored.revision,
+            facts: stored.facts,
+            status: stored.status,
+            unconfirmed: true,
+            state: None,
+            told: None,
+            live: Arc::new(ServiceLive::default()),
+        };
+        for model in entry.facts.models.iter() {
+            self.models.insert(&model.name, &id);
+        }
+        self.services.insert(id.clone(), Arc::new(entry));
+        self.transaction(moment).follow_services(&host_id, |services| services.push(id));
+    }
+
+    /// Has the store write again what it knows of every host that is heard, so that after a crash
+    /// `last_seen` is not older than the time between two such calls.
+    pub fn touch_heard(&self) {
+        let hosts = self.hosts();
+        let heard = hosts.iter().filter(|host| host.status.is_heard() && !host.id.is_clone());
+        let heard: Vec<Dirty> = heard.map(|host| Dirty::Host(host.id.clone())).collect();
+        self.ledger().dirty.extend(heard);
+        self.dirty.notify_one();
+    }
+
+    fn row(&self, dirty: &Dirty) -> Row {
+        match dirty {
+            Dirty::Host(id) => {
+                let host = self.host(id.as_str());
+                Row::Host { id: id.to_string(), doc: host.map(|host| host_doc(&host)) }
+            }
+            Dirty::Service(id) => {
+                let service = self.service(id.as_str());
+                Row::Service { id: id.to_string(), doc: service.map(|entry| service_doc(&entry)) }
+            }
+        }
+    }
+}
+
+fn host_doc(host: &HostEntry) -> String {
+    json(&StoredHost {
+        id: host.id.to_string(),
+        revision: host.revision,
+        last_seen: host.live.last_seen(),
+        facts: host.facts.clone(),
+    })
+}
+
+fn service_doc(service: &ServiceEntry) -> String {
+    json(&StoredService {
+        id: service.id.to_string(),
+        revision: service.revision,
+        status: service.status,
+        facts: service.facts.clone(),
+    })
+}
+
+impl DirtySource for Registry {
+    fn dirty(&self) -> &Notify {
+        &self.dirty
+    }
+
+    fn take_dirty(&self, max: usize) -> Vec<Row> {
+        let mut ledger = self.ledger();
+        let mut taken = Vec::new();
+        while taken.len() < max
+            && let Some(dirty) = ledger.dirty.pop_first()
+        {
+            taken.push(dirty);
+        }
+        drop(ledger);
+        taken.iter().map(|dirty| self.row(dirty)).collect()
+    }
+
+    fn give_back(&self, rows: Vec<Row>) {
+        let dirty = rows.into_iter().map(|row| match row {
+            Row::Host { id, .. } => Dirty::Host(HostId::from_text(&id)),
+            Row::Service { id, .. } => Dirty::Service(ServiceId::from_text(&id)),
+        });
+        self.ledger().dirty.extend(dirty);
+    }
+}

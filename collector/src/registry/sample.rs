@@ -1,0 +1,105 @@
+//! The sample's path: no lock, no disk, unless a status or a finding changes.
+
+use herdbook_shared::ids::{HostId, SessionId};
+use herdbook_shared::wire::sample::{GpuSample, Sample, ServiceSample};
+
+use super::Registry;
+use super::change::ChangeKind;
+use super::finding::Conditions;
+use super::host::HostEntry;
+use super::moment::Moment;
+use super::transaction::Transaction;
+
+/// The session is not, or no longer, its host's: what it says is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another session of the host took over")]
+pub struct NotCurrent;
+
+impl Registry {
+    /// Takes a sample in.
+    ///
+    /// # Errors
+    ///
+    /// Where the session is no longer its host's.
+    pub fn record_sample(
+        &self,
+        host_id: &HostId,
+        session_id: &SessionId,
+        mut sample: Sample,
+        moment: Moment,
+    ) -> Result<(), NotCurrent> {
+        let host = self.host(host_id.as_str()).ok_or(NotCurrent)?;
+        if !host.is_current(session_id) {
+            return Err(NotCurrent);
+        }
+        if let Some(services) = sample.services.take() {
+            self.record_services(&host, &services);
+        }
+        if let Some(before) = host.live.sample() {
+            complete(&mut sample, &before);
+        }
+        let conditions = Conditions::of(&sample, host.conditions, self.liveness());
+        host.live.write(sample, self.ms_of(moment.now), moment.at);
+        self.n_samples.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if !host.status.is_heard() || conditions != host.conditions {
+            self.transaction(moment).take_conditions(host_id, session_id, conditions);
+        }
+        Ok(())
+    }
+
+    fn record_services(&self, host: &HostEntry, samples: &[ServiceSample]) {
+        for service in host.services.iter().filter_map(|id| self.service(id.as_str())) {
+            let facts = &service.facts;
+            let same = |s: &&ServiceSample| s.port == facts.port && s.address == facts.address;
+            if let Some(sample) = samples.iter().find(same) {
+                service.live.write(sample);
+            }
+        }
+    }
+}
+
+impl HostEntry {
+    /// Whether this session is the open one.
+    #[must_use]
+    pub fn is_current(&self, session_id: &SessionId) -> bool {
+        self.session.as_ref().is_some_and(|session| session.id == *session_id)
+    }
+}
+
+impl Transaction<'_> {
+    fn take_conditions(&mut self, id: &HostId, session: &SessionId, conditions: Conditions) {
+        let Some(host) = self.host(id).filter(|host| host.is_current(session)) else { return };
+        let lost = conditions.lost_gpus & !host.conditions.lost_gpus;
+        let back = host.conditions.lost_gpus & !conditions.lost_gpus;
+        let mut entry = HostEntry { conditions, ..(*host).clone() };
+        for (mask, kind) in [(lost, ChangeKind::GpuLost), (back, ChangeKind::GpuRecovered)] {
+            for index in (0..64).filter(|index| mask & (1 << index) != 0) {
+                let cause = Some(format!("GPU {index}"));
+                entry = (*self.put_host(entry, kind, cause)).clone();
+            }
+        }
+        self.settle(entry);
+    }
+}
+
+/// Fills in the slow values, of which absent means as before.
+fn complete(sample: &mut Sample, before: &Sample) {
+    if sample.disk.is_none() && !sample.missing.contains_key("disk") {
+        sample.disk = before.disk;
+    }
+    let known = before.gpus.as_deref().unwrap_or_default();
+    for gpu in sample.gpus.iter_mut().flatten() {
+        if let Some(known) = known.iter().find(|known| known.id == gpu.id) {
+            complete_gpu(gpu, known);
+        }
+    }
+}
+
+fn complete_gpu(gpu: &mut GpuSample, before: &GpuSample) {
+    if gpu.temperature_celsius.is_none() && !gpu.missing.contains_key("temperature_celsius") {
+        gpu.temperature_celsius = before.temperature_celsius;
+    }
+    if gpu.processes.is_none() && !gpu.missing.contains_key("processes") {
+        gpu.processes.clone_from(&before.processes);
+    }
+}

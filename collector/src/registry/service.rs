@@ -1,0 +1,234 @@
+//! A service: a model server that an agent found, with its models.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::inventory::{Model, ServiceState};
+use herdbook_shared::wire::sample::ServiceSample;
+use serde::{Deserialize, Serialize};
+
+/// How a service does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceStatus {
+    /// It cannot be told; its host is silent, say.
+    Unknown,
+    /// It answers.
+    Healthy,
+    /// It answers, with something wrong.
+    Degraded,
+    /// It lives, but does not answer.
+    Unhealthy,
+    /// It is gone.
+    Down,
+}
+
+impl ServiceStatus {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Healthy, Self::Degraded, Self::Unhealthy, Self::Down];
+
+    /// The word in the API.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Down => "down",
+        }
+    }
+
+    /// What the state that an agent tells makes of its service.
+    #[must_use]
+    pub fn of_state(state: ServiceState) -> Self {
+        match state {
+            ServiceState::Down => Self::Down,
+            ServiceState::Hung => Self::Unhealthy,
+            _ => Self::Healthy,
+        }
+    }
+}
+
+/// From where a service can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reachable {
+    /// From its own host only.
+    Loopback,
+    /// From the network, as its agent sees it.
+    Host,
+}
+
+/// What is remembered of a service across restarts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceFacts {
+    /// Its host's name when it was first seen.
+    pub name: String,
+    /// `ollama` and kin.
+    pub kind: String,
+    /// The host whose agent found it.
+    pub host_id: HostId,
+    /// The address on which it listens.
+    pub address: String,
+    /// The port on which it listens.
+    pub port: u16,
+    /// Where it is called.
+    pub url: String,
+    /// From where it can be called.
+    pub reachable: Reachable,
+    /// The server's version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// When it was first seen.
+    pub registered_at: Timestamp,
+    /// Since when it is down.
+    #[serde(default)]
+    pub down_since: Option<Timestamp>,
+    /// What the last failure said.
+    #[serde(default)]
+    pub last_error: Option<String>,
+    /// When that was.
+    #[serde(default)]
+    pub last_error_at: Option<Timestamp>,
+    /// Its models, by name. When they expire moves too often to stand here: see [`ServiceLive`].
+    #[serde(default)]
+    pub models: Arc<[Model]>,
+    /// How many more it has than the limit lets through.
+    #[serde(default)]
+    pub models_left_out: u64,
+}
+
+/// A service as it is now. Immutable: a change makes a successor.
+#[derive(Clone, Debug)]
+pub struct ServiceEntry {
+    /// Which service.
+    pub id: ServiceId,
+    /// Counts its changes and those of its models.
+    pub revision: u64,
+    /// What is remembered.
+    pub facts: ServiceFacts,
+    /// How it does.
+    pub status: ServiceStatus,
+    /// The status is from before the collector's start and was not judged again.
+    pub unconfirmed: bool,
+    /// What it does; `None` while its host is silent.
+    pub state: Option<ServiceState>,
+    /// What its agent told last, to come back to after a silence of its host.
+    pub told: Option<ServiceState>,
+    /// What samples write; shared by all successors.
+    pub live: Arc<ServiceLive>,
+}
+
+impl ServiceEntry {
+    /// One of its models.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        let models = &self.facts.models;
+        let index = models.binary_search_by(|model| model.name.as_str().cmp(name)).ok()?;
+        models.get(index)
+    }
+
+    /// Names of the models in memory, sorted; none while that cannot be told.
+    pub fn warm(&self) -> impl Iterator<Item = &str> {
+        let known = self.state.is_some();
+        let warm = self.facts.models.iter().filter(move |model| known && model.warm);
+        warm.map(|model| model.name.as_str())
+    }
+
+    /// What its models can do, sorted.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<&str> {
+        let all = self.facts.models.iter().flat_map(|model| &model.capabilities);
+        let mut capabilities: Vec<&str> = all.map(String::as_str).collect();
+        capabilities.sort_unstable();
+        capabilities.dedup();
+        capabilities
+    }
+
+    /// Roughly what it takes in memory, bytes: what bounds the ring.
+    #[must_use]
+    pub fn approximate_bytes(&self) -> usize {
+        1024 + 512 * self.facts.models.len()
+    }
+}
+
+/// What samples write, without a lock.
+#[derive(Debug, Default)]
+pub struct ServiceLive {
+    checked_at_ms: AtomicI64,
+    /// The average plus one; 0 is none.
+    latency_ms_avg: AtomicU64,
+    expires: ArcSwap<BTreeMap<String, Timestamp>>,
+}
+
+impl ServiceLive {
+    /// Takes in what moved.
+    pub(super) fn write(&self, sample: &ServiceSample) {
+        if let Some(at) = sample.checked_at {
+            self.checked_at_ms.store(at.unix_ms(), Ordering::Relaxed);
+        }
+        if let Some(ms) = sample.latency_ms {
+            let average = self.latency_ms_avg().map_or(ms, |old| average(old, ms));
+            self.latency_ms_avg.store(average.saturating_add(1), Ordering::Relaxed);
+        }
+        let expires = sample.expires.iter().map(|expiry| (expiry.model.clone(), expiry.at));
+        self.write_expires(expires.collect());
+    }
+
+    /// Takes in when which model expires.
+    pub(super) fn write_expires(&self, expires: BTreeMap<String, Timestamp>) {
+        self.expires.store(Arc::new(expires));
+    }
+
+    /// When it last answered its agent.
+    #[must_use]
+    pub fn checked_at(&self) -> Option<Timestamp> {
+        let ms = self.checked_at_ms.load(Ordering::Relaxed);
+        (ms != 0).then(|| Timestamp::from_unix_ms(ms))
+    }
+
+    /// How long its answers take.
+    #[must_use]
+    pub fn latency_ms_avg(&self) -> Option<u64> {
+        self.latency_ms_avg.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// When a model expires.
+    #[must_use]
+    pub fn expires_at(&self, model: &str) -> Option<Timestamp> {
+        self.expires.load().get(model).copied()
+    }
+}
+
+/// The moving average of all latencies here: one part new, four parts old.
+fn average(old: u64, sample: u64) -> u64 {
+    sample.saturating_add(old.saturating_mul(4)) / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_latency_sets_the_average_and_zero_counts() {
+        let live = ServiceLive::default();
+        let answer = |ms| ServiceSample {
+            address: "127.0.0.1".to_owned(),
+            port: 1,
+            checked_at: None,
+            latency_ms: Some(ms),
+            expires: Vec::new(),
+        };
+        assert_eq!(live.latency_ms_avg(), None);
+        live.write(&answer(0));
+        assert_eq!(live.latency_ms_avg(), Some(0));
+        live.write(&answer(50));
+        assert_eq!(live.latency_ms_avg(), Some(10));
+    }
+}

@@ -1,0 +1,162 @@
+//! What the tests of registry, sweep and ingest build their hosts from.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use herdbook_shared::ids::{HostId, InstanceId};
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::hello::{Hello, ProtocolRange};
+use herdbook_shared::wire::inventory::{
+    Gpu, Inventory, MemoryKind, Model, Service, ServiceState, System, Vendor,
+};
+use herdbook_shared::wire::sample::{GpuSample, Sample};
+use tokio::time::Instant;
+
+use super::Registry;
+use super::arrive::Opened;
+use super::moment::Moment;
+
+/// A clock that tests push on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    since: Duration,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), since: Duration::ZERO }
+    }
+
+    pub(crate) fn pass(&mut self, seconds: u64) -> Moment {
+        self.since += Duration::from_secs(seconds);
+        self.moment()
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        let ms = i64::try_from(self.since.as_millis()).unwrap();
+        Moment { now: self.start + self.since, at: Timestamp::from_unix_ms(1_795_000_000_000 + ms) }
+    }
+}
+
+pub(crate) fn host_id(n: u8) -> HostId {
+    HostId::parse(&format!("0199f3a0-0000-7000-8000-0000000000{n:02x}")).unwrap()
+}
+
+pub(crate) fn hello(host: &HostId, instance_id: InstanceId, name: &str) -> Hello {
+    Hello {
+        protocol: ProtocolRange { min: 1, max: 1 },
+        capabilities: Vec::new(),
+        host_id: host.to_string(),
+        instance_id,
+        boot_id: String::new(),
+        agent_version: "0.1.0".to_owned(),
+        name: name.to_owned(),
+        role: "worker".to_owned(),
+        labels: [("zone".to_owned(), "a".to_owned())].into(),
+        sample_interval_ms: 1000,
+    }
+}
+
+pub(crate) const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// Connects host `n`, named `gpu-n`, as a fresh instance.
+pub(crate) fn connect(registry: &Registry, n: u8, moment: Moment) -> Opened {
+    connect_as(registry, n, InstanceId::random(), moment)
+}
+
+pub(crate) fn connect_as(
+    registry: &Registry,
+    n: u8,
+    instance: InstanceId,
+    moment: Moment,
+) -> Opened {
+    let id = host_id(n);
+    let hello = hello(&id, instance, &format!("gpu-{n}"));
+    registry.open_session(&id, &hello, PEER, moment).unwrap()
+}
+
+pub(crate) fn sample() -> Sample {
+    Sample {
+        cpu_percent: Some(12.5),
+        memory_used_bytes: Some(1),
+        memory_total_bytes: Some(4),
+        ..Sample::default()
+    }
+}
+
+pub(crate) fn gpu_sample(id: &str) -> GpuSample {
+    GpuSample {
+        id: id.to_owned(),
+        utilization_percent: Some(50.0),
+        memory_used_bytes: Some(10),
+        ..GpuSample::default()
+    }
+}
+
+pub(crate) fn gpu(id: &str, index: u32) -> Gpu {
+    Gpu {
+        id: id.to_owned(),
+        index,
+        vendor: Vendor::Nvidia,
+        name: "NVIDIA H200".to_owned(),
+        driver: Some("580.1".to_owned()),
+        memory_kind: MemoryKind::Dedicated,
+        memory_total_bytes: Some(100),
+        power_limit_watts: Some(700.0),
+        missing: Default::default(),
+    }
+}
+
+pub(crate) fn model(name: &str, warm: bool) -> Model {
+    Model {
+        name: name.to_owned(),
+        digest: Some("46e0".to_owned()),
+        size_bytes: Some(1000),
+        vram_bytes: warm.then_some(1200),
+        warm,
+        ..Model::default()
+    }
+}
+
+pub(crate) fn service(address: &str, port: u16, models: Vec<Model>) -> Service {
+    let is_warm = models.iter().any(|model| model.warm);
+    Service {
+        kind: "ollama".to_owned(),
+        address: address.to_owned(),
+        port,
+        version: Some("0.33.0".to_owned()),
+        state: if is_warm { ServiceState::Resident } else { ServiceState::Idle },
+        last_error: None,
+        models,
+        models_left_out: 0,
+    }
+}
+
+pub(crate) fn inventory(services: Vec<Service>) -> Inventory {
+    Inventory {
+        system: Some(System { os: "Debian 12".to_owned(), ..System::default() }),
+        addresses: vec!["10.0.0.7".to_owned()],
+        gpus: Some(Vec::new()),
+        missing: Default::default(),
+        services,
+        ..Inventory::empty()
+    }
+}
+
+impl Registry {
+    /// The kinds of all changes after `seq`.
+    pub(crate) fn kinds_since(&self, seq: u64) -> Vec<&'static str> {
+        let changes = self.changes_since(seq, usize::MAX).unwrap();
+        changes.iter().map(|change| change.kind.word()).collect()
+    }
+
+    pub(crate) fn take_sample(&self, opened: &Opened, sample: Sample, moment: Moment) {
+        self.record_sample(&opened.host_id, &opened.session.id, sample, moment).unwrap();
+    }
+
+    pub(crate) fn take_inventory(&self, opened: &Opened, services: Vec<Service>, moment: Moment) {
+        let inventory = inventory(services);
+        self.apply_inventory(&opened.host_id, &opened.session.id, inventory, moment).unwrap();
+    }
+}

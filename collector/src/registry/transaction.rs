@@ -1,0 +1,194 @@
+//! One mutation: validate, replace, number, remember for the store. It holds the ledger's lock
+//! from start to end, never across an await, and wakes subscribers when it is over.
+
+use std::sync::{Arc, MutexGuard};
+
+use herdbook_shared::ids::{HostId, ServiceId};
+
+use super::Registry;
+use super::change::{ChangeKind, Subject};
+use super::host::HostEntry;
+use super::ledger::{Dirty, Ledger};
+use super::moment::Moment;
+use super::service::ServiceEntry;
+
+/// See the module's words.
+pub(super) struct Transaction<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) ledger: MutexGuard<'a, Ledger>,
+    pub(super) moment: Moment,
+    seq_before: u64,
+}
+
+impl Registry {
+    pub(super) fn transaction(&self, moment: Moment) -> Transaction<'_> {
+        let ledger = self.ledger();
+        let seq_before = ledger.seq();
+        Transaction { registry: self, ledger, moment, seq_before }
+    }
+}
+
+impl Transaction<'_> {
+    pub(super) fn host(&self, id: &HostId) -> Option<Arc<HostEntry>> {
+        self.registry.host(id.as_str())
+    }
+
+    pub(super) fn services_of(&self, host: &HostEntry) -> Vec<Arc<ServiceEntry>> {
+        host.services.iter().filter_map(|id| self.registry.service(id.as_str())).collect()
+    }
+
+    /// Numbers a change that comes with no new entry.
+    pub(super) fn tell(&mut self, kind: ChangeKind, subject: Subject, cause: Option<String>) {
+        let n_hosts = self.registry.hosts.len();
+        self.ledger.push(self.moment.at, kind, subject, cause, n_hosts);
+    }
+
+    /// Replaces a host and tells why. Returns the successor.
+    pub(super) fn put_host(
+        &mut self,
+        entry: HostEntry,
+        kind: ChangeKind,
+        cause: Option<String>,
+    ) -> Arc<HostEntry> {
+        let entry = self.replace_host(entry);
+        self.tell(kind, Subject::Host(Arc::clone(&entry)), cause);
+        entry
+    }
+
+    /// Replaces a host by one that differs in nothing that is told.
+    pub(super) fn keep_host(&self, entry: HostEntry) {
+        self.registry.hosts.insert(entry.id.clone(), Arc::new(entry));
+    }
+
+    /// Replaces a host whose session was opened or closed.
+    pub(super) fn put_session(
+        &mut self,
+        entry: HostEntry,
+        kind: ChangeKind,
+        cause: Option<String>,
+    ) -> Arc<HostEntry> {
+        let entry = self.replace_host(entry);
+        let session = entry.session.clone();
+        self.tell(kind, Subject::Session(entry.id.clone(), session), cause);
+        entry
+    }
+
+    fn replace_host(&mut self, mut entry: HostEntry) -> Arc<HostEntry> {
+        entry.revision += 1;
+        let entry = Arc::new(entry);
+        self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        if !entry.id.is_clone() {
+            self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
+        }
+        entry
+    }
+
+    /// Removes a host with its services.
+    pub(super) fn remove_host(&mut self, id: &HostId, cause: &str) {
+        let Some(host) = self.host(id) else { return };
+        for service in host.services.iter() {
+            self.remove_service(service, cause);
+        }
+        self.registry.hosts.remove(id);
+        self.ledger.forget_host(id);
+        if !id.is_clone() {
+            self.ledger.dirty.insert(Dirty::Host(id.clone()));
+        }
+        let cause = Some(cause.to_owned());
+        self.tell(ChangeKind::HostRemoved, Subject::NoHost(id.clone()), cause);
+    }
+
+    /// Replaces a service and tells why. Returns the successor.
+    pub(super) fn put_service(
+        &mut self,
+        entry: ServiceEntry,
+        kind: ChangeKind,
+        cause: Option<String>,
+    ) -> Arc<ServiceEntry> {
+        let entry = self.replace_service(entry);
+        self.tell(kind, Subject::Service(Arc::clone(&entry)), cause);
+        entry
+    }
+
+    /// Replaces a service of which one model changed, and tells of that model alone.
+    pub(super) fn put_model(
+        &mut self,
+        entry: ServiceEntry,
+        kind: ChangeKind,
+        model: String,
+    ) -> Arc<ServiceEntry> {
+        let entry = self.replace_service(entry);
+        self.tell(kind, Subject::Model(Arc::clone(&entry), model), None);
+        entry
+    }
+
+    fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
+        entry.revision += 1;
+        let entry = Arc::new(entry);
+        let before = self.registry.service(entry.id.as_str());
+        if let Some(before) = &before {
+            for gone in before.facts.models.iter().filter(|m| entry.model(&m.name).is_none()) {
+                self.registry.models.remove(&gone.name, &entry.id);
+            }
+        }
+        self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
+        for model in entry.facts.models.iter() {
+            let is_known = before.as_ref().is_some_and(|b| b.model(&model.name).is_some());
+            if !is_known {
+                self.registry.models.insert(&model.name, &entry.id);
+            }
+        }
+        self.mark_service(&entry.id, &entry.facts.host_id);
+        entry
+    }
+
+    /// Removes a service.
+    pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
+        let Some(service) = self.registry.service(id.as_str()) else { return };
+        for model in service.facts.models.iter() {
+            self.registry.models.remove(&model.name, id);
+        }
+        self.registry.services.remove(id);
+        let host_id = service.facts.host_id.clone();
+        self.mark_service(id, &host_id);
+        let subject = Subject::NoService(id.clone(), host_id.clone());
+        self.tell(ChangeKind::ServiceRemoved, subject, Some(cause.to_owned()));
+        self.follow_services(&host_id, |services| services.retain(|other| other != id));
+    }
+
+    fn mark_service(&mut self, id: &ServiceId, host_id: &HostId) {
+        if !host_id.is_clone() {
+            self.ledger.dirty.insert(Dirty::Service(id.clone()));
+        }
+    }
+
+    /// Changes which services a host has, and which of their models are in memory with it. These
+    /// follow from the services, so this is no change of its own.
+    pub(super) fn follow_services(&self, host: &HostId, edit: impl FnOnce(&mut Vec<ServiceId>)) {
+        let Some(host) = self.host(host) else { return };
+        let mut services = host.services.to_vec();
+        edit(&mut services);
+        services.sort_unstable();
+        services.dedup();
+        let entries = services.iter().filter_map(|id| self.registry.service(id.as_str()));
+        let mut warm: Vec<String> =
+            entries.flat_map(|entry| entry.warm().map(str::to_owned).collect::<Vec<_>>()).collect();
+        warm.sort_unstable();
+        warm.dedup();
+        if services[..] != host.services[..] || warm[..] != host.warm[..] {
+            let successor =
+                HostEntry { services: services.into(), warm: warm.into(), ..(*host).clone() };
+            self.keep_host(successor);
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        let seq = self.ledger.seq();
+        if seq != self.seq_before {
+            self.registry.seq.send_replace(seq);
+            self.registry.dirty.notify_one();
+        }
+    }
+}

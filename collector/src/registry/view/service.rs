@@ -1,0 +1,200 @@
+//! A service as it is told to the outside.
+
+use std::collections::BTreeMap;
+
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::missing::MissingReason;
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::inventory::{Model, ServiceState};
+use serde::Serialize;
+
+use crate::registry::service::{Reachable, ServiceEntry, ServiceStatus};
+
+/// Everything about a service.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields of the entry, documented there")]
+pub struct ServiceView<'a> {
+    pub id: &'a ServiceId,
+    pub aliases: [&'static str; 0],
+    pub revision: u64,
+    pub name: &'a str,
+    #[serde(rename = "type")]
+    pub type_: &'static str,
+    pub kind: &'a str,
+    pub url: &'a str,
+    pub host_id: &'a HostId,
+    pub gpu_ids: [&'static str; 0],
+    pub sources: [&'static str; 1],
+    pub check: &'static str,
+    pub status: ServiceStatus,
+    pub unconfirmed: bool,
+    pub state: Option<ServiceState>,
+    pub reachable: Reachable,
+    pub version: Option<&'a str>,
+    pub role: &'static str,
+    pub caps: Vec<&'a str>,
+    pub labels: BTreeMap<&'static str, &'static str>,
+    pub priority: i32,
+    pub drain: bool,
+    pub last_check: Option<Timestamp>,
+    pub last_heartbeat: Option<Timestamp>,
+    pub last_error: Option<&'a str>,
+    pub last_error_at: Option<Timestamp>,
+    pub consecutive_failures: u32,
+    pub pending: u32,
+    pub total: u64,
+    pub latency_ms_avg: Option<u64>,
+    pub check_latency_ms_avg: Option<u64>,
+    pub models: Vec<ModelView<'a>>,
+    pub models_left_out: u64,
+    pub ctx_limit: Option<u64>,
+    pub cost_hint_usd_per_1k: Option<f64>,
+    pub heartbeat_interval_s: Option<u64>,
+    pub ttl_s: Option<u64>,
+    pub p95_ms: Option<f64>,
+    pub queue_depth: Option<u64>,
+    pub load: Option<f64>,
+    pub registered_at: Timestamp,
+    pub findings: [&'static str; 0],
+    pub missing: BTreeMap<&'static str, MissingReason>,
+}
+
+impl<'a> ServiceView<'a> {
+    /// Of a service.
+    #[must_use]
+    pub fn of(service: &'a ServiceEntry) -> Self {
+        let facts = &service.facts;
+        let models = facts.models.iter().map(|model| ModelView::of(service, model));
+        let missing = match service.state {
+            None => [("state", MissingReason::Stale), ("warm", MissingReason::Stale)].into(),
+            Some(_) => BTreeMap::new(),
+        };
+        Self {
+            id: &service.id,
+            aliases: [],
+            revision: service.revision,
+            name: &facts.name,
+            type_: "model",
+            kind: &facts.kind,
+            url: &facts.url,
+            host_id: &facts.host_id,
+            gpu_ids: [],
+            sources: ["agent"],
+            check: "agent",
+            status: service.status,
+            unconfirmed: service.unconfirmed,
+            state: service.state,
+            reachable: facts.reachable,
+            version: facts.version.as_deref(),
+            role: "experimental",
+            caps: service.capabilities(),
+            labels: BTreeMap::new(),
+            priority: 0,
+            drain: false,
+            last_check: service.live.checked_at(),
+            last_heartbeat: None,
+            last_error: facts.last_error.as_deref(),
+            last_error_at: facts.last_error_at,
+            consecutive_failures: 0,
+            pending: 0,
+            total: 0,
+            latency_ms_avg: None,
+            check_latency_ms_avg: service.live.latency_ms_avg(),
+            models: models.collect(),
+            models_left_out: facts.models_left_out,
+            ctx_limit: None,
+            cost_hint_usd_per_1k: None,
+            heartbeat_interval_s: None,
+            ttl_s: None,
+            p95_ms: None,
+            queue_depth: None,
+            load: None,
+            registered_at: facts.registered_at,
+            findings: [],
+            missing,
+        }
+    }
+}
+
+/// A model on a service.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields of the wire's model, documented there")]
+pub struct ModelView<'a> {
+    pub name: &'a str,
+    pub digest: Option<&'a str>,
+    pub size_bytes: Option<u64>,
+    pub parameters: Option<&'a str>,
+    pub quantization: Option<&'a str>,
+    pub family: Option<&'a str>,
+    pub context_length: Option<u64>,
+    pub capabilities: &'a [String],
+    /// `None` while the service cannot be told.
+    pub warm: Option<bool>,
+    pub vram_bytes: Option<u64>,
+    pub loaded_context_length: Option<u64>,
+    pub expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<&'a str>,
+    pub remote: bool,
+}
+
+impl<'a> ModelView<'a> {
+    /// Of a model on its service.
+    #[must_use]
+    pub fn of(service: &ServiceEntry, model: &'a Model) -> Self {
+        let known = service.state.is_some();
+        let expires = known && model.warm && model.keep.is_none();
+        let expires_at = service.live.expires_at(&model.name).filter(|_| expires);
+        Self {
+            name: &model.name,
+            digest: model.digest.as_deref(),
+            size_bytes: model.size_bytes,
+            parameters: model.parameters.as_deref(),
+            quantization: model.quantization.as_deref(),
+            family: model.family.as_deref(),
+            context_length: model.context_length,
+            capabilities: &model.capabilities,
+            warm: known.then_some(model.warm),
+            vram_bytes: model.vram_bytes.filter(|_| known),
+            loaded_context_length: model.loaded_context_length.filter(|_| known),
+            expires_at,
+            keep: model.keep.as_deref(),
+            remote: model.remote,
+        }
+    }
+}
+
+/// What a table of the fleet needs of a service.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields of the full view, in short")]
+pub struct ServiceSummary<'a> {
+    pub id: &'a ServiceId,
+    pub host_id: &'a HostId,
+    pub name: &'a str,
+    pub kind: &'a str,
+    pub status: ServiceStatus,
+    pub state: Option<ServiceState>,
+    pub version: Option<&'a str>,
+    pub reachable: Reachable,
+    pub n_models: usize,
+    pub warm: Vec<&'a str>,
+}
+
+impl<'a> ServiceSummary<'a> {
+    /// Of a service.
+    #[must_use]
+    pub fn of(service: &'a ServiceEntry) -> Self {
+        Self {
+            id: &service.id,
+            host_id: &service.facts.host_id,
+            name: &service.facts.name,
+            kind: &service.facts.kind,
+            status: service.status,
+            state: service.state,
+            version: service.facts.version.as_deref(),
+            reachable: service.facts.reachable,
+            n_models: service.facts.models.len(),
+            warm: service.warm().collect(),
+        }
+    }
+}

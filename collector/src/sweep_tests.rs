@@ -1,0 +1,192 @@
+//! The sweep over a registry, with the clock pushed on by hand.
+
+use crate::registry::arrive::Opened;
+use crate::registry::session::CloseReason;
+use crate::registry::testing::*;
+
+use super::*;
+
+struct World {
+    registry: Registry,
+    sweep: Sweep,
+    clock: Clock,
+}
+
+impl World {
+    fn new() -> Self {
+        let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+        let sweep = Sweep::new(Liveness::default(), clock.moment().now);
+        Self { registry, sweep, clock }
+    }
+
+    /// Lets seconds go by, one tick each, in which these agents send.
+    fn pass(&mut self, seconds: u64, alive: &[&Opened]) {
+        for _ in 0..seconds {
+            let moment = self.clock.pass(1);
+            for opened in alive {
+                self.registry.take_sample(opened, sample(), moment);
+            }
+            self.sweep.tick(&self.registry, moment);
+        }
+    }
+
+    /// Lets the collector miss seconds.
+    fn pause(&mut self, seconds: u64) {
+        let moment = self.clock.pass(seconds);
+        self.sweep.tick(&self.registry, moment);
+    }
+
+    fn connect(&self, n: u8) -> Opened {
+        let opened = connect(&self.registry, n, self.clock.moment());
+        self.registry.take_sample(&opened, sample(), self.clock.moment());
+        opened
+    }
+
+    fn close(&self, opened: &Opened) {
+        let (id, session) = (&opened.host_id, &opened.session.id);
+        self.registry.close_session(id, session, CloseReason::Lost, self.clock.moment());
+    }
+
+    fn status(&self, opened: &Opened) -> HostStatus {
+        self.registry.host(opened.host_id.as_str()).unwrap().status
+    }
+
+    fn count(&self, kind: &str) -> usize {
+        self.registry.kinds_since(0).into_iter().filter(|told| *told == kind).count()
+    }
+}
+
+#[test]
+fn a_host_goes_stale_then_offline_then_recovers() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let services = vec![service("127.0.0.1", 1, vec![model("a", true)])];
+    world.registry.take_inventory(&opened, services, world.clock.moment());
+    world.pass(14, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Online);
+    world.pass(1, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Stale);
+    let service = || world.registry.service("gpu-1:1").unwrap();
+    assert!(service().state.is_none() && service().warm().next().is_none());
+    assert!(world.registry.host(opened.host_id.as_str()).unwrap().present().is_none());
+    world.pass(30, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Offline);
+    world.pass(1, &[&opened]);
+    assert_eq!(world.status(&opened), HostStatus::Online);
+    let service = world.registry.service("gpu-1:1").unwrap();
+    assert_eq!(service.warm().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(world.count("host.recovered"), 1);
+}
+
+#[test]
+fn a_collector_that_was_paused_marks_nobody() {
+    for pause in [4, 30, 90, 300] {
+        let mut world = World::new();
+        let (sending, lost) = (world.connect(1), world.connect(2));
+        world.pass(3, &[&sending, &lost]);
+        world.pause(pause);
+        world.close(&lost);
+        world.pass(8, &[&sending]);
+        let back = world.connect(2);
+        world.pass(60, &[&sending, &back]);
+        assert_eq!(world.count("host.stale") + world.count("host.offline"), 0, "{pause} s");
+    }
+}
+
+#[test]
+fn a_tick_that_is_only_a_little_late_is_no_pause() {
+    let mut world = World::new();
+    world.pass(1, &[]);
+    world.pause(3);
+    assert_eq!(world.sweep.n_late(), 0);
+    world.pause(4);
+    assert_eq!(world.sweep.n_late(), 1);
+}
+
+#[test]
+fn many_hosts_that_go_together_are_one_event_that_ends() {
+    let mut world = World::new();
+    let hosts: Vec<_> = (0..10).map(|n| world.connect(n)).collect();
+    let (gone, stay) = hosts.split_at(4);
+    let alive: Vec<_> = stay.iter().collect();
+    world.pass(46, &alive);
+    assert_eq!(world.count("host.offline"), 4);
+    assert_eq!(world.count("fleet.mass_offline"), 1);
+    let changes = world.registry.changes_since(0, usize::MAX).unwrap();
+    let offline = changes.iter().filter(|change| change.kind == ChangeKind::HostOffline);
+    assert!(offline.map(|change| change.cause.as_deref()).all(|cause| cause == Some("mass")));
+    for opened in gone {
+        world.registry.take_sample(opened, sample(), world.clock.moment());
+    }
+    world.pass(1, &hosts.iter().collect::<Vec<_>>());
+    assert_eq!(world.count("fleet.mass_recovered"), 1);
+}
+
+#[test]
+fn a_mass_event_ends_by_itself() {
+    let mut world = World::new();
+    let hosts: Vec<_> = (0..3).map(|n| world.connect(n)).collect();
+    world.pass(46, &[]);
+    assert_eq!(world.count("fleet.mass_offline"), 1);
+    world.pass(601, &[]);
+    assert_eq!(world.count("fleet.mass_recovered"), 1);
+    assert_eq!(hosts.len(), world.registry.n_hosts());
+}
+
+#[test]
+fn two_hosts_or_a_small_share_are_no_mass_event() {
+    for n_hosts in [2, 40] {
+        let mut world = World::new();
+        let hosts: Vec<_> = (0..n_hosts).map(|n| world.connect(n)).collect();
+        let n_gone = usize::from(n_hosts).min(5);
+        world.pass(60, &hosts[n_gone..].iter().collect::<Vec<_>>());
+        assert_eq!(world.count("host.offline"), n_gone);
+        assert_eq!(world.count("fleet.mass_offline"), 0, "{n_hosts}");
+    }
+}
+
+#[test]
+fn a_host_is_forgotten_after_a_week_but_not_for_a_jump_of_the_wall_clock() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    world.pass(50, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Offline);
+    let mut jumped = world.clock.pass(1);
+    jumped.at =
+        herdbook_shared::time::Timestamp::from_unix_ms(jumped.at.unix_ms() + 8 * 86_400_000);
+    world.sweep.tick(&world.registry, jumped);
+    assert_eq!(world.registry.n_hosts(), 1);
+    world.pause(7 * 86_400 - 60);
+    assert_eq!(world.registry.n_hosts(), 1);
+    world.pause(60);
+    assert_eq!(world.registry.n_hosts(), 0);
+    assert_eq!(world.count("host.removed"), 1);
+}
+
+#[test]
+fn a_vanished_server_is_forgotten_after_a_day() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let moment = world.clock.moment();
+    world.registry.take_inventory(&opened, vec![service("127.0.0.1", 1, Vec::new())], moment);
+    world.registry.take_inventory(&opened, Vec::new(), moment);
+    world.pause(86_399);
+    assert!(world.registry.service("gpu-1:1").is_some());
+    world.pause(1);
+    assert!(world.registry.service("gpu-1:1").is_none());
+    assert!(world.registry.host(opened.host_id.as_str()).unwrap().services.is_empty());
+}
+
+#[test]
+fn a_clone_that_left_is_no_longer_listed() {
+    let mut world = World::new();
+    let first = herdbook_shared::ids::InstanceId::random();
+    connect_as(&world.registry, 1, first, world.clock.moment());
+    let winner = world.connect(1);
+    let clone = connect_as(&world.registry, 1, first, world.clock.moment());
+    assert!(clone.host_id.is_clone());
+    world.close(&clone);
+    world.pass(60, &[&winner]);
+    assert_eq!(world.registry.n_hosts(), 1);
+    assert_eq!(world.status(&winner), HostStatus::Online);
+}
