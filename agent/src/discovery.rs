@@ -3,7 +3,7 @@
 //! Read in this order: where to ask ([`candidate`], [`ollama_host`]), which listener that really is
 //! ([`listeners`]), how to ask ([`client`]) and what the answers say ([`answer`], [`details`]), what
 //! follows from them ([`health`], [`models`]), when to ask again ([`schedule`]), the loop of one
-//! server ([`prober`]), and what all of them found ([`board`]).
+//! server ([`prober`], [`seen`]), and what all of them found ([`board`]).
 //!
 //! It only looks: no call here loads a model, leaves the host or changes a server.
 
@@ -23,6 +23,7 @@ mod schedule;
 
 mod journal;
 mod prober;
+mod seen;
 
 mod board;
 

@@ -10,6 +10,7 @@ use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::text;
 
@@ -129,6 +130,14 @@ trait FromValue: Sized {
     fn from_value(value: &Value) -> Option<Self>;
 }
 
+/// No model takes as much to tell. A larger one would be many times larger once it is read.
+const ELEMENT_BYTES_MAX: usize = 64 * 1024;
+
+fn element<T: FromValue>(raw: &RawValue) -> Option<T> {
+    let text = Some(raw.get()).filter(|text| text.len() <= ELEMENT_BYTES_MAX)?;
+    T::from_value(&serde_json::from_str(text).ok()?)
+}
+
 /// One element at a time is held in full, so that a long list costs no more than its bound.
 impl<'de, T: FromValue> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -143,9 +152,9 @@ impl<'de, T: FromValue> Deserialize<'de> for List<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List<T>, A::Error> {
                 let mut list = List::default();
                 while list.items.len() < limits::MODELS
-                    && let Some(value) = elements.next_element::<Value>()?
+                    && let Some(raw) = elements.next_element::<&RawValue>()?
                 {
-                    list.items.extend(T::from_value(&value));
+                    list.items.extend(element::<T>(raw));
                 }
                 while elements.next_element::<IgnoredAny>()?.is_some() {
                     list.left_out += 1;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HOST};
 use reqwest::redirect::Policy;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::answer::{self, Installed, List, Loaded, NotTheAnswer, Shown};
 
@@ -19,6 +19,9 @@ const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 const SHOW_BYTES_MAX: usize = 1024 * 1024;
 /// Longer than the longest pause between two questions, so that one connection serves for all.
 const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(90);
+
+/// An abandoned connection is closed before the next one opens: the server never sees two.
+const CLOSING_TAKES: Duration = Duration::from_millis(50);
 
 /// How long an answer may take, from the connection to the last byte.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +149,11 @@ impl OllamaClient {
             check_status(response.status())?;
             read_bounded(response, max_bytes).await
         };
-        timeout(deadline, answer).await.unwrap_or(Err(ProbeError::Silent(deadline)))
+        let answer = timeout(deadline, answer).await.unwrap_or(Err(ProbeError::Silent(deadline)));
+        if matches!(answer, Err(ProbeError::Silent(_) | ProbeError::TooLarge(_))) {
+            sleep(CLOSING_TAKES).await;
+        }
+        answer
     }
 }
 

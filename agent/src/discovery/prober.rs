@@ -8,20 +8,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::{Service, ServiceState};
-use herdbook_shared::wire::sample::ServiceSample;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer::{Installed, List, Loaded};
-use super::board::{Board, Claim, Entry, Identity};
+use super::board::{Board, Claim, Identity};
 use super::client::{Ask, Asked, ProbeError};
 use super::details::{self, DetailsCache};
-use super::health::{Failure, Health};
+use super::health::Failure;
 use super::journal::Journal;
 use super::listeners::{self, Hearing};
-use super::models;
 use super::schedule::{Layer, Pace, Schedule, TICK};
+use super::seen::Seen;
 use super::text;
 
 /// A server that is slow to list its models is put on the list without them.
@@ -39,36 +36,6 @@ pub(super) struct Prober<A> {
     hearing: Hearing,
     seen: Seen,
     details: DetailsCache,
-}
-
-/// What is known of the server.
-#[derive(Debug, Default)]
-struct Seen {
-    identity: Option<Identity>,
-    /// Where it listens; where that cannot be told, the address that answered.
-    address: Option<IpAddr>,
-    health: Health,
-    version: Option<String>,
-    asked: Asked,
-    installed: Option<List<Installed>>,
-    loaded: List<Loaded>,
-    errors: Errors,
-    answered_at: Option<Timestamp>,
-    latency_ms: Option<u64>,
-}
-
-/// What the last question of each layer failed with.
-#[derive(Debug, Default)]
-struct Errors {
-    version: Option<String>,
-    loaded: Option<String>,
-    installed: Option<String>,
-}
-
-impl Errors {
-    fn worst(&self) -> Option<&String> {
-        self.version.as_ref().or(self.loaded.as_ref()).or(self.installed.as_ref())
-    }
 }
 
 impl<A: Ask> Prober<A> {
@@ -202,7 +169,7 @@ impl<A: Ask> Prober<A> {
         if is_news && self.journal.admits("answers", asked_at) {
             tracing::info!(server = %self.target, listens_on = ?self.seen.address, version, "Ollama answers");
         }
-        self.answered(asked_at);
+        self.seen.answered(asked_at);
         self.seen.health.alive();
         self.seen.errors.version = None;
         if self.seen.version.as_ref() != Some(&version) {
@@ -273,7 +240,7 @@ impl<A: Ask> Prober<A> {
     }
 
     fn loaded_told(&mut self, loaded: List<Loaded>, asked_at: Instant) {
-        self.answered(asked_at);
+        self.seen.answered(asked_at);
         self.seen.health.loaded_told(loaded.items.len());
         self.seen.errors.loaded = None;
         if !same_models(&self.seen.loaded.items, &loaded.items) {
@@ -349,12 +316,6 @@ impl<A: Ask> Prober<A> {
         }
     }
 
-    fn answered(&mut self, asked_at: Instant) {
-        let took = asked_at.elapsed();
-        self.seen.answered_at = Some(Timestamp::now());
-        self.seen.latency_ms = u64::try_from(took.as_millis()).ok();
-    }
-
     fn write(&mut self, path: &str, error: &ProbeError, now: Instant) {
         let line = said(path, error);
         if self.journal.admits(&line, now) {
@@ -364,37 +325,8 @@ impl<A: Ask> Prober<A> {
     }
 
     fn publish(&self) {
-        let Some(state) = self.seen.health.state(Instant::now()) else { return };
-        if let Some(address) = self.seen.address {
-            self.board.put(self.target, self.entry(address, state));
-        }
-    }
-
-    fn entry(&self, address: IpAddr, state: ServiceState) -> Entry {
-        let seen = &self.seen;
-        let now = Timestamp::now();
-        let holds = seen.health.loaded_holds(Instant::now());
-        let loaded = if holds { &seen.loaded.items[..] } else { &[] };
-        let installed = seen.installed.as_ref();
-        let items = installed.map_or(&[][..], |list| &list.items);
-        Entry {
-            service: Service {
-                kind: "ollama".to_owned(),
-                address: address.to_string(),
-                port: self.target.port(),
-                version: seen.version.clone(),
-                state,
-                last_error: seen.errors.worst().cloned(),
-                models: models::models(items, loaded, &self.details, now),
-                models_left_out: installed.map_or(0, |list| list.left_out),
-            },
-            moving: ServiceSample {
-                address: address.to_string(),
-                port: self.target.port(),
-                checked_at: seen.answered_at,
-                latency_ms: seen.latency_ms,
-                expires: models::expiries(loaded, now),
-            },
+        if let Some(entry) = self.seen.entry(self.target.port(), &self.details) {
+            self.board.put(self.target, entry);
         }
     }
 }

@@ -1,1 +1,150 @@
+//! The whole of discovery against the fake, over real sockets and the real clock.
 
+use fake_ollama::{FakeOllama, Fault, LoadedModel, Model, Story};
+use herdbook_shared::wire::inventory::ServiceState;
+
+use super::*;
+
+/// Far beyond what any of these takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn settings(urls: &[String]) -> DiscoverySettings {
+    DiscoverySettings {
+        ollama_urls: urls.iter().map(|url| url.parse().unwrap()).collect(),
+        ollama_host_env: None,
+        own_addresses: Vec::new(),
+        proc_root: "/proc".into(),
+    }
+}
+
+/// What listens at this port; other servers of the machine that runs the test do not count.
+fn at(found: &Found, port: u16) -> Vec<Service> {
+    found.services.iter().filter(|service| service.port == port).cloned().collect()
+}
+
+/// Discovery as the agent runs it, until the test ends.
+struct Running {
+    found: watch::Receiver<Arc<Found>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    fn start(settings: DiscoverySettings) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let found = Discovery::start(settings, &tasks, stop.clone());
+        Self { found, stop, tasks }
+    }
+
+    async fn until(&mut self, port: u16, holds: impl Fn(&[Service]) -> bool) -> Vec<Service> {
+        let waiting = self.found.wait_for(|found| holds(&at(found, port)));
+        let found = tokio::time::timeout(PATIENCE, waiting).await;
+        let found = found.expect("never came").expect("discovery ended");
+        at(&found, port)
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(PATIENCE, self.tasks.wait()).await.expect("does not stop");
+    }
+}
+
+#[tokio::test]
+async fn one_look_tells_what_a_server_holds() {
+    let fake = FakeOllama::start(Story::with_models(3)).await.unwrap();
+    fake.script().load(LoadedModel::named("gemma4:12b"));
+    let found = discover_once(settings(&[fake.url()])).await;
+    let services = at(&found, fake.addr().port());
+    assert_eq!(services.len(), 1);
+    assert_eq!(services[0].state, ServiceState::Resident);
+    assert_eq!(services[0].address, "127.0.0.1");
+    assert_eq!(services[0].models.len(), 3);
+    assert!(found.moving.iter().any(|sample| sample.checked_at.is_some()));
+    assert!(found.revision > 0);
+}
+
+#[tokio::test]
+async fn one_look_waits_for_a_server_that_hangs_no_longer_than_its_deadline() {
+    let story = Story::default().with_fault("*", Fault::NeverAnswer);
+    let hung = FakeOllama::start(story).await.unwrap();
+    let well = FakeOllama::start(Story::default()).await.unwrap();
+    let started_at = tokio::time::Instant::now();
+    let found = discover_once(settings(&[hung.url(), well.url()])).await;
+    assert!(started_at.elapsed() < ONCE_DEADLINE * 2);
+    assert_eq!(at(&found, hung.addr().port()), []);
+    assert_eq!(at(&found, well.addr().port()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_listener_on_all_addresses_is_one_server_with_one_connection() {
+    let story = Story::with_models(1).at("[::]:0".parse().unwrap());
+    let fake = FakeOllama::start(story).await.unwrap();
+    let port = fake.addr().port();
+    let urls = ["127.0.0.1", "[::1]", "localhost", "127.0.0.2"]
+        .map(|host| format!("http://{host}:{port}"));
+    let mut running = Running::start(settings(&urls));
+    let services = running.until(port, |services| !services.is_empty()).await;
+    running.found.wait_for(|found| found.revision > 0).await.unwrap();
+    assert_eq!(services[0].address, "::");
+    let first_look = discover_once(settings(&urls)).await;
+    assert_eq!(at(&first_look, port).len(), 1);
+    running.stop().await;
+    assert_eq!(fake.script().report().forbidden, [""; 0]);
+}
+
+#[tokio::test]
+async fn never_more_than_one_connection_a_server_even_where_it_hangs() {
+    let story = Story::with_models(1).at("[::]:0".parse().unwrap());
+    let fake = FakeOllama::start(story.with_fault("/api/ps", Fault::NeverAnswer)).await.unwrap();
+    let port = fake.addr().port();
+    let urls = ["127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
+    let mut running = Running::start(settings(&urls));
+    running.until(port, |services| services.iter().any(|s| s.state == ServiceState::Busy)).await;
+    running.stop().await;
+    assert_eq!(fake.script().report().max_open_connections, 1);
+}
+
+#[tokio::test]
+async fn two_servers_on_two_ports_are_two() {
+    let first = FakeOllama::start(Story::default()).await.unwrap();
+    let second = FakeOllama::start(Story::default()).await.unwrap();
+    let found = discover_once(settings(&[first.url(), second.url()])).await;
+    assert_eq!(at(&found, first.addr().port()).len(), 1);
+    assert_eq!(at(&found, second.addr().port()).len(), 1);
+}
+
+#[tokio::test]
+async fn ollama_host_is_a_candidate_and_another_machine_is_none() {
+    let fake = FakeOllama::start(Story::default()).await.unwrap();
+    let port = fake.addr().port();
+    let named = |host: &str| DiscoverySettings {
+        ollama_host_env: Some(format!(" \"{host}:{port}\" ")),
+        ..settings(&[])
+    };
+    let found = discover_once(named("0.0.0.0")).await;
+    assert_eq!(at(&found, port).len(), 1);
+    fake.script().forget_report();
+    let found = discover_once(named("192.0.2.1")).await;
+    assert_eq!(at(&found, port), []);
+    assert_eq!(fake.script().report().connections, 0);
+}
+
+#[tokio::test]
+async fn follows_a_server_through_its_life() {
+    let fake = FakeOllama::start(Story::with_models(1)).await.unwrap();
+    let addr = fake.addr();
+    let mut running = Running::start(settings(&[fake.url()]));
+    let is = |state: ServiceState| move |s: &[Service]| s.iter().any(|s| s.state == state);
+    running.until(addr.port(), is(ServiceState::Idle)).await;
+    fake.script().pull(Model::named("new:7b"));
+    fake.script().load(LoadedModel::named("new:7b"));
+    let services = running.until(addr.port(), is(ServiceState::Resident)).await;
+    assert_eq!(services[0].models.iter().filter(|model| model.warm).count(), 1);
+    assert_eq!(services[0].models.len(), 2);
+    assert_eq!(fake.script().report().max_open_connections, 1);
+    fake.stop().await;
+    let services = running.until(addr.port(), is(ServiceState::Down)).await;
+    assert_eq!(services[0].models.len(), 2);
+    running.stop().await;
+}

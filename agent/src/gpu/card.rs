@@ -4,20 +4,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use herdbook_shared::limits;
 use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::inventory::{Gpu, MemoryKind, Vendor};
-use herdbook_shared::wire::sample::{GpuProcess, GpuSample};
+use herdbook_shared::wire::sample::GpuSample;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
-use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
 
 use crate::sampling::word::word;
 use crate::sampling::{Depth, Roots};
 
-use super::{metric, power};
+use super::{holders, metric, power};
 
 /// The fields of [`GpuSample`] that are read every tick.
 const FAST: [&str; 6] = [
@@ -249,8 +246,8 @@ impl Reading<'_> {
             sample.temperature_celsius = self.take(temperature, celsius, metric::celsius)?;
             sample.processes = self.take(
                 processes,
-                || contexts(device),
-                |contexts| Some(holders(contexts, total, &roots.proc, room)),
+                || holders::contexts(device),
+                |contexts| Some(holders::named(contexts, total, &roots.proc, room)),
             )?;
         }
         sample.missing = std::mem::take(&mut self.missing);
@@ -309,48 +306,4 @@ impl Reading<'_> {
         self.missing.insert(field.to_owned(), reason);
         Ok(None)
     }
-}
-
-/// Compute and graphics contexts. A GPU without graphics has none of these, which is no error.
-fn contexts(device: &Device<'_>) -> Result<Vec<ProcessInfo>, NvmlError> {
-    let mut contexts = device.running_compute_processes()?;
-    match device.running_graphics_processes() {
-        Ok(graphics) => contexts.extend(graphics),
-        Err(error) if metric::reason(&error) == MissingReason::NotSupported => {}
-        Err(error) => return Err(error),
-    }
-    Ok(contexts)
-}
-
-/// One entry a process, the largest first. A process with both kinds of context is told twice,
-/// with the same figure.
-fn holders(
-    contexts: Vec<ProcessInfo>,
-    total: Option<u64>,
-    proc: &Path,
-    room: usize,
-) -> Vec<GpuProcess> {
-    let mut holders: Vec<GpuProcess> = Vec::new();
-    for context in contexts.into_iter().take(limits::GPU_PROCESSES) {
-        let memory_bytes = match context.used_gpu_memory {
-            UsedGpuMemory::Used(bytes) => metric::used_bytes(bytes, total),
-            UsedGpuMemory::Unavailable => None,
-        };
-        match holders.iter_mut().find(|holder| holder.pid == context.pid) {
-            Some(holder) => holder.memory_bytes = holder.memory_bytes.max(memory_bytes),
-            None => holders.push(GpuProcess { pid: context.pid, name: None, memory_bytes }),
-        }
-    }
-    holders.sort_by_key(|holder| std::cmp::Reverse(holder.memory_bytes));
-    holders.truncate(room);
-    for holder in &mut holders {
-        holder.name = name(proc, holder.pid);
-    }
-    holders
-}
-
-/// `None` where the process is gone, or lives in a PID namespace that is not ours.
-fn name(proc: &Path, pid: u32) -> Option<String> {
-    let comm = std::fs::read_to_string(proc.join(pid.to_string()).join("comm")).ok()?;
-    Some(word(&comm)).filter(|name| !name.is_empty())
 }

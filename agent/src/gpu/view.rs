@@ -23,7 +23,8 @@ pub struct GpuView {
 }
 
 impl GpuView {
-    /// The samples for a tick of this depth: a fast one leaves slow fields out.
+    /// The samples for a tick of this depth: a fast one leaves slow fields out, which means as
+    /// before; the reason of a slow field that is missing stays.
     #[must_use]
     pub fn samples(&self, depth: Depth) -> Option<Vec<GpuSample>> {
         let mut samples = self.samples.clone()?;
@@ -115,5 +116,46 @@ fn keep<T: Clone>(
         sample.missing.insert(field.to_owned(), *reason);
     } else {
         *slot(sample) = slot(&mut last.clone()).take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(samples: Vec<GpuSample>) -> GpuView {
+        GpuView::default().with_readings(samples)
+    }
+
+    fn sample(id: &str) -> GpuSample {
+        GpuSample { id: id.to_owned(), ..GpuSample::default() }
+    }
+
+    #[test]
+    fn the_reason_of_a_slow_field_is_kept_as_its_value_is() {
+        let mut complete = sample("a");
+        complete.missing.insert("temperature_celsius".to_owned(), MissingReason::NotSupported);
+        complete.processes = Some(Vec::new());
+        let view = seen(vec![complete.clone()]).with_readings(vec![sample("a"), sample("b")]);
+        assert_eq!(view.samples, Some(vec![complete.clone(), sample("b")]));
+        let fast = GpuSample { processes: None, ..complete };
+        assert_eq!(view.samples(Depth::Fast), Some(vec![fast, sample("b")]));
+    }
+
+    #[test]
+    fn a_slow_field_is_not_kept_beyond_the_reason_why_it_is_missing() {
+        let mut complete = sample("a");
+        complete.temperature_celsius = Some(60.0);
+        let lost = dim("a", MissingReason::Lost);
+        let view = seen(vec![complete]).with_readings(vec![lost.clone()]);
+        assert_eq!(view.samples, Some(vec![lost]));
+    }
+
+    #[test]
+    fn only_a_reason_that_all_share_is_common() {
+        let view = seen(vec![dim("a", MissingReason::Lost), dim("b", MissingReason::Lost)]);
+        assert_eq!(view.common_reason(), Some(MissingReason::Lost));
+        let view = seen(vec![dim("a", MissingReason::Lost), sample("b")]);
+        assert_eq!(view.common_reason(), None);
     }
 }

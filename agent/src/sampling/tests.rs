@@ -106,19 +106,3 @@ async fn this_machine_can_be_sampled() {
     assert!(sample.disk.is_some());
     sample.check().unwrap();
 }
-
-/// What a sample costs on this machine, hot; `--ignored --nocapture` prints it.
-#[tokio::test]
-#[ignore = "measures, and judges nothing"]
-async fn cost_of_a_sample() {
-    let mut sampler = Sampler::new(Roots::default());
-    sampler.sample(Depth::Fast, Instant::now());
-    for (depth, n) in [(Depth::Fast, 10_000), (Depth::Complete, 10_000)] {
-        let start = Instant::now();
-        for _ in 0..n {
-            std::hint::black_box(sampler.sample(depth, Instant::now()));
-        }
-        let each = start.elapsed() / n;
-        println!("{depth:?}: {each:?} a sample");
-    }
-}

@@ -39,6 +39,7 @@ export class FleetView {
   #orderTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #visible: readonly string[] = [];
+  #watching = '';
   #selected: string | null = null;
   #rows = new Map<string, Row>();
   #feed: FeedConnection;
@@ -175,6 +176,9 @@ export class FleetView {
     const watched = new Set((known as string[]).slice(0, WATCH_LIMIT));
     this.live.keep(watched);
     for (const id of this.#rows.keys()) if (!watched.has(id)) this.#rows.delete(id);
+    const key = [...watched].join(' ');
+    if (key === this.#watching) return;
+    this.#watching = key;
     this.#feed.watch({ type: 'watch', hosts: [...watched], services: [], samples_per_second: 1 });
   }
 }

@@ -7,7 +7,7 @@
 //! library (`libnvidia-ml.so.1.json`), so that several copies can tell several stories at once.
 //! What the library does not export is missing as in an old driver.
 //!
-//! This crate alone may use `unsafe` ([`mod@symbols`] is a C interface), so it does not inherit
+//! This crate alone may use `unsafe` (`symbols` is a C interface), so it does not inherit
 //! the workspace's lints.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 

@@ -112,3 +112,12 @@ fn details_may_be_missing() {
     assert_eq!(shown(br#"{"model_info":null,"capabilities":null}"#).unwrap(), Shown::default());
     assert!(shown(b"[]").is_err());
 }
+
+#[test]
+fn an_overgrown_model_is_passed_over() {
+    let zeros = vec!["0"; 1_000_000].join(",");
+    let body = format!(r#"{{"models":[{{"name":"a","x":[{zeros}]}},{{"name":"b"}}]}}"#);
+    let names: Vec<_> =
+        loaded(body.as_bytes()).unwrap().items.into_iter().map(|m| m.name).collect();
+    assert_eq!(names, ["b"]);
+}

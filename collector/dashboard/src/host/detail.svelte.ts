@@ -3,7 +3,7 @@
 import { getHost, getServicesOf } from '../feed/api.ts';
 import type { HostDetail, ServiceDetail } from '../feed/contract.ts';
 
-const SOON_MS = 250;
+const SOON_MS = 500;
 const REFRESH_MS = 10_000;
 
 export class Detail {
@@ -12,7 +12,8 @@ export class Detail {
   error = $state<string | null>(null);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #refresh: ReturnType<typeof setInterval>;
-  #asked = new AbortController();
+  #ended = new AbortController();
+  #asking = false;
 
   constructor(readonly id: string) {
     void this.#ask();
@@ -22,6 +23,7 @@ export class Detail {
   }
 
   askSoon(): void {
+    if (this.#ended.signal.aborted) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.#ask();
@@ -31,22 +33,23 @@ export class Detail {
   end(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#refresh);
-    this.#asked.abort();
+    this.#ended.abort();
   }
 
+  /** One question at a time: a busy host must not cut off its own answers. */
   async #ask(): Promise<void> {
-    this.#asked.abort();
-    const asked = (this.#asked = new AbortController());
+    if (this.#asking) return this.askSoon();
+    this.#asking = true;
+    const { signal } = this.#ended;
     try {
-      const both = [getHost(this.id, asked.signal), getServicesOf(this.id, asked.signal)] as const;
-      const [host, services] = await Promise.all(both);
-      if (asked.signal.aborted) return;
-      this.host = host;
-      this.services = services;
+      const both = [getHost(this.id, signal), getServicesOf(this.id, signal)] as const;
+      [this.host, this.services] = await Promise.all(both);
       this.error = null;
     } catch (error) {
-      if (asked.signal.aborted) return;
+      if (signal.aborted) return;
       this.error = error instanceof Error ? error.message : 'The collector does not answer.';
+    } finally {
+      this.#asking = false;
     }
   }
 }
