@@ -8,7 +8,7 @@ use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::RefusalCode;
 use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use herdbook_tests::harness::{Fleet, Viewer, eventually};
-use herdbook_tests::swarm::agent::{dial, next_message};
+use herdbook_tests::swarm::agent::{Ended, dial, next_message};
 use herdbook_tests::swarm::{SimulatedAgent, SimulatedHost};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -120,7 +120,6 @@ async fn what_cannot_be_used_is_dropped_and_the_session_goes_on() {
     let at = "2026-11-20T10:00:00Z";
     for frame in [
         json!({"type": "gossip", "about": "everybody"}).to_string(),
-        format!(r#"{{"type":"sample","seq":1,"at":"{at}","cpu_percent":NaN}}"#),
         format!(r#"{{"type":"sample","seq":1,"at":"{at}","memory_used_bytes":-5}}"#),
         json!({"type": "sample", "seq": 1, "at": at, "cpu_percent": 1e300}).to_string(),
         json!({"type": "inventory", "addresses": ["x".repeat(300)]}).to_string(),
@@ -134,6 +133,20 @@ async fn what_cannot_be_used_is_dropped_and_the_session_goes_on() {
     let shown = fleet.rest().host(&host.host_id).await;
     let memory = shown["resources"]["memory_used_bytes"].as_u64();
     assert!(memory.is_some_and(|bytes| bytes > 0), "{}", shown["resources"]);
+    bystander_unmoved(&viewer, &id).await;
+}
+
+#[tokio::test]
+async fn a_session_that_stops_speaking_json_is_ended_by_name() {
+    let (fleet, viewer, id) = with_a_bystander().await;
+    for frame in [r#"{"type":"sample","seq":1,"cpu_percent":NaN}"#, "", "\u{0}", "{"] {
+        let joined = SimulatedAgent::join(fleet.address(), SimulatedHost::from_seed(1)).await;
+        let ended = joined.expect("a welcome").say(frame).await;
+        match ended {
+            Ended::Refused(refused) => assert_eq!(refused.code, RefusalCode::BadFrame, "{frame}"),
+            Ended::Lost(why) => panic!("{frame}: expected a refusal, {why}"),
+        }
+    }
     bystander_unmoved(&viewer, &id).await;
 }
 

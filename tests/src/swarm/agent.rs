@@ -132,6 +132,18 @@ impl SimulatedAgent {
         Ok(self.socket.send(Message::text(encode(message))).await?)
     }
 
+    /// Says something that is no message, and returns how the session ends.
+    pub async fn say(mut self, frame: &str) -> Ended {
+        if let Err(error) = self.socket.send(Message::text(frame.to_owned())).await {
+            return error.into();
+        }
+        match next_message(&mut self.socket).await {
+            Ok(Some(CollectorMessage::Refused(refused))) => Ended::Refused(refused),
+            Ok(other) => Ended::Lost(format!("expected a refusal, got {other:?}")),
+            Err(ended) => ended,
+        }
+    }
+
     /// Sends what the host has.
     ///
     /// # Errors
