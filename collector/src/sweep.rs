@@ -25,6 +25,8 @@ use rule::{Heard, Judgement};
 
 /// How often hosts that are heard are written to the store again.
 const TOUCH_EVERY: Duration = Duration::from_secs(3600);
+/// How often services that are gone are looked for.
+const FORGET_SERVICES_EVERY: Duration = Duration::from_secs(60);
 
 /// What the sweep knows between two ticks.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct Sweep {
     /// Before this instant nothing is held against anybody.
     believed_since: Instant,
     touched: Instant,
+    services_swept: Instant,
     mass: Mass,
     n_late: u64,
 }
@@ -43,7 +46,15 @@ impl Sweep {
     #[must_use]
     pub fn new(rules: Liveness, now: Instant) -> Self {
         let mass = Mass::new(&rules);
-        Self { rules, last_tick: None, believed_since: now, touched: now, mass, n_late: 0 }
+        Self {
+            rules,
+            last_tick: None,
+            believed_since: now,
+            touched: now,
+            services_swept: now,
+            mass,
+            n_late: 0,
+        }
     }
 
     /// How often a tick came so late that every deadline started anew.
@@ -77,7 +88,10 @@ impl Sweep {
             }
             registry.judge(host, heard_ms, &verdict, moment);
         }
-        self.forget_services(registry, moment);
+        if moment.now.saturating_duration_since(self.services_swept) >= FORGET_SERVICES_EVERY {
+            self.services_swept = moment.now;
+            self.forget_services(registry, moment);
+        }
         if moment.now.saturating_duration_since(self.touched) >= TOUCH_EVERY {
             self.touched = moment.now;
             registry.touch_heard();

@@ -84,11 +84,12 @@ impl Guard {
     }
 
     fn log(&self, request: &Request, problem: &Problem) {
-        if let Some(more) = self.refusals.allow() {
-            let peer = request.extensions().get::<PeerAddr>();
+        if let Some(unlogged) = self.refusals.allow() {
+            let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0);
             tracing::info!(
-                ?peer, method = %request.method(), path = ?request.uri().path(), ?problem,
-                unlogged = more, "request refused"
+                ?peer, method = ?request.method(), path = ?request.uri().path(),
+                status = problem.status().as_u16(), detail = problem.detail(), unlogged,
+                "request refused"
             );
         }
     }

@@ -150,6 +150,12 @@ impl Problem {
         self
     }
 
+    /// What it tells a person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status that it is answered with.
     #[must_use]
     pub fn status(&self) -> StatusCode {

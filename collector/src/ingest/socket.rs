@@ -82,7 +82,10 @@ where
     async fn serve(&mut self, stop: &CancellationToken) -> CloseReason {
         loop {
             let (superseded, deadline) = (self.superseded(), self.deadline());
+            // What has arrived is read before the clock is asked, so that a collector that was
+            // paused takes nobody for dead whose frames lie in the socket.
             let flow = tokio::select! {
+                biased;
                 () = stop.cancelled() => self.shut_down().await,
                 () = superseded.cancelled() => self.give_way().await,
                 message = self.socket.next() => self.receive(message).await,

@@ -5,6 +5,7 @@ use herdbook_shared::ids::InstanceId;
 use crate::config::Liveness;
 use crate::registry::finding::Code;
 use crate::registry::host::HostStatus;
+use crate::registry::mark::Verdict;
 use crate::registry::testing::*;
 
 use super::*;
@@ -81,6 +82,22 @@ fn once_its_successor_is_gone_an_instance_has_its_host_again() {
     let reason = CloseReason::Shutdown;
     registry.close_session(&winner.host_id, &winner.session.id, reason, clock.moment());
     assert!(!connect_as(&registry, 1, first, clock.moment()).host_id.is_clone());
+}
+
+#[test]
+fn a_host_that_comes_back_is_heard_with_its_sample_and_not_with_its_inventory() {
+    let (registry, mut clock) = registry();
+    let opened = connect(&registry, 1, clock.moment());
+    registry.take_sample(&opened, sample(), clock.moment());
+    let host = registry.host(opened.host_id.as_str()).unwrap();
+    let stale = Verdict::Status(HostStatus::Stale, "test".to_owned());
+    registry.judge(&host, host.live.heard_ms(), &stale, clock.pass(20));
+    let again = connect(&registry, 1, clock.moment());
+    registry.take_inventory(&again, Vec::new(), clock.moment());
+    let status = || registry.host(again.host_id.as_str()).unwrap().status;
+    assert_eq!(status(), HostStatus::Stale);
+    registry.take_sample(&again, sample(), clock.moment());
+    assert_eq!(status(), HostStatus::Online);
 }
 
 #[test]

@@ -43,8 +43,8 @@ impl HostEntry {
 }
 
 impl Transaction<'_> {
-    /// Takes in a host's conditions: brings its findings and status in line with them. A host that
-    /// was silent and is heard again leaves its silence here.
+    /// Takes in a host's conditions: brings its findings, and its status while it is heard, in line
+    /// with them.
     pub(super) fn settle(&mut self, host: HostEntry) {
         let services = self.services_of(&host);
         let (before, at) = (host.findings.clone(), self.moment.at);
@@ -68,10 +68,18 @@ impl Transaction<'_> {
         } else if !is_told {
             self.keep_host(entry.clone());
         }
-        let status = entry.status_when_heard();
-        if entry.session.is_some() && entry.live.sample().is_some() && status != entry.status {
-            let cause = entry.worst_finding().map(|finding| finding.message.clone());
-            self.enter(entry, status, cause);
+        if entry.status.is_heard() {
+            self.hear(&entry.id);
+        }
+    }
+
+    /// A host is heard: its findings say how it does.
+    pub(super) fn hear(&mut self, id: &HostId) {
+        let Some(host) = self.host(id) else { return };
+        let status = host.status_when_heard();
+        if status != host.status {
+            let cause = host.worst_finding().map(|finding| finding.message.clone());
+            self.enter((*host).clone(), status, cause);
         }
     }
 

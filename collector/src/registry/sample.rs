@@ -79,6 +79,7 @@ impl Transaction<'_> {
             }
         }
         self.settle(entry);
+        self.hear(id);
     }
 }
 

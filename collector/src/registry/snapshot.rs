@@ -111,7 +111,8 @@ impl Snapshot {
         text
     }
 
-    /// What moves of all hosts in packed columns, in the order of their ids.
+    /// What moves of all hosts in packed columns, in the order of their ids, and how many there
+    /// are of what.
     #[must_use]
     pub fn fleet_frame(&self) -> String {
         #[derive(Default, Serialize)]
@@ -123,9 +124,11 @@ impl Snapshot {
             memory_percent: Vec<Option<f64>>,
             vram_percent: Vec<Option<f64>>,
             gpu_percent: Vec<Option<f64>>,
+            counts: Counts,
         }
         let n_hosts = self.hosts.len();
-        let mut fleet = Fleet { r#type: "fleet", seq: self.seq, n_hosts, ..Fleet::default() };
+        let (r#type, seq, counts) = ("fleet", self.seq, self.counts());
+        let mut fleet = Fleet { r#type, seq, n_hosts, counts, ..Fleet::default() };
         for host in &self.hosts {
             let present = host.present();
             let sample = present.as_deref();

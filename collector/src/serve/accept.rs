@@ -30,7 +30,15 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 ///
 /// What a handler does after an upgrade is the handler's: it must end by `stop` itself.
 pub async fn serve(listeners: Listeners, app: Guarded, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    serve_within(listeners, app, stop, Arc::new(Semaphore::new(CONNECTIONS))).await;
+}
+
+async fn serve_within(
+    listeners: Listeners,
+    app: Guarded,
+    stop: CancellationToken,
+    slots: Arc<Semaphore>,
+) {
     let mut loops = JoinSet::new();
     for listener in listeners.0 {
         let port = Port {

@@ -51,7 +51,10 @@ enum Damage {
 impl From<rusqlite::Error> for Damage {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error),
+            // A header that no version writes, a table that should be there, or a value that is
+            // not of its type.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+            | None => Self::Corrupt(error),
             _ => Self::Failed(error),
         }
     }
@@ -91,11 +94,7 @@ fn start(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
     let mut connection = connect(path, pages_max)?;
     check(&connection)?;
     migrate(&mut connection)?;
-    let loaded = load(&connection).map_err(|error| match error.sqlite_error_code() {
-        // The format says that a table is there, and it is not.
-        Some(ErrorCode::Unknown) => Damage::Corrupt(error),
-        _ => error.into(),
-    })?;
+    let loaded = load(&connection)?;
     Ok((connection, loaded))
 }
 

@@ -43,6 +43,10 @@ pub async fn flush(
     }
 }
 
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(RETRY_MAX)
+}
+
 struct Flusher<'a, S> {
     store: &'a Store,
     source: &'a S,
@@ -64,7 +68,7 @@ impl<S: DirtySource> Flusher<'_, S> {
             while let Err(error) = self.write_all().await {
                 self.note(Some(&error));
                 sleep(pause).await;
-                pause = (pause * 2).min(RETRY_MAX);
+                pause = longer(pause);
             }
             self.note(None);
         }

@@ -1,1 +1,236 @@
-//! To come.
+//! The store on real directories: what it keeps, whom it refuses, and what damage does to it.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use super::*;
+
+/// Few enough pages that a test fills them.
+const SMALL: u32 = 64;
+
+fn host(id: &str, doc: &str) -> Row {
+    Row::Host { id: id.to_owned(), doc: Some(doc.to_owned()) }
+}
+
+fn no_host(id: &str) -> Row {
+    Row::Host { id: id.to_owned(), doc: None }
+}
+
+fn service(id: &str, doc: &str) -> Row {
+    Row::Service { id: id.to_owned(), doc: Some(doc.to_owned()) }
+}
+
+/// A directory whose store holds two hosts and a service, closed.
+async fn filled() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let rows = vec![host("a", "{\"n\":1}"), host("b", "{\"n\":2}"), service("s", "{\"n\":3}")];
+    store.write(rows).await.unwrap();
+    store.close().await;
+    dir
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let dir = filled().await;
+    let (store, loaded) = Store::open(dir.path()).unwrap();
+    assert_eq!(loaded.hosts, ["{\"n\":1}", "{\"n\":2}"]);
+    assert_eq!(loaded.services, ["{\"n\":3}"]);
+    store.write(vec![host("a", "{\"n\":9}"), no_host("b"), no_host("never")]).await.unwrap();
+    drop(store);
+    let (_store, again) = Store::open(dir.path()).unwrap();
+    assert_eq!(again.hosts, ["{\"n\":9}"]);
+    assert_eq!(again.collector_id, loaded.collector_id);
+    assert_eq!(uuid::Uuid::parse_str(&again.collector_id).unwrap().get_version_num(), 4);
+}
+
+#[tokio::test]
+async fn a_batch_of_one_row_twice_keeps_the_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host("a", "1"), no_host("a"), host("a", "2")]).await.unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, ["2"]);
+}
+
+#[tokio::test]
+async fn writers_that_come_together_are_all_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let ids: Vec<String> = (0..300).map(|n| format!("{n:03}")).collect();
+    let writes = ids.iter().map(|id| store.write(vec![host(id, id)]));
+    for result in futures_util::future::join_all(writes).await {
+        result.unwrap();
+    }
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, ids);
+}
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_and_its_lock() {
+    let dir = filled().await;
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["collector.lock", "state.db"]);
+}
+
+#[tokio::test]
+async fn one_collector_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, _) = Store::open(dir.path()).unwrap();
+    let refused = Store::open(dir.path()).unwrap_err();
+    let told = refused.to_string();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{told}");
+    assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+    first.write(vec![host("a", "{}")]).await.unwrap();
+    first.close().await;
+    Store::open(dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_database_and_that_of_another_program_stay_as_they_are() {
+    let dir = filled().await;
+    let path = dir.path().join("state.db");
+    let direct = Connection::open(&path).unwrap();
+    direct.pragma_update(None, "user_version", 7).unwrap();
+    drop(direct);
+    let refused = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Newer { found: 7, known: 1, .. }), "{refused}");
+    let direct = Connection::open(&path).unwrap();
+    direct.pragma_update(None, "user_version", 1).unwrap();
+    direct.pragma_update(None, "application_id", 1).unwrap();
+    drop(direct);
+    let refused = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+    assert_eq!(aside(dir.path()), 0);
+}
+
+#[test]
+fn a_directory_that_is_none_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for missing in [dir.path().join("missing"), Path::new("/dev/null").to_owned()] {
+        let refused = Store::open(&missing).unwrap_err();
+        assert!(matches!(refused, OpenError::Directory { .. }), "{refused}");
+    }
+}
+
+/// How many databases were moved aside.
+fn aside(dir: &Path) -> usize {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_str().unwrap().starts_with("state.db.corrupt-")).count()
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_moved_aside_and_a_fresh_one_begins() {
+    let whole = fs::read(filled().await.path().join("state.db")).unwrap();
+    let zeroed = [&whole[..4096], &vec![0; whole.len() - 4096]].concat();
+    let garbage = b"this was never a database, and is long enough to be read as a header".repeat(9);
+    for damaged in [garbage, whole[..whole.len() / 2].to_vec(), zeroed] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        fs::write(&path, &damaged).unwrap();
+        let (store, loaded) = Store::open(dir.path()).unwrap();
+        assert_eq!((loaded.hosts.len(), aside(dir.path())), (0, 1));
+        store.write(vec![host("a", "{}")]).await.unwrap();
+        store.close().await;
+        assert_eq!(Store::open(dir.path()).unwrap().1.hosts, ["{}"]);
+        assert_eq!(aside(dir.path()), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_fresh_database() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("state.db"), "").unwrap();
+    let (_store, loaded) = Store::open(dir.path()).unwrap();
+    assert_eq!((loaded.hosts.len(), aside(dir.path())), (0, 0));
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_text_costs_that_entity_only() {
+    let dir = filled().await;
+    let direct = Connection::open(dir.path().join("state.db")).unwrap();
+    direct.execute("UPDATE hosts SET doc = CAST(X'FFFE' AS TEXT) WHERE id = 'a'", []).unwrap();
+    drop(direct);
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, ["{\"n\":2}"]);
+}
+
+#[tokio::test]
+async fn no_flipped_byte_keeps_it_from_answering() {
+    let whole = fs::read(filled().await.path().join("state.db")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // The header whole, and a byte of each 64 behind it.
+    for at in (0..100).chain((100..whole.len()).step_by(64)) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0xFF;
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        fs::write(dir.path().join("state.db"), &flipped).unwrap();
+        match Store::open(dir.path()) {
+            Ok((_, loaded)) => assert!(loaded.hosts.len() <= 2, "byte {at}"),
+            Err(OpenError::Newer { .. }) => assert!((60..64).contains(&at), "byte {at}"),
+            Err(OpenError::Foreign { .. }) => assert!((68..72).contains(&at), "byte {at}"),
+            Err(refused) => panic!("byte {at}: {refused:?}"),
+        }
+    }
+}
+
+/// Fills the store until nothing more fits; how many rows did.
+async fn fill(store: &Store) -> usize {
+    let doc = "x".repeat(2000);
+    for n in 0..1000 {
+        match store.write(vec![host(&format!("fill{n}"), &doc)]).await {
+            Ok(()) => {}
+            Err(WriteError::DiskFull) => return n,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("the bound does not hold");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_loses_nothing_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open_bounded(dir.path(), SMALL).unwrap();
+    let n_kept = fill(&store).await;
+    let large = host("large", &"x".repeat(9000));
+    let both = store.write(vec![host("small", "1"), large.clone()]).await;
+    assert!(matches!(both, Err(WriteError::DiskFull)), "{both:?}");
+    let gone: Vec<_> = (0..n_kept).map(|n| no_host(&format!("fill{n}"))).collect();
+    store.write(gone[..n_kept - 1].to_vec()).await.unwrap();
+    store.write(vec![large]).await.unwrap();
+    store.close().await;
+    let hosts = Store::open(dir.path()).unwrap().1.hosts;
+    assert_eq!(hosts.iter().map(String::len).collect::<Vec<_>>(), [2000, 9000]);
+}
+
+#[tokio::test]
+async fn after_a_failure_the_writer_opens_the_database_again() {
+    let dir = filled().await;
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let direct = Connection::open(dir.path().join("state.db")).unwrap();
+    direct.execute("ALTER TABLE hosts RENAME TO away", []).unwrap();
+    let failed = store.write(vec![host("c", "3")]).await;
+    assert!(matches!(failed, Err(WriteError::Io(_))), "{failed:?}");
+    direct.execute("ALTER TABLE away RENAME TO hosts", []).unwrap();
+    drop(direct);
+    store.write(vec![host("d", "4")]).await.unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, ["{\"n\":1}", "{\"n\":2}", "4"]);
+}
+
+#[test]
+fn sqlite_is_new_enough_and_settings_are_as_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = file::connect(&dir.path().join("state.db"), PAGES_MAX).unwrap();
+    let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    assert_eq!(text("journal_mode").unwrap(), "wal");
+    assert_eq!(number("synchronous").unwrap(), 2);
+    assert_eq!(number("busy_timeout").unwrap(), 5000);
+    assert_eq!(number("max_page_count").unwrap(), i64::from(PAGES_MAX));
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}

@@ -42,8 +42,7 @@ pub(super) fn host(request: &Request, allowed: &AllowedHosts) -> Result<Asked, P
         Some(kind) => Ok(Asked { kind, authority: header.to_ascii_lowercase() }),
         None => Err(Problem::new(
             Kind::Misdirected,
-            "the collector does not answer under this host name; ask for localhost or 127.0.0.1, \
-             or start it with --public-name NAME",
+            "the collector does not answer under this host name; ask for localhost or 127.0.0.1",
         )
         .about("Host", "a loopback name or a name given by --public-name")),
     }

@@ -40,7 +40,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// again with other methods and another action.
     #[must_use]
     pub fn on(mut self, action: Action, path: &str, handlers: MethodRouter<S>) -> Self {
-        let handlers = handlers.route_layer(from_fn_with_state(action, require));
+        // Not `route_layer`: that would leave out what answers every method, and fallbacks.
+        let handlers = handlers.layer(from_fn_with_state(action, require));
         self.router = self.router.route(path, handlers);
         self.declared.push(Declared { path: path.to_owned(), action });
         self
