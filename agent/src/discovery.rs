@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::board::Board;
 use self::candidate::Candidate;
 use self::client::OllamaClient;
+use self::listeners::Listeners;
 use self::prober::Prober;
 
 pub use self::ollama_host::{NotAnOllamaUrl, OllamaUrl};
@@ -118,10 +119,12 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
         }
     };
     let settings = Arc::new(settings);
+    let listeners = Arc::new(Listeners::new(settings.proc_root.clone()));
     let mut loops: FuturesUnordered<_> = candidates
         .into_iter()
         .map(|candidate| {
-            watch_candidate(candidate, settings.clone(), client.clone(), board.clone())
+            let (settings, listeners) = (settings.clone(), listeners.clone());
+            watch_candidate(candidate, settings, listeners, client.clone(), board.clone())
         })
         .collect();
     while loops.next().await.is_some() {}
@@ -130,6 +133,7 @@ async fn watch_all(candidates: Vec<Candidate>, settings: DiscoverySettings, boar
 async fn watch_candidate(
     candidate: Candidate,
     settings: Arc<DiscoverySettings>,
+    listeners: Arc<Listeners>,
     client: reqwest::Client,
     board: Arc<Board>,
 ) {
@@ -139,7 +143,7 @@ async fn watch_candidate(
         .filter(|target| board.adopt(*target))
         .map(|target| {
             let server = OllamaClient::new(client.clone(), target, client::Deadlines::default());
-            Prober::new(target, server, board.clone(), settings.proc_root.clone())
+            Prober::new(target, server, board.clone(), listeners.clone())
         })
         .collect();
     let mut first_rounds: FuturesUnordered<_> =

@@ -4,14 +4,22 @@
 //! does not look for servers: a listener that no candidate names stays unasked here.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Take};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The kernel's number for a listening socket.
 const LISTEN: &str = "0A";
 /// Listening sockets come first in these files; what follows is not read. A bound all the same.
 const READ_BYTES_MAX: u64 = 256 * 1024;
+/// The kernel fills a page with whole lines of less than 256 bytes, unless there are no more.
+const FULL_CHUNK_BYTES: usize = 4096 - 256;
+/// Probers look at about the same time, every few seconds.
+const KEPT: Duration = Duration::from_secs(2);
 
 /// What is known of who listens at a socket address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +32,93 @@ pub(super) enum Hearing {
     CannotTell,
 }
 
-/// Who listens at `target`.
-pub(super) fn hearing(proc_root: &Path, target: SocketAddr) -> Hearing {
-    // Without IPv6 there is no tcp6.
-    let v6 = listening(&proc_root.join("net/tcp6"), target.port()).unwrap_or_default();
-    match listening(&proc_root.join("net/tcp"), target.port()) {
-        Ok(v4) => who_hears(target.ip(), &[v4, v6].concat()),
-        Err(_) => Hearing::CannotTell,
+/// Everything that listens, read for all probers together: after the listening sockets the kernel
+/// walks its whole table of connections to find more, which takes it a millisecond a file.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    proc_root: PathBuf,
+    last: Mutex<Option<Look>>,
+}
+
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    /// `None`: the files cannot be read.
+    sockets: Option<Vec<SocketAddr>>,
+}
+
+impl Listeners {
+    pub(super) fn new(proc_root: PathBuf) -> Self {
+        Self { proc_root, last: Mutex::new(None) }
+    }
+
+    /// Who listens at `target`, as it was a moment ago at most.
+    pub(super) fn hearing(&self, target: SocketAddr, now: Instant) -> Hearing {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|look| now >= look.at + KEPT) {
+            *last = Some(Look { at: now, sockets: all_listening(&self.proc_root) });
+        }
+        match last.as_ref().and_then(|look| look.sockets.as_ref()) {
+            Some(sockets) => {
+                let at_port = sockets.iter().filter(|socket| socket.port() == target.port());
+                let addresses: Vec<IpAddr> = at_port.map(SocketAddr::ip).collect();
+                who_hears(target.ip(), &addresses)
+            }
+            None => Hearing::CannotTell,
+        }
     }
 }
 
-fn listening(path: &Path, port: u16) -> io::Result<Vec<IpAddr>> {
-    let lines = BufReader::new(File::open(path)?.take(READ_BYTES_MAX)).lines();
-    let mut addresses = Vec::new();
+fn all_listening(proc_root: &Path) -> Option<Vec<SocketAddr>> {
+    let mut sockets = listening(&proc_root.join("net/tcp")).ok()?;
+    // Without IPv6 there is no tcp6.
+    sockets.extend(listening(&proc_root.join("net/tcp6")).unwrap_or_default());
+    Some(sockets)
+}
+
+fn listening(path: &Path) -> io::Result<Vec<SocketAddr>> {
+    let lines = BufReader::new(Chunks::open(path)?).lines();
+    let mut sockets = Vec::new();
     for line in lines.skip(1) {
         match parse(&line?) {
             Some(Socket { listens: false, .. }) => break,
-            Some(socket) if socket.port == port => addresses.push(socket.address),
-            _ => {}
+            Some(Socket { address, port, .. }) => sockets.push(SocketAddr::new(address, port)),
+            None => {}
         }
     }
-    Ok(addresses)
+    Ok(sockets)
+}
+
+/// Reads a file of the kernel up to its end, which a chunk that is not full tells: to ask for more
+/// would make the kernel walk its table once again.
+struct Chunks {
+    file: Take<File>,
+    at_end: AtEnd,
+}
+
+#[derive(PartialEq)]
+enum AtEnd {
+    Yes,
+    No,
+}
+
+impl Chunks {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?.take(READ_BYTES_MAX), at_end: AtEnd::No })
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at_end == AtEnd::Yes {
+            return Ok(0);
+        }
+        let n_read = self.file.read(buffer)?;
+        if n_read < FULL_CHUNK_BYTES {
+            self.at_end = AtEnd::Yes;
+        }
+        Ok(n_read)
+    }
 }
 
 /// The most exact listener wins, as it does in the kernel. A forwarder that listens on 0.0.0.0
@@ -102,6 +176,36 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
 #[cfg(target_endian = "little")]
 mod tests {
     use super::*;
+
+    fn hearing(root: &Path, target: SocketAddr) -> Hearing {
+        Listeners::new(root.to_owned()).hearing(target, Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_shared_for_a_moment() {
+        let target = "127.0.0.1:11434".parse().unwrap();
+        let root = proc_with("", "");
+        let (listeners, start) = (Listeners::new(root.path().to_owned()), Instant::now());
+        assert_eq!(listeners.hearing(target, start), Hearing::Nobody);
+        std::fs::remove_dir_all(root.path()).unwrap();
+        assert_eq!(listeners.hearing(target, start + KEPT / 2), Hearing::Nobody);
+        assert_eq!(listeners.hearing(target, start + KEPT), Hearing::CannotTell);
+    }
+
+    #[test]
+    fn more_than_a_page_of_listeners_is_read_whole() {
+        let line = |port: u16| {
+            format!(
+                "   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 21 1\n"
+            )
+        };
+        let root = proc_with(&(1..=1000).map(line).collect::<String>(), "");
+        let all = Listeners::new(root.path().to_owned());
+        for port in [1, 500, 1000] {
+            let at = all.hearing(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), Instant::now());
+            assert_eq!(at, Hearing::At(Ipv4Addr::LOCALHOST.into()), "{port}");
+        }
+    }
 
     const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 

@@ -4,7 +4,6 @@
 //! nobody waiting but this loop.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::client::{Ask, Asked, ProbeError};
 use super::details::{self, DetailsCache};
 use super::health::Failure;
 use super::journal::Journal;
-use super::listeners::{self, Hearing};
+use super::listeners::{Hearing, Listeners};
 use super::schedule::{Layer, Pace, Schedule, TICK};
 use super::seen::Seen;
 use super::text;
@@ -30,7 +29,7 @@ pub(super) struct Prober<A> {
     target: SocketAddr,
     server: A,
     board: Arc<Board>,
-    proc_root: PathBuf,
+    listeners: Arc<Listeners>,
     schedule: Schedule,
     journal: Journal,
     hearing: Hearing,
@@ -43,13 +42,13 @@ impl<A: Ask> Prober<A> {
         target: SocketAddr,
         server: A,
         board: Arc<Board>,
-        proc_root: PathBuf,
+        listeners: Arc<Listeners>,
     ) -> Self {
         Self {
             target,
             server,
             board,
-            proc_root,
+            listeners,
             schedule: Schedule::new(Instant::now()),
             journal: Journal::default(),
             hearing: Hearing::CannotTell,
@@ -75,7 +74,7 @@ impl<A: Ask> Prober<A> {
 
     /// One look: whatever is due is asked, then the list is brought up to date.
     async fn round(&mut self, now: Instant) {
-        if self.claim_listener() == Claim::Anothers {
+        if self.claim_listener(now) == Claim::Anothers {
             self.seen = Seen::default();
             self.board.withdraw(self.target);
             return;
@@ -94,9 +93,9 @@ impl<A: Ask> Prober<A> {
     }
 
     /// Before anything is asked: does another prober reach the same listener?
-    fn claim_listener(&mut self) -> Claim {
+    fn claim_listener(&mut self, now: Instant) -> Claim {
         let before = self.hearing;
-        self.hearing = listeners::hearing(&self.proc_root, self.target);
+        self.hearing = self.listeners.hearing(self.target, now);
         match self.hearing {
             Hearing::At(address) => self.claim(address, address),
             Hearing::Nobody => {

@@ -26,13 +26,13 @@ fn at(found: &Found, port: u16) -> Vec<Service> {
 struct Running {
     found: watch::Receiver<Arc<Found>>,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    tasks: JoinSet<()>,
 }
 
 impl Running {
     fn start(settings: DiscoverySettings) -> Self {
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let found = Discovery::start(settings, &tasks, stop.clone());
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let found = Discovery::start(settings, &mut tasks, stop.clone());
         Self { found, stop, tasks }
     }
 
@@ -43,10 +43,10 @@ impl Running {
         at(&found, port)
     }
 
-    async fn stop(self) {
+    async fn stop(mut self) {
         self.stop.cancel();
-        self.tasks.close();
-        tokio::time::timeout(PATIENCE, self.tasks.wait()).await.expect("does not stop");
+        let ended = tokio::time::timeout(PATIENCE, self.tasks.join_next()).await;
+        ended.expect("does not stop").expect("a task").expect("no panic");
     }
 }
 

@@ -37,7 +37,12 @@ struct Watched {
 
 fn prober(server: &Scripted, board: &Arc<Board>, at: &str) -> Prober<Scripted> {
     // Without the files of /proc the address that answers stands for the listener's.
-    Prober::new(target(at), server.clone(), board.clone(), "/nowhere".into())
+    Prober::new(
+        target(at),
+        server.clone(),
+        board.clone(),
+        Arc::new(Listeners::new("/nowhere".into())),
+    )
 }
 
 async fn watch(server: &Scripted) -> Watched {
