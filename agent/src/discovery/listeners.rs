@@ -1,6 +1,6 @@
 //! On which address a port is really listened to, read from `/proc/net/tcp` and `/proc/net/tcp6`.
 //!
-//! It tells that 127.0.0.1 and [::1] lead to one server, and whether the network can reach it. It
+//! It tells that 127.0.0.1 and `[::1]` lead to one server, and whether the network can reach it. It
 //! does not look for servers: a listener that no candidate names stays unasked here.
 
 use std::fs::File;
@@ -122,7 +122,7 @@ impl Read for Chunks {
 }
 
 /// The most exact listener wins, as it does in the kernel. A forwarder that listens on 0.0.0.0
-/// and [::] with two sockets is taken for one server, on 0.0.0.0.
+/// and `[::]` with two sockets is taken for one server, on 0.0.0.0.
 fn who_hears(target: IpAddr, listeners: &[IpAddr]) -> Hearing {
     let (all_v4, all_v6) =
         (IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED));
