@@ -110,29 +110,38 @@ async fn a_frame_over_the_limit_ends_its_own_session_alone() {
 #[tokio::test]
 async fn what_cannot_be_used_is_dropped_and_the_session_goes_on() {
     let (fleet, viewer, id) = with_a_bystander().await;
-    let host = SimulatedHost::from_seed(1);
+    let mut host = SimulatedHost::from_seed(1);
     let mut socket = dial(fleet.address()).await.expect("an upgraded connection");
     let hello = encode(&AgentMessage::Hello(Box::new(host.hello())));
     socket.send(Message::text(hello)).await.expect("an open connection");
     let welcome = next_message(&mut socket).await.expect("an open connection");
     assert!(matches!(welcome, Some(CollectorMessage::Welcome(_))), "{welcome:?}");
+    let good = host.sample();
+    let cpu_percent = good.cpu_percent;
+    let good = encode(&AgentMessage::Sample(Box::new(good)));
+    socket.send(Message::text(good)).await.expect("an open session");
 
     let at = "2026-11-20T10:00:00Z";
     for frame in [
         json!({"type": "gossip", "about": "everybody"}).to_string(),
-        format!(r#"{{"type":"sample","seq":1,"at":"{at}","memory_used_bytes":-5}}"#),
-        json!({"type": "sample", "seq": 1, "at": at, "cpu_percent": 1e300}).to_string(),
+        json!({"type": "sample", "seq": 2, "at": at, "memory_used_bytes": -5}).to_string(),
+        json!({"type": "sample", "seq": 3, "at": at, "cpu_percent": 1e300}).to_string(),
+        json!({"type": "sample", "seq": 4, "at": at, "cpu_percent": -1.0}).to_string(),
+        json!({"type": "sample", "seq": 5, "at": at, "cpu_percent": "all"}).to_string(),
         json!({"type": "inventory", "addresses": ["x".repeat(300)]}).to_string(),
     ] {
         socket.send(Message::text(frame)).await.expect("an open session");
     }
-    let mut good = host.clone();
-    let good = encode(&AgentMessage::Sample(Box::new(good.sample())));
-    socket.send(Message::text(good)).await.expect("an open session");
-    viewer.becomes(&host.host_id, "online", Duration::from_secs(10)).await;
+    // The inventory comes last: once it shows, all that came before has been judged.
+    let inventory = encode(&AgentMessage::Inventory(Box::new(host.inventory())));
+    socket.send(Message::text(inventory)).await.expect("an open session");
+    let shown = async || match viewer.folded().hosts.get(&host.host_id) {
+        Some(host) if host["addresses"][0] == "10.0.0.7" => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    eventually("the inventory", Duration::from_secs(10), shown).await;
     let shown = fleet.rest().host(&host.host_id).await;
-    let memory = shown["resources"]["memory_used_bytes"].as_u64();
-    assert!(memory.is_some_and(|bytes| bytes > 0), "{}", shown["resources"]);
+    assert_eq!(shown["resources"]["cpu_percent"].as_f64(), cpu_percent, "{shown}");
     bystander_unmoved(&viewer, &id).await;
 }
 

@@ -80,9 +80,14 @@ pub async fn dial(collector: SocketAddr) -> Result<Socket, Ended> {
 ///
 /// Where the connection is lost, or nothing comes in time.
 pub async fn next_message(socket: &mut Socket) -> Result<Option<CollectorMessage>, Ended> {
+    // One deadline over all frames: pings are no answer.
+    let answer = timeout(ANSWER, first_message(socket)).await;
+    answer.map_err(|_| Ended::Lost("no answer in time".to_owned()))?
+}
+
+async fn first_message(socket: &mut Socket) -> Result<Option<CollectorMessage>, Ended> {
     loop {
-        let frame = timeout(ANSWER, socket.next()).await;
-        match frame.map_err(|_| Ended::Lost("no answer in time".to_owned()))? {
+        match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let message = decode_collector(&text).map_err(|e| Ended::Lost(e.to_string()))?;
                 return Ok(Some(message));
