@@ -1,9 +1,9 @@
 //! Which model servers run on this host, and what they hold.
 //!
-//! Read in this order: where to ask ([`candidate`], [`ollama_host`]), which listener that really is
-//! ([`listeners`]), how to ask ([`client`]) and what the answers say ([`answer`], [`details`]), what
-//! follows from them ([`health`], [`models`]), when to ask again ([`schedule`]), the loop of one
-//! server ([`prober`], [`seen`]), and what all of them found ([`board`]).
+//! Read in this order: where to ask (`candidate`, `ollama_host`), which listener that really is
+//! (`listeners`), how to ask (`client`) and what the answers say (`answer`, `details`), what
+//! follows from them (`health`, `models`), when to ask again (`schedule`), the loop of one
+//! server (`prober`, `seen`), and what all of them found (`board`).
 //!
 //! It only looks: no call here loads a model, leaves the host or changes a server.
 

@@ -117,15 +117,20 @@ impl<D: Dial, V: HostView> Link<D, V> {
         };
         self.welcomed(&welcome);
         let wish = Duration::from_millis(self.hello.sample_interval_ms);
-        let started = Instant::now();
-        let mut session = Session::open(&welcome, wish, self.random.fork(), started);
-        let end =
-            socket::converse(&mut socket, &mut session, &mut inbound, &mut self.view, stop).await;
-        if started.elapsed() >= LIVED_AFTER {
-            self.backoff.lived();
-            self.outage.lived();
+        let mut session = Session::open(&welcome, wish, self.random.fork(), Instant::now());
+        let conversation =
+            socket::converse(&mut socket, &mut session, &mut inbound, &mut self.view, stop);
+        tokio::pin!(conversation);
+        tokio::select! {
+            biased;
+            end = &mut conversation => return end,
+            () = sleep(LIVED_AFTER) => {}
         }
-        end
+        self.backoff.lived();
+        if self.outage.lived() {
+            info!("connected to the collector at {}", self.dial);
+        }
+        conversation.await
     }
 
     fn welcomed(&mut self, welcome: &Welcome) {

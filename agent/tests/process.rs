@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use fake_ollama::{FakeOllama, Story};
 use futures_util::{SinkExt as _, StreamExt as _};
 use herdbook_shared::ids::SessionId;
 use herdbook_shared::time::Timestamp;
@@ -185,7 +186,6 @@ async fn a_collector_that_goes_and_comes_is_told_in_one_line_each() {
     // Some dials fail before there is somebody.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let listener = TcpListener::bind(address).await.unwrap();
-    drop(Collector::accept(&listener).await);
     let (_collector, _) = Collector::accept(&listener).await;
     signal(&child, Signal::TERM);
     let (code, log) = end(child).await;
@@ -197,4 +197,45 @@ async fn a_collector_that_goes_and_comes_is_told_in_one_line_each() {
     };
     assert_eq!(count("no connection to the collector"), 1, "{log}");
     assert_eq!(count("connected to the collector"), 1, "{log}");
+}
+
+#[tokio::test]
+async fn once_shows_gpus_and_model_servers() {
+    let home = tempfile::tempdir().unwrap();
+    let gpus = fake_nvml::Script::with_gpus(2);
+    let library = fake_nvml::Installed::new(home.path(), &gpus).unwrap().library;
+    let ollama = FakeOllama::start(Story::with_models(3)).await.unwrap();
+    let arguments = ["--once", "--nvml-lib", library.to_str().unwrap(), "--ollama", &ollama.url()];
+    let output = output(home.path(), &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let once: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(once["inventory"]["gpus"].as_array().unwrap().len(), 2);
+    let readings = once["sample"]["gpus"].as_array().unwrap();
+    assert!(readings.iter().all(|gpu| gpu["memory_used_bytes"].is_number()), "{readings:?}");
+    let services = once["inventory"]["services"].as_array().unwrap();
+    let service = services.iter().find(|service| service["port"] == ollama.addr().port());
+    assert_eq!(service.unwrap()["models"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_hanging_gpu_library_holds_nothing_else_up() {
+    let home = tempfile::tempdir().unwrap();
+    let hang = fake_nvml::Script::with_gpus(1).with_fault("*", fake_nvml::Fault::Hang);
+    let library = fake_nvml::Installed::new(home.path(), &hang).unwrap().library;
+    let (listener, url) = collector().await;
+    let arguments = ["--collector", &url, "--nvml-lib", library.to_str().unwrap()];
+    let child = agent(home.path(), &arguments).spawn().unwrap();
+    let (mut collector, _) = Collector::accept(&listener).await;
+    let mut samples = Vec::new();
+    while samples.len() < 5 {
+        if let AgentMessage::Sample(sample) = collector.hear().await.unwrap() {
+            samples.push(sample);
+        }
+    }
+    let spans = samples.windows(2).map(|two| two[1].at.ms_since(two[0].at));
+    assert!(spans.clone().all(|ms| ms < 3000), "{:?}", spans.collect::<Vec<_>>());
+    assert!(samples.iter().all(|sample| sample.memory_used_bytes.is_some()));
+    signal(&child, Signal::TERM);
+    let (code, log) = end(child).await;
+    assert_eq!(code, Some(0), "{log}");
 }

@@ -5,28 +5,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const WINDOW: Duration = Duration::from_secs(600);
-const LINES_PER_WINDOW: u32 = 12;
+const LINES_PER_WINDOW: usize = 12;
 
-/// Admits a line if it differs from the one before, up to a number of lines in ten minutes.
+/// Admits each line once in ten minutes, and a number of different ones.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    last: Option<String>,
+    written: Vec<String>,
     since: Option<Instant>,
-    n_lines: u32,
 }
 
 impl Journal {
     /// Whether this line is to be written.
     pub(super) fn admits(&mut self, line: &str, now: Instant) -> bool {
         if self.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
-            *self = Self { since: Some(now), ..Self::default() };
+            *self = Self { since: Some(now), written: Vec::new() };
         }
-        if self.last.as_deref() == Some(line) || self.n_lines >= LINES_PER_WINDOW {
-            return false;
+        let is_known = self.written.iter().any(|written| written == line);
+        let is_admitted = !is_known && self.written.len() < LINES_PER_WINDOW;
+        if is_admitted {
+            self.written.push(line.to_owned());
         }
-        self.last = Some(line.to_owned());
-        self.n_lines += 1;
-        true
+        is_admitted
     }
 }
 
@@ -45,10 +44,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_alternate_are_bounded() {
+    fn lines_that_alternate_are_written_once_each() {
         let mut journal = Journal::default();
         let now = Instant::now();
         let n_written = (0..1000).filter(|n| journal.admits(&(n % 2).to_string(), now)).count();
-        assert_eq!(n_written, LINES_PER_WINDOW as usize);
+        assert_eq!(n_written, 2);
+    }
+
+    #[test]
+    fn lines_that_are_all_different_are_bounded() {
+        let mut journal = Journal::default();
+        let now = Instant::now();
+        let n_written = (0..1000).filter(|n| journal.admits(&n.to_string(), now)).count();
+        assert_eq!(n_written, LINES_PER_WINDOW);
     }
 }

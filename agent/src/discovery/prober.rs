@@ -76,6 +76,7 @@ impl<A: Ask> Prober<A> {
     async fn round(&mut self, now: Instant) {
         if self.claim_listener(now) == Claim::Anothers {
             self.seen = Seen::default();
+            self.schedule = Schedule::new(now);
             self.board.withdraw(self.target);
             return;
         }
@@ -162,11 +163,13 @@ impl<A: Ask> Prober<A> {
     fn version_told(&mut self, version: String, asked_at: Instant) {
         if self.claim_contacted() == Claim::Anothers {
             self.seen = Seen::default();
+            self.schedule.set_pace(Pace::Stranger, asked_at);
             return;
         }
         let is_news = !self.seen.health.is_seen() || self.seen.errors.version.is_some();
         if is_news && self.journal.admits("answers", asked_at) {
-            tracing::info!(server = %self.target, listens_on = ?self.seen.address, version, "Ollama answers");
+            let listens_on = self.seen.address.unwrap_or(self.target.ip());
+            tracing::info!(server = %self.target, %listens_on, version, "Ollama answers");
         }
         self.seen.answered(asked_at);
         self.seen.health.alive();
@@ -284,7 +287,8 @@ impl<A: Ask> Prober<A> {
 
     fn installed_told(&mut self, installed: List<Installed>, asked_at: Instant) {
         self.seen.errors.installed = None;
-        if installed.left_out > 0 && self.journal.admits("too many models", asked_at) {
+        let n_left_out_before = self.seen.installed.as_ref().map_or(0, |list| list.left_out);
+        if installed.left_out > n_left_out_before && self.journal.admits("too many", asked_at) {
             tracing::warn!(
                 server = %self.target,
                 listed = installed.items.len(),

@@ -267,7 +267,7 @@ async fn losses_in_a_row_are_redialled_ever_more_slowly() {
     // A connection that lived makes the next redial a first one again.
     let mut collector = agent.dialled().await;
     collector.accept().await;
-    let _ = timeout(LIVED_AFTER, async { while collector.hear().await.is_some() {} }).await;
+    let _ = timeout(LIVED_AFTER * 2, async { while collector.hear().await.is_some() {} }).await;
     drop(collector);
     assert!(agent.redial().await.0 <= backoff::DEFAULT_SPREAD);
 }

@@ -2,6 +2,7 @@
 //! generic over the socket, so that tests run it over a pair of channels.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
@@ -9,11 +10,11 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, RefusalCode, Refused, Welcome};
 use herdbook_shared::wire::{CollectorMessage, PROTOCOL};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::Registry;
-use crate::registry::arrive::Opened;
+use crate::registry::arrive::{Link, Opened};
 use crate::registry::moment::Moment;
 use crate::registry::session::CloseReason;
 
@@ -54,6 +55,7 @@ pub async fn run<S, E>(
         hello_by: now + HELLO_WITHIN,
         log_lines: Budget::new(LOG_LINES.0, LOG_LINES.1, now),
         opened: None,
+        ending: stop.child_token(),
     };
     let reason = connection.serve(&stop).await;
     connection.close(reason);
@@ -69,6 +71,8 @@ struct Connection<S> {
     hello_by: Instant,
     log_lines: Budget,
     opened: Option<Opened>,
+    /// Cancelled when the collector stops or another connection of the host takes over.
+    ending: CancellationToken,
 }
 
 /// The connection goes on, or ends.
@@ -79,17 +83,24 @@ where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
     E: std::fmt::Display,
 {
+    /// The two futures that hardly ever end are made once and not at each frame, of which there
+    /// are many.
     async fn serve(&mut self, stop: &CancellationToken) -> CloseReason {
+        let ending = self.ending.clone();
+        let mut ended = pin!(ending.cancelled());
+        let mut alarm = pin!(sleep_until(self.deadline()));
         loop {
-            let (superseded, deadline) = (self.superseded(), self.deadline());
             // What has arrived is read before the clock is asked, so that a collector that was
             // paused takes nobody for dead whose frames lie in the socket.
             let flow = tokio::select! {
                 biased;
-                () = stop.cancelled() => self.shut_down().await,
-                () = superseded.cancelled() => self.give_way().await,
+                () = &mut ended => self.end(stop).await,
                 message = self.socket.next() => self.receive(message).await,
-                () = tokio::time::sleep_until(deadline) => self.tick().await,
+                () = &mut alarm => {
+                    let flow = self.tick().await;
+                    alarm.as_mut().reset(self.deadline());
+                    flow
+                }
             };
             if let Err(reason) = flow {
                 return reason;
@@ -97,11 +108,8 @@ where
         }
     }
 
-    fn superseded(&self) -> CancellationToken {
-        match &self.opened {
-            Some(opened) => opened.session.superseded.clone(),
-            None => CancellationToken::new(),
-        }
+    async fn end(&mut self, stop: &CancellationToken) -> Flow {
+        if stop.is_cancelled() { self.shut_down().await } else { self.give_way().await }
     }
 
     fn deadline(&self) -> Instant {
@@ -190,7 +198,7 @@ where
         hello: &herdbook_shared::wire::hello::Hello,
     ) -> Flow {
         let moment = Moment::now();
-        let opened = self.registry.open_session(host_id, hello, self.remote_address, moment);
+        let opened = self.registry.open_session(host_id, hello, self.link(), moment);
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -212,6 +220,10 @@ where
         );
         self.opened = Some(opened);
         self.send(Message::Text(Utf8Bytes::from(encode(&welcome)))).await
+    }
+
+    fn link(&self) -> Link {
+        Link { remote_address: self.remote_address, superseded: self.ending.clone() }
     }
 
     /// A goodbye counts only where it names this very session.

@@ -19,6 +19,15 @@ use super::{HOSTS_MAX, Registry};
 /// How many machines with one identity are listed side by side.
 const CLONES_MAX: usize = 8;
 
+/// The connection by which a host wants in.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// From where, as the socket says.
+    pub remote_address: IpAddr,
+    /// Cancelled when another connection of the host takes over.
+    pub superseded: CancellationToken,
+}
+
 /// A host was taken in.
 #[derive(Debug)]
 pub struct Opened {
@@ -67,7 +76,7 @@ impl Registry {
         &self,
         host_id: &HostId,
         hello: &Hello,
-        remote_address: IpAddr,
+        link: Link,
         moment: Moment,
     ) -> Result<Opened, OpenError> {
         let mut transaction = self.transaction(moment);
@@ -85,10 +94,10 @@ impl Registry {
             id: SessionId::random(),
             instance_id: hello.instance_id,
             boot_id: hello.boot_id.clone(),
-            remote_address,
+            remote_address: link.remote_address,
             opened_at: moment.at,
             opened: moment.now,
-            superseded: CancellationToken::new(),
+            superseded: link.superseded,
         });
         let successor = HostEntry { session: Some(Arc::clone(&session)), ..(*entry).clone() };
         let entry = transaction.put_session(successor, ChangeKind::SessionOpened, None);
@@ -153,7 +162,7 @@ impl Transaction<'_> {
         let entry = HostEntry {
             id: id.clone(),
             revision: 0,
-            facts: facts_of(hello, None, self.moment),
+            facts: facts_of(hello, None, self.moment).into(),
             status: HostStatus::Unknown,
             status_since: self.moment.at,
             status_entered: self.moment.now,
@@ -187,10 +196,11 @@ impl Transaction<'_> {
             entry = self.put_session(successor, ChangeKind::SessionClosed, cause);
         }
         let facts = facts_of(hello, Some(&entry.facts), self.moment);
-        if facts == entry.facts {
+        if facts == *entry.facts {
             return entry;
         }
-        self.put_host(HostEntry { facts, ..(*entry).clone() }, ChangeKind::HostChanged, None)
+        let successor = HostEntry { facts: facts.into(), ..(*entry).clone() };
+        self.put_host(successor, ChangeKind::HostChanged, None)
     }
 }
 

@@ -97,8 +97,8 @@ pub struct HostEntry {
     pub id: HostId,
     /// Counts its changes.
     pub revision: u64,
-    /// What is remembered.
-    pub facts: HostFacts,
+    /// What is remembered; shared while it does not change.
+    pub facts: Arc<HostFacts>,
     /// How it does.
     pub status: HostStatus,
     /// Since when it does so.

@@ -38,9 +38,9 @@ impl Registry {
         let host = host.ok_or(NotCurrent)?;
         let Inventory { system, addresses, gpus, services, missing, .. } = inventory;
         let gpus = gpus.map(Arc::from);
-        let facts = HostFacts { system, addresses, gpus, missing, ..host.facts.clone() };
-        if facts != host.facts {
-            let successor = HostEntry { facts, ..(*host).clone() };
+        let facts = HostFacts { system, addresses, gpus, missing, ..(*host.facts).clone() };
+        if facts != *host.facts {
+            let successor = HostEntry { facts: facts.into(), ..(*host).clone() };
             transaction.put_host(successor, ChangeKind::HostChanged, None);
         }
         transaction.apply_services(host_id, services);
@@ -85,7 +85,7 @@ impl Transaction<'_> {
         let entry = ServiceEntry {
             id: id.clone(),
             revision: 0,
-            facts: self.facts_of(host, report, None),
+            facts: self.facts_of(host, report, None).into(),
             status: ServiceStatus::of_state(report.state),
             unconfirmed: false,
             state: Some(report.state),
@@ -100,7 +100,7 @@ impl Transaction<'_> {
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
         let after = ServiceEntry {
-            facts: self.facts_of(host, report, Some(&before.facts)),
+            facts: self.facts_of(host, report, Some(&before.facts)).into(),
             status: ServiceStatus::of_state(report.state),
             unconfirmed: false,
             state: Some(report.state),
@@ -119,8 +119,9 @@ impl Transaction<'_> {
         let facts = ServiceFacts {
             models: cold(&before.facts.models),
             down_since: before.facts.down_since.or(Some(self.moment.at)),
-            ..before.facts.clone()
+            ..(*before.facts).clone()
         };
+        let facts = facts.into();
         let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
         let status = ServiceStatus::Down;
         let after =
@@ -139,11 +140,11 @@ impl Transaction<'_> {
         if changed.len() > MODEL_CHANGES_MAX {
             changed.clear();
         }
-        let mut entry = ServiceEntry { facts: before.facts.clone(), ..after.clone() };
+        let mut entry = ServiceEntry { facts: Arc::clone(&before.facts), ..after.clone() };
         (entry.status, entry.state) = (before.status, before.state);
         for (kind, name) in changed {
             let models = with_model(&entry.facts.models, &name, after.model(&name));
-            entry.facts.models = models;
+            entry.facts = Arc::new(ServiceFacts { models, ..(*entry.facts).clone() });
             entry.revision = self.put_model(entry.clone(), kind, name).revision;
         }
         let after = ServiceEntry { revision: entry.revision, ..after };

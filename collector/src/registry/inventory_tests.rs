@@ -148,7 +148,7 @@ fn hosts_of_one_name_have_services_of_two_ids() {
     for n in [1, 2] {
         let id = host_id(n);
         let hello = hello(&id, herdbook_shared::ids::InstanceId::random(), "Ubuntu");
-        let opened = registry.open_session(&id, &hello, PEER, clock.moment()).unwrap();
+        let opened = registry.open_session(&id, &hello, link(), clock.moment()).unwrap();
         registry.take_inventory(&opened, vec![service(LOOPBACK, 1, Vec::new())], clock.moment());
     }
     let mut ids: Vec<_> = registry.services().iter().map(|s| s.id.to_string()).collect();

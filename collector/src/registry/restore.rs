@@ -23,7 +23,7 @@ struct StoredHost {
     id: String,
     revision: u64,
     last_seen: Option<Timestamp>,
-    facts: HostFacts,
+    facts: Arc<HostFacts>,
 }
 
 /// A service as the store keeps it.
@@ -32,7 +32,7 @@ struct StoredService {
     id: String,
     revision: u64,
     status: ServiceStatus,
-    facts: ServiceFacts,
+    facts: Arc<ServiceFacts>,
 }
 
 impl Registry {
@@ -135,7 +135,7 @@ fn host_doc(host: &HostEntry) -> String {
         id: host.id.to_string(),
         revision: host.revision,
         last_seen: host.live.last_seen(),
-        facts: host.facts.clone(),
+        facts: Arc::clone(&host.facts),
     })
 }
 
@@ -144,7 +144,7 @@ fn service_doc(service: &ServiceEntry) -> String {
         id: service.id.to_string(),
         revision: service.revision,
         status: service.status,
-        facts: service.facts.clone(),
+        facts: Arc::clone(&service.facts),
     })
 }
 

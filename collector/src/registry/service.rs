@@ -111,8 +111,8 @@ pub struct ServiceEntry {
     pub id: ServiceId,
     /// Counts its changes and those of its models.
     pub revision: u64,
-    /// What is remembered.
-    pub facts: ServiceFacts,
+    /// What is remembered; shared while it does not change.
+    pub facts: Arc<ServiceFacts>,
     /// How it does.
     pub status: ServiceStatus,
     /// The status is from before the collector's start and was not judged again.

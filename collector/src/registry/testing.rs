@@ -1,6 +1,5 @@
 //! What the tests of registry, sweep and ingest build their hosts from.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use herdbook_shared::ids::{HostId, InstanceId};
@@ -11,9 +10,10 @@ use herdbook_shared::wire::inventory::{
 };
 use herdbook_shared::wire::sample::{GpuSample, Sample};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Registry;
-use super::arrive::Opened;
+use super::arrive::{Link, Opened};
 use super::moment::Moment;
 
 /// A clock that tests push on.
@@ -58,7 +58,9 @@ pub(crate) fn hello(host: &HostId, instance_id: InstanceId, name: &str) -> Hello
     }
 }
 
-pub(crate) const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub(crate) fn link() -> Link {
+    Link { remote_address: [127, 0, 0, 1].into(), superseded: CancellationToken::new() }
+}
 
 /// Connects host `n`, named `gpu-n`, as a fresh instance.
 pub(crate) fn connect(registry: &Registry, n: u8, moment: Moment) -> Opened {
@@ -73,7 +75,7 @@ pub(crate) fn connect_as(
 ) -> Opened {
     let id = host_id(n);
     let hello = hello(&id, instance, &format!("gpu-{n}"));
-    registry.open_session(&id, &hello, PEER, moment).unwrap()
+    registry.open_session(&id, &hello, link(), moment).unwrap()
 }
 
 pub(crate) fn sample() -> Sample {

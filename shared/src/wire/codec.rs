@@ -1,7 +1,10 @@
 //! Messages to text and back. Decoding refuses what is no message, and holds every bound.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::limits;
 
@@ -48,8 +51,10 @@ pub enum DecodeError {
 #[derive(Deserialize)]
 struct Tag<'a> {
     #[serde(rename = "type", borrow)]
-    kind: std::borrow::Cow<'a, str>,
+    kind: Cow<'a, str>,
 }
+
+const SAMPLE_BEGINS: &str = "{\"type\":\"sample\",";
 
 /// Reads what an agent says.
 ///
@@ -60,8 +65,13 @@ pub fn decode_agent(text: &str) -> Result<AgentMessage, DecodeError> {
     if text.len() > limits::FRAME_BYTES {
         return Err(DecodeError::TooLarge(text.len()));
     }
-    let tag: Tag<'_> = serde_json::from_str(text).map_err(DecodeError::NotAMessage)?;
-    match tag.kind.as_ref() {
+    // Nearly every frame is a sample that begins so; any other is read once more for its type.
+    let kind = if text.starts_with(SAMPLE_BEGINS) {
+        Cow::Borrowed("sample")
+    } else {
+        serde_json::from_str::<Tag<'_>>(text).map_err(DecodeError::NotAMessage)?.kind
+    };
+    match kind.as_ref() {
         "sample" => {
             let sample: Sample = body("sample", text)?;
             bounded("sample", sample.check())?;
@@ -107,8 +117,11 @@ fn body<T: DeserializeOwned>(kind: &'static str, text: &str) -> Result<T, Decode
     serde_json::from_str(text).or_else(|_| {
         let mut json = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            DecodeError::BadField { kind, path, source: error.into_inner() }
+            let (path, source) = (error.path().to_string(), error.into_inner());
+            match source.classify() {
+                Category::Data => DecodeError::BadField { kind, path, source },
+                _ => DecodeError::NotAMessage(source),
+            }
         })
     })
 }

@@ -36,13 +36,7 @@ struct Watched {
 }
 
 fn prober(server: &Scripted, board: &Arc<Board>, at: &str) -> Prober<Scripted> {
-    // Without the files of /proc the address that answers stands for the listener's.
-    Prober::new(
-        target(at),
-        server.clone(),
-        board.clone(),
-        Arc::new(Listeners::new("/nowhere".into())),
-    )
+    Prober::new(target(at), server.clone(), board.clone(), Listeners::deaf().into())
 }
 
 async fn watch(server: &Scripted) -> Watched {
@@ -312,4 +306,7 @@ async fn one_server_behind_two_loopback_addresses_is_listed_once() {
     assert_eq!(found.borrow().services.len(), 1);
     assert_eq!(found.borrow().services[0].address, "127.0.0.1");
     assert_eq!(server.n_asked("ps"), 1);
+    // The second knows now whose it is.
+    second.round(Instant::now() + TICK).await;
+    assert_eq!(server.n_asked("version"), 2);
 }
