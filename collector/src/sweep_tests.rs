@@ -190,3 +190,46 @@ fn a_clone_that_left_is_no_longer_listed() {
     assert_eq!(world.registry.n_hosts(), 1);
     assert_eq!(world.status(&winner), HostStatus::Online);
 }
+
+#[test]
+fn a_host_whose_server_hangs_is_degraded_again_once_it_is_heard() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let mut hung = service("127.0.0.1", 1, Vec::new());
+    hung.state = herdbook_shared::wire::inventory::ServiceState::Hung;
+    world.registry.take_inventory(&opened, vec![hung], world.clock.moment());
+    assert_eq!(world.status(&opened), HostStatus::Degraded);
+    world.pass(20, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Stale);
+    world.pass(2, &[&opened]);
+    assert_eq!(world.status(&opened), HostStatus::Degraded);
+    assert_eq!(world.count("host.finding_raised"), 1);
+    assert_eq!(world.count("host.finding_cleared"), 0);
+}
+
+#[test]
+fn a_clone_that_is_forgotten_while_connected_is_told_to_come_again() {
+    let mut world = World::new();
+    let first = herdbook_shared::ids::InstanceId::random();
+    connect_as(&world.registry, 1, first, world.clock.moment());
+    let winner = world.connect(1);
+    let clone = connect_as(&world.registry, 1, first, world.clock.moment());
+    world.pass(60, &[&winner]);
+    assert_eq!(world.registry.n_hosts(), 1);
+    assert!(clone.session.superseded.is_cancelled());
+}
+
+#[test]
+fn services_of_a_host_that_tells_but_never_samples_are_unknown() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let services = vec![service("127.0.0.1", 1, vec![model("a", true)])];
+    world.registry.take_inventory(&opened, services.clone(), world.clock.moment());
+    world.pass(50, &[]);
+    world.registry.take_inventory(&opened, services, world.clock.moment());
+    world.pass(60, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Offline);
+    let service = world.registry.service("gpu-1:1").unwrap();
+    assert_eq!(service.status, crate::registry::service::ServiceStatus::Unknown);
+    assert_eq!(service.warm().count(), 0);
+}

@@ -1,5 +1,6 @@
 //! Hosts: the list with its filters, and one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -8,11 +9,12 @@ use serde::Deserialize;
 
 use crate::registry::encode;
 use crate::registry::host::{HostEntry, HostStatus};
+use crate::registry::moment::Moment;
 use crate::registry::view::View;
 
 use super::list::{Page, one_of};
 use super::problem::{Checked, Problem};
-use super::{Api, entity, json};
+use super::{Api, beside, entity, json};
 
 /// Which hosts.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,19 +45,27 @@ pub async fn list(
     let words: Vec<_> = HostStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
     let status = one_of("status", filter.status.as_deref(), &words)?;
     let view = view(filter.view.as_deref(), View::Full)?;
-    let with_model = filter.model.as_deref().map(|model| {
-        let services = api.registry.services_of_model(model);
-        services.iter().map(|service| service.facts.host_id.clone()).collect::<Vec<_>>()
+    let text = beside(move || {
+        let snapshot = api.registry.snapshot(Moment::now());
+        let with_model = filter.model.as_deref().map(|model| {
+            let services = api.registry.services_of_model(model);
+            services.iter().map(|service| service.facts.host_id.clone()).collect::<HashSet<_>>()
+        });
+        let hosts = snapshot.hosts.iter().filter(|host| {
+            status.is_none_or(|status| host.status == status)
+                && with_model.as_ref().is_none_or(|ids| ids.contains(&host.id))
+                && filter.lets_through(host)
+        });
+        let hosts: Vec<&Arc<HostEntry>> = hosts.collect();
+        page.of(
+            &snapshot,
+            "hosts",
+            &hosts,
+            |host| host.id.as_str(),
+            |host| encode::host(host, view),
+        )
     });
-    let mut hosts = api.registry.hosts();
-    hosts.retain(|host| {
-        status.is_none_or(|status| host.status == status)
-            && with_model.as_ref().is_none_or(|ids| ids.contains(&host.id))
-            && filter.lets_through(host)
-    });
-    hosts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let encode = |host: &Arc<HostEntry>| encode::host(host, view);
-    page.of(&api.registry, "hosts", &hosts, |host| host.id.as_str(), encode).map(json)
+    text.await.map(json)
 }
 
 /// `GET /api/v1/hosts/{id}`

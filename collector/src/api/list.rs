@@ -4,9 +4,8 @@
 use serde::Deserialize;
 
 use crate::api::problem::Problem;
-use crate::registry::Registry;
 use crate::registry::encode::json;
-use crate::registry::snapshot::push_list;
+use crate::registry::snapshot::{Snapshot, push_list};
 
 /// Entries of a page that did not ask for a number.
 pub const LIMIT_DEFAULT: usize = 1_000;
@@ -39,7 +38,7 @@ impl Page {
     /// Where the limit is no limit.
     pub fn of<T>(
         &self,
-        registry: &Registry,
+        snapshot: &Snapshot,
         name: &str,
         entries: &[T],
         key: impl Fn(&T) -> &str,
@@ -54,8 +53,8 @@ impl Page {
         let page = rest.get(..limit).unwrap_or(rest);
         let is_last = page.len() == rest.len();
         let next = page.last().filter(|_| !is_last).map(key);
-        let (epoch, seq) = registry.cursor();
-        let mut text = format!("{{\"epoch\":{},\"seq\":{seq},\"{name}\":[", json(&epoch));
+        let (epoch, seq) = (json(&snapshot.epoch), snapshot.seq);
+        let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"{name}\":[");
         push_list(&mut text, page.iter().map(encode));
         text.push_str(&format!("],\"next_cursor\":{}}}", json(&next)));
         Ok(text)
@@ -83,15 +82,17 @@ pub fn one_of<T: Copy>(
 #[cfg(test)]
 mod tests {
     use crate::config::Liveness;
+    use crate::registry::Registry;
+    use crate::registry::moment::Moment;
 
     use super::*;
 
     fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<serde_json::Value, Problem> {
-        let registry = Registry::new(Liveness::default());
+        let snapshot = Registry::new(Liveness::default()).snapshot(Moment::now());
         let entries = ["a", "b", "c"];
         let own = |text: Option<&str>| text.map(str::to_owned);
         let page = Page { limit: own(limit), cursor: own(cursor) };
-        let text = page.of(&registry, "letters", &entries, |letter| letter, json)?;
+        let text = page.of(&snapshot, "letters", &entries, |letter| letter, json)?;
         Ok(serde_json::from_str(&text).unwrap())
     }
 

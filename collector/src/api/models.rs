@@ -7,10 +7,11 @@ use axum::response::Response;
 
 use crate::registry::encode::json as encode;
 use crate::registry::model::{FleetModel, fleet_models};
+use crate::registry::moment::Moment;
 
 use super::list::Page;
 use super::problem::{Checked, Problem};
-use super::{Api, json};
+use super::{Api, beside, json};
 
 /// `GET /api/v1/models`
 ///
@@ -21,9 +22,12 @@ pub async fn list(
     State(api): State<Api>,
     Checked(Query(page)): Checked<Query<Page>>,
 ) -> Result<Response, Problem> {
-    let services = api.registry.services();
-    let models = fleet_models(services.iter().map(Arc::as_ref));
-    page.of(&api.registry, "models", &models, |model| &model.name, encode).map(json)
+    let text = beside(move || {
+        let snapshot = api.registry.snapshot(Moment::now());
+        let models = fleet_models(snapshot.services.iter().map(Arc::as_ref));
+        page.of(&snapshot, "models", &models, |model| &model.name, encode)
+    });
+    text.await.map(json)
 }
 
 /// `GET /api/v1/models/{name}`; a name without a tag means `:latest` where nothing has it as it is.
@@ -35,9 +39,12 @@ pub async fn get(
     State(api): State<Api>,
     Checked(Path(name)): Checked<Path<String>>,
 ) -> Result<Response, Problem> {
-    let model = find(&api, &name).or_else(|| find(&api, &format!("{name}:latest")));
-    let model = model.ok_or_else(|| Problem::not_found(format!("nothing has model {name:?}")))?;
-    Ok(json(encode(&model)))
+    let text = beside(move || {
+        let model = find(&api, &name).or_else(|| find(&api, &format!("{name}:latest")));
+        let model = model.ok_or_else(|| Problem::not_found(format!("nothing has model {name:?}")));
+        model.map(|model| encode(&model))
+    });
+    text.await.map(json)
 }
 
 fn find(api: &Api, name: &str) -> Option<FleetModel> {

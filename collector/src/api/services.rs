@@ -7,13 +7,14 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::registry::encode;
+use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, ServiceStatus};
 use crate::registry::view::View;
 
 use super::hosts::view;
 use super::list::{Page, one_of};
 use super::problem::{Checked, Problem};
-use super::{Api, entity, json};
+use super::{Api, beside, entity, json};
 
 /// Which services.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -45,16 +46,16 @@ pub async fn list(
     let words: Vec<_> = ServiceStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
     let status = one_of("status", filter.status.as_deref(), &words)?;
     let view = view(filter.view.as_deref(), View::Full)?;
-    let mut services = match &filter.model {
-        Some(model) => api.registry.services_of_model(model),
-        None => api.registry.services(),
-    };
-    services.retain(|service| {
-        status.is_none_or(|status| service.status == status) && filter.lets_through(service)
+    let text = beside(move || {
+        let snapshot = api.registry.snapshot(Moment::now());
+        let services = snapshot.services.iter().filter(|service| {
+            status.is_none_or(|status| service.status == status) && filter.lets_through(service)
+        });
+        let services: Vec<&Arc<ServiceEntry>> = services.collect();
+        let encode = |service: &&Arc<ServiceEntry>| encode::service(service, view);
+        page.of(&snapshot, "services", &services, |service| service.id.as_str(), encode)
     });
-    services.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let encode = |service: &Arc<ServiceEntry>| encode::service(service, view);
-    page.of(&api.registry, "services", &services, |service| service.id.as_str(), encode).map(json)
+    text.await.map(json)
 }
 
 /// `GET /api/v1/services/{id}`
@@ -86,6 +87,7 @@ impl Filter {
             && is(&self.name, &facts.name)
             && is(&self.kind, &facts.kind)
             && self.cap.as_ref().is_none_or(can)
+            && self.model.as_ref().is_none_or(|model| service.model(model).is_some())
             && self.q.as_ref().is_none_or(q)
     }
 }

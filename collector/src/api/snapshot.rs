@@ -8,8 +8,8 @@ use crate::registry::moment::Moment;
 use crate::registry::view::View;
 
 use super::hosts::view;
-use super::problem::{Checked, Kind, Problem};
-use super::{Api, json};
+use super::problem::{Checked, Problem};
+use super::{Api, beside, json};
 
 /// Which view.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,8 +39,9 @@ pub async fn get(
     Checked(Query(wanted)): Checked<Query<Wanted>>,
 ) -> Result<Response, Problem> {
     let view = wanted.view(View::Full)?;
-    let snapshot = api.registry.snapshot(Moment::now());
-    // A large fleet takes milliseconds to encode: not on the thread that carries all sockets.
-    let text = tokio::task::spawn_blocking(move || format!("{{{}}}", snapshot.fields(view))).await;
-    text.map(json).map_err(|_| Problem::new(Kind::Internal, "the snapshot could not be encoded"))
+    let text = beside(move || {
+        let snapshot = api.registry.snapshot(Moment::now());
+        Ok(format!("{{{}}}", snapshot.fields(view)))
+    });
+    text.await.map(json)
 }

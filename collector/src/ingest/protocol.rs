@@ -105,6 +105,14 @@ impl Protocol {
         )
     }
 
+    /// A ping or pong came: it counts like any frame, so that a flood of them ends.
+    pub fn control(&mut self, now: Instant) -> Step {
+        if self.frames.take(1, now) {
+            return Step::Nothing;
+        }
+        self.dropped(DropReason::OverBudget, "too much at once".to_owned(), now)
+    }
+
     /// The time for the hello is up.
     #[must_use]
     pub fn hello_is_late(&self) -> Refused {
@@ -228,7 +236,10 @@ fn unexpected(words: &str) -> Step {
     refuse(DropReason::Unexpected, RefusalCode::UnexpectedMessage, words.to_owned())
 }
 
-/// The error and what caused it, on one line.
+/// Longest words about a frame, characters: they may quote it, and go to the log and to its sender.
+const WORDS_CHARS: usize = 300;
+
+/// The error and what caused it, on one short line without control characters.
 fn in_words(error: &DecodeError) -> String {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -236,7 +247,7 @@ fn in_words(error: &DecodeError) -> String {
         words = format!("{words}: {error}");
         source = error.source();
     }
-    words
+    words.chars().take(WORDS_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

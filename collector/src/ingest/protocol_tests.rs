@@ -123,3 +123,27 @@ fn parts_are_applied_as_one_and_only_in_order() {
     assert_eq!(protocol.text(&part(1, 3), now), Step::Nothing);
     assert!(matches!(protocol.text(&part(3, 3), now), Step::Drop(DropReason::Unexpected, _)));
 }
+
+#[test]
+fn what_is_said_of_a_bad_frame_is_one_short_line() {
+    let now = Instant::now();
+    let long = "x".repeat(100_000);
+    let key = format!(r#"{{"type":"sample","missing":{{"a\n\u001b[31m{long}":5}}}}"#);
+    let value = format!(r#"{{"type":"sample","cpu_percent":"{long}"}}"#);
+    for text in [key, value] {
+        let Step::Drop(_, words) = open(now).text(&text, now) else { panic!("not dropped") };
+        assert!(words.len() < 1_300, "{} bytes", words.len());
+        assert!(!words.contains(char::is_control), "{words:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_pings_ends_also_before_the_hello() {
+    let now = Instant::now();
+    let mut protocol = Protocol::new(now);
+    let ended = (0..1_000).map(|_| protocol.control(now)).find_map(|step| code(&step));
+    assert_eq!(ended, Some(RefusalCode::TooManyErrors));
+    let mut protocol = open(now);
+    let paced = (1..600).map(|s| protocol.control(now + Duration::from_secs(s)));
+    assert!(paced.into_iter().all(|step| step == Step::Nothing));
+}

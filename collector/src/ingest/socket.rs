@@ -131,12 +131,16 @@ where
                 let step = self.protocol.binary();
                 self.take(step).await
             }
-            Some(Ok(Message::Ping(_))) => Ok(()),
+            Some(Ok(Message::Ping(_))) => {
+                let step = self.protocol.control(now);
+                self.take(step).await
+            }
             Some(Ok(Message::Pong(payload))) => {
                 if let (Some(trip), Some(opened)) = (self.pings.pong(&payload, now), &self.opened) {
                     opened.live.write_latency(u64::try_from(trip.as_millis()).unwrap_or(u64::MAX));
                 }
-                Ok(())
+                let step = self.protocol.control(now);
+                self.take(step).await
             }
         }
     }

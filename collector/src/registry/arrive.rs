@@ -168,6 +168,7 @@ impl Transaction<'_> {
             status_entered: self.moment.now,
             session: None,
             ended: None,
+            told_by: None,
             services: Arc::new([]),
             warm: Arc::new([]),
             findings: Vec::new(),

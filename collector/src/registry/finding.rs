@@ -102,7 +102,7 @@ impl Conditions {
                 || gpus.iter().any(|gpu| all_missing(gpu, reason))
         };
         Self {
-            lost_gpus: lost_gpus(gpus),
+            lost_gpus: lost_gpus(sample, before.lost_gpus),
             gpu_timeout: any(MissingReason::Timeout),
             driver_mismatch: any(MissingReason::DriverMismatch),
             disk_nearly_full: over(
@@ -140,9 +140,18 @@ impl Conditions {
     }
 }
 
-fn lost_gpus(gpus: &[GpuSample]) -> u64 {
-    let lost = gpus.iter().enumerate().filter(|(_, gpu)| all_missing(gpu, MissingReason::Lost));
-    lost.fold(0, |mask, (index, _)| mask | (1 << (index % 64)))
+/// A GPU that was lost stays so until it tells a value again or is no longer listed: no answer is
+/// not its return.
+fn lost_gpus(sample: &Sample, before: u64) -> u64 {
+    let Some(gpus) = &sample.gpus else {
+        return if sample.missing.contains_key("gpus") { before } else { 0 };
+    };
+    gpus.iter().take(u64::BITS as usize).enumerate().fold(0, |lost, (index, gpu)| {
+        let bit = 1 << index;
+        let tells = gpu.utilization_percent.is_some() || gpu.memory_used_bytes.is_some();
+        let is_lost = all_missing(gpu, MissingReason::Lost) || (before & bit != 0 && !tells);
+        if is_lost { lost | bit } else { lost }
+    })
 }
 
 /// Whether a GPU as a whole is missing for `reason`, told by its two first values.
@@ -199,5 +208,27 @@ mod tests {
         let conditions = Conditions::of(&sample, Conditions::default(), &Liveness::default());
         assert_eq!(conditions.lost_gpus, 0b10);
         assert_eq!(conditions.findings()[0].0, Code::GpuLost);
+    }
+
+    #[test]
+    fn a_lost_gpu_is_not_back_because_the_gpus_cannot_be_told() {
+        let lost = Conditions { lost_gpus: 0b10, ..Conditions::default() };
+        let rules = Liveness::default();
+        let silent = Sample {
+            missing: [("gpus".to_owned(), MissingReason::Timeout)].into(),
+            ..Sample::default()
+        };
+        assert_eq!(Conditions::of(&silent, lost, &rules).lost_gpus, 0b10);
+        let fields = ["utilization_percent", "memory_used_bytes"];
+        let hanging = GpuSample {
+            missing: fields.map(|field| (field.to_owned(), MissingReason::Timeout)).into(),
+            ..GpuSample::default()
+        };
+        let hang = Sample { gpus: Some(vec![hanging; 2]), ..Sample::default() };
+        assert_eq!(Conditions::of(&hang, lost, &rules).lost_gpus, 0b10);
+        let well = GpuSample { utilization_percent: Some(0.0), ..GpuSample::default() };
+        assert_eq!(Conditions::of(&Sample::default(), lost, &rules).lost_gpus, 0);
+        let back = Sample { gpus: Some(vec![well; 2]), ..Sample::default() };
+        assert_eq!(Conditions::of(&back, lost, &rules).lost_gpus, 0);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::missing::Missing;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::hello::GoodbyeReason;
@@ -109,6 +109,9 @@ pub struct HostEntry {
     pub session: Option<Arc<Session>>,
     /// How the last session ended.
     pub ended: Option<Ended>,
+    /// The session whose inventory was taken in last: what it told of services may be believed
+    /// again once the host is heard, unless another session took over since.
+    pub told_by: Option<SessionId>,
     /// Its services, by id. Follows the services, without a revision of its own.
     pub services: Arc<[ServiceId]>,
     /// Names of its models in memory, sorted. Follows the services likewise.

@@ -9,7 +9,7 @@ use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::{Inventory, Model, Service, ServiceState};
 
 use super::change::ChangeKind;
-use super::host::{HostEntry, HostFacts};
+use super::host::{HostEntry, HostFacts, HostStatus};
 use super::mark::status_kind;
 use super::moment::Moment;
 use super::sample::NotCurrent;
@@ -45,7 +45,8 @@ impl Registry {
         }
         transaction.apply_services(host_id, services);
         if let Some(host) = transaction.host(host_id) {
-            transaction.settle((*host).clone());
+            let told_by = Some(session_id.clone());
+            transaction.settle(HostEntry { told_by, ..(*host).clone() });
         }
         Ok(())
     }
@@ -82,13 +83,14 @@ impl Transaction<'_> {
             self.services_of(&mine).iter().any(|entry| entry.facts.port == report.port);
         let is_taken = |id: &str| self.registry.service(id).is_some();
         let id = identity::fresh_id(host, report, is_taken, port_is_used)?;
+        let (status, state) = shown(host, report.state);
         let entry = ServiceEntry {
             id: id.clone(),
             revision: 0,
             facts: self.facts_of(host, report, None).into(),
-            status: ServiceStatus::of_state(report.state),
+            status,
             unconfirmed: false,
-            state: Some(report.state),
+            state,
             told: Some(report.state),
             live: Arc::new(ServiceLive::default()),
         };
@@ -99,11 +101,12 @@ impl Transaction<'_> {
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
+        let (status, state) = shown(host, report.state);
         let after = ServiceEntry {
             facts: self.facts_of(host, report, Some(&before.facts)).into(),
-            status: ServiceStatus::of_state(report.state),
+            status,
             unconfirmed: false,
-            state: Some(report.state),
+            state,
             told: Some(report.state),
             ..(**before).clone()
         };
@@ -137,7 +140,8 @@ impl Transaction<'_> {
         cause: Option<String>,
     ) {
         let mut changed = model_changes(&before.facts.models, &after.facts.models);
-        if changed.len() > MODEL_CHANGES_MAX {
+        if changed.len() > MODEL_CHANGES_MAX || after.state.is_none() {
+            // Told as one: too many, or it cannot be told what is in memory.
             changed.clear();
         }
         let mut entry = ServiceEntry { facts: Arc::clone(&before.facts), ..after.clone() };
@@ -200,6 +204,17 @@ impl Transaction<'_> {
             models,
             models_left_out: report.models_left_out,
         }
+    }
+}
+
+/// How a service is shown of which its agent tells `state`. A host that went silent is believed
+/// again with its next sample, and not before; that a server is gone needs no such proof.
+fn shown(host: &HostEntry, state: ServiceState) -> (ServiceStatus, Option<ServiceState>) {
+    let is_silent = matches!(host.status, HostStatus::Stale | HostStatus::Offline);
+    if is_silent && state != ServiceState::Down {
+        (ServiceStatus::Unknown, None)
+    } else {
+        (ServiceStatus::of_state(state), Some(state))
     }
 }
 

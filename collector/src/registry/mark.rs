@@ -28,7 +28,7 @@ impl HostEntry {
                          one of them and start its agent again";
             found.push((Code::DuplicateIdentity, words.to_owned()));
         }
-        let hung = services.iter().filter(|s| s.status == ServiceStatus::Unhealthy);
+        let hung = services.iter().filter(|service| service.hangs());
         let hung: Vec<&str> = hung.map(|service| service.id.as_str()).collect();
         if !hung.is_empty() {
             found.push((Code::ServerHung, format!("{} does not answer", hung.join(", "))));
@@ -94,7 +94,6 @@ impl Transaction<'_> {
     /// Puts a host into a status; its services follow.
     fn enter(&mut self, host: HostEntry, status: HostStatus, cause: Option<String>) {
         let before = host.status;
-        let silent_since = host.status_entered;
         let kind = match status {
             HostStatus::Online | HostStatus::Degraded if before == HostStatus::Offline => {
                 ChangeKind::HostRecovered
@@ -114,10 +113,11 @@ impl Transaction<'_> {
         if !status.is_heard() {
             self.silence_services(&entry);
         } else if !before.is_heard() {
-            // What the agent told before the silence still holds where the session outlived it;
+            // What this session told of services holds, be it from before or during the silence;
             // a new session brings a new inventory.
-            let outlived = entry.session.as_ref().is_some_and(|s| s.opened < silent_since);
-            if outlived {
+            let session = entry.session.as_ref().map(|session| &session.id);
+            let is_told = session.is_some() && session == entry.told_by.as_ref();
+            if is_told {
                 self.unsilence_services(&entry);
             }
         }

@@ -73,6 +73,7 @@ impl Registry {
             status_entered: moment.now,
             session: None,
             ended: None,
+            told_by: None,
             services: Arc::new([]),
             warm: Arc::new([]),
             findings: Vec::new(),

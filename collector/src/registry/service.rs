@@ -141,6 +141,13 @@ impl ServiceEntry {
         warm.map(|model| model.name.as_str())
     }
 
+    /// Whether it lives but does not answer. While its host is silent, what was told last holds, so
+    /// that the host comes back in the condition in which it left.
+    #[must_use]
+    pub fn hangs(&self) -> bool {
+        self.state.or(self.told) == Some(ServiceState::Hung)
+    }
+
     /// What its models can do, sorted.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&str> {

@@ -86,6 +86,10 @@ impl Transaction<'_> {
     /// Removes a host with its services.
     pub(super) fn remove_host(&mut self, id: &HostId, cause: &str) {
         let Some(host) = self.host(id) else { return };
+        if let Some(session) = &host.session {
+            // What it says would be dropped for ever: it shall connect anew, and be listed anew.
+            session.superseded.cancel();
+        }
         for service in host.services.iter() {
             self.remove_service(service, cause);
         }

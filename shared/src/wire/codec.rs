@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::limits;
 
@@ -118,9 +117,11 @@ fn body<T: DeserializeOwned>(kind: &'static str, text: &str) -> Result<T, Decode
         let mut json = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let (path, source) = (error.path().to_string(), error.into_inner());
-            match source.classify() {
-                Category::Data => DecodeError::BadField { kind, path, source },
-                _ => DecodeError::NotAMessage(source),
+            // Not told by the error's category: a number where a word of a fixed set is expected
+            // counts as broken syntax there.
+            match serde_json::from_str::<IgnoredAny>(text) {
+                Ok(_) => DecodeError::BadField { kind, path, source },
+                Err(_) => DecodeError::NotAMessage(source),
             }
         })
     })

@@ -132,3 +132,15 @@ proptest! {
         let _ = decode_agent(&format!("{{\"type\":\"sample\",{text}}}"));
     }
 }
+
+#[test]
+fn a_number_for_a_word_is_a_bad_field_and_not_broken_json() {
+    for text in [
+        r#"{"type":"sample","missing":{"gpus":5}}"#,
+        r#"{"type":"goodbye","reason":5,"session_id":"a"}"#,
+    ] {
+        assert!(matches!(decode_agent(text), Err(DecodeError::BadField { .. })), "{text}");
+    }
+    let broken = decode_agent(r#"{"type":"sample","seq":1"#);
+    assert!(matches!(broken, Err(DecodeError::NotAMessage(_))));
+}

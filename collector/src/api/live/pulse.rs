@@ -54,15 +54,17 @@ impl Pulse {
         }
     }
 
-    async fn beat(&self, registry: &Registry) {
+    async fn beat(&self, registry: &Arc<Registry>) {
         if self.0.receiver_count() == 0 {
             return;
         }
-        let snapshot = registry.snapshot(Moment::now());
-        let seq = snapshot.seq;
-        let encoded = tokio::task::spawn_blocking(move || snapshot.fleet_frame()).await;
-        match encoded {
-            Ok(text) => {
+        let registry = Arc::clone(registry);
+        let encoded = tokio::task::spawn_blocking(move || {
+            let snapshot = registry.snapshot(Moment::now());
+            (snapshot.seq, snapshot.fleet_frame())
+        });
+        match encoded.await {
+            Ok((seq, text)) => {
                 self.0.send_replace(Frame { seq, text: text.into() });
             }
             Err(error) => tracing::error!(%error, "the fleet frame could not be encoded"),

@@ -128,11 +128,13 @@ where
     }
 
     async fn send_snapshot(&mut self) -> Result<(), Gone> {
-        let snapshot = self.registry.snapshot(Moment::now());
-        (self.seq, self.hosts_changed_seq) = (snapshot.seq, snapshot.seq);
-        let view = self.view;
-        let encoded = tokio::task::spawn_blocking(move || snapshot.fields(view)).await;
-        let fields = encoded.map_err(|_| Gone)?;
+        let (registry, view) = (Arc::clone(&self.registry), self.view);
+        let encoded = tokio::task::spawn_blocking(move || {
+            let snapshot = registry.snapshot(Moment::now());
+            (snapshot.seq, snapshot.fields(view))
+        });
+        let (seq, fields) = encoded.await.map_err(|_| Gone)?;
+        (self.seq, self.hosts_changed_seq) = (seq, seq);
         self.send(format!("{{\"type\":\"snapshot\",\"view\":\"{}\",{fields}}}", view.word())).await
     }
 
