@@ -8,7 +8,7 @@ use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::RefusalCode;
 use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use herdbook_tests::harness::{Fleet, Viewer, eventually};
-use herdbook_tests::swarm::agent::{dial, next_message};
+use herdbook_tests::swarm::agent::{Ended, dial, next_message};
 use herdbook_tests::swarm::{SimulatedAgent, SimulatedHost};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -110,30 +110,54 @@ async fn a_frame_over_the_limit_ends_its_own_session_alone() {
 #[tokio::test]
 async fn what_cannot_be_used_is_dropped_and_the_session_goes_on() {
     let (fleet, viewer, id) = with_a_bystander().await;
-    let host = SimulatedHost::from_seed(1);
+    let mut host = SimulatedHost::from_seed(1);
     let mut socket = dial(fleet.address()).await.expect("an upgraded connection");
     let hello = encode(&AgentMessage::Hello(Box::new(host.hello())));
     socket.send(Message::text(hello)).await.expect("an open connection");
     let welcome = next_message(&mut socket).await.expect("an open connection");
     assert!(matches!(welcome, Some(CollectorMessage::Welcome(_))), "{welcome:?}");
+    let good = host.sample();
+    let cpu_percent = good.cpu_percent.expect("a number");
+    let good = encode(&AgentMessage::Sample(Box::new(good)));
+    socket.send(Message::text(good)).await.expect("an open session");
 
     let at = "2026-11-20T10:00:00Z";
     for frame in [
         json!({"type": "gossip", "about": "everybody"}).to_string(),
-        format!(r#"{{"type":"sample","seq":1,"at":"{at}","cpu_percent":NaN}}"#),
-        format!(r#"{{"type":"sample","seq":1,"at":"{at}","memory_used_bytes":-5}}"#),
-        json!({"type": "sample", "seq": 1, "at": at, "cpu_percent": 1e300}).to_string(),
+        json!({"type": "sample", "seq": 2, "at": at, "memory_used_bytes": -5}).to_string(),
+        json!({"type": "sample", "seq": 3, "at": at, "cpu_percent": 1e300}).to_string(),
+        json!({"type": "sample", "seq": 4, "at": at, "cpu_percent": -1.0}).to_string(),
+        json!({"type": "sample", "seq": 5, "at": at, "cpu_percent": "all"}).to_string(),
         json!({"type": "inventory", "addresses": ["x".repeat(300)]}).to_string(),
     ] {
         socket.send(Message::text(frame)).await.expect("an open session");
     }
-    let mut good = host.clone();
-    let good = encode(&AgentMessage::Sample(Box::new(good.sample())));
-    socket.send(Message::text(good)).await.expect("an open session");
-    viewer.becomes(&host.host_id, "online", Duration::from_secs(10)).await;
+    // The inventory comes last: once it shows, all that came before has been judged.
+    let inventory = encode(&AgentMessage::Inventory(Box::new(host.inventory())));
+    socket.send(Message::text(inventory)).await.expect("an open session");
+    let shown = async || match viewer.folded().hosts.get(&host.host_id) {
+        Some(host) if host["addresses"][0] == "10.0.0.7" => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    eventually("the inventory", Duration::from_secs(10), shown).await;
     let shown = fleet.rest().host(&host.host_id).await;
-    let memory = shown["resources"]["memory_used_bytes"].as_u64();
-    assert!(memory.is_some_and(|bytes| bytes > 0), "{}", shown["resources"]);
+    // Shown with fewer decimals, yet it is the good one.
+    let shown_percent = shown["resources"]["cpu_percent"].as_f64().expect("a number");
+    assert!((shown_percent - cpu_percent).abs() < 0.1, "{cpu_percent}: {shown}");
+    bystander_unmoved(&viewer, &id).await;
+}
+
+#[tokio::test]
+async fn a_session_that_stops_speaking_json_is_ended_by_name() {
+    let (fleet, viewer, id) = with_a_bystander().await;
+    for frame in [r#"{"type":"sample","seq":1,"cpu_percent":NaN}"#, "", "\u{0}", "{"] {
+        let joined = SimulatedAgent::join(fleet.address(), SimulatedHost::from_seed(1)).await;
+        let ended = joined.expect("a welcome").say(frame).await;
+        match ended {
+            Ended::Refused(refused) => assert_eq!(refused.code, RefusalCode::BadFrame, "{frame}"),
+            Ended::Lost(why) => panic!("{frame}: expected a refusal, {why}"),
+        }
+    }
     bystander_unmoved(&viewer, &id).await;
 }
 

@@ -4,11 +4,18 @@
 //! deadlines that the design promises. Deadlines here are generous, since test machines are busy:
 //! what is asserted is what happens, and in what order, not how fast.
 
+mod appears;
+mod garbage_from_ollama;
+mod gpu;
+
 mod collector_goes;
-mod feed;
-mod hostile_frames;
 mod identity;
 mod silence;
-mod soak;
-mod start;
+
+mod feed;
 mod web_edges;
+
+mod hostile_frames;
+mod start;
+
+mod soak;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herdbook_tests::harness::Fleet;
+use herdbook_tests::harness::{Fleet, eventually, throughout};
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -54,12 +54,13 @@ async fn an_agent_that_is_restarted_at_once_was_never_away() {
         changes if changes.contains(&"session.opened".to_owned()) => Ok(()),
         changes => Err(format!("{changes:?}")),
     };
-    herdbook_tests::harness::eventually("a new session", Duration::from_secs(9), opened).await;
+    eventually("a new session", Duration::from_secs(9), opened).await;
     let away = async || match viewer.status(&id).as_str() {
         "online" | "degraded" => Ok(()),
         status => Err(format!("{status}, after {:?}", viewer.changes_of(&id))),
     };
-    herdbook_tests::harness::throughout("online", Duration::from_secs(20), away).await;
+    throughout("online", Duration::from_secs(20), away).await;
+    assert!(!viewer.changes_of(&id).contains(&"host.stale".to_owned()));
     assert_eq!(fleet.rest().hosts().await.len(), 1);
 }
 

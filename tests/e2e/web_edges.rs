@@ -60,7 +60,7 @@ async fn a_viewer_that_stalls_delays_nobody() {
     let mut fleet = Fleet::start().await;
     let mut ids = Vec::new();
     for seed in 1..=30 {
-        let host = SimulatedHost::from_seed(seed).having(4, 20);
+        let host = SimulatedHost::from_seed(seed).having(4, 400);
         ids.push(host.host_id.clone());
         fleet.simulate(host).await;
     }
@@ -68,14 +68,10 @@ async fn a_viewer_that_stalls_delays_nobody() {
     viewer.becomes(&ids[29], "online", Duration::from_secs(20)).await;
     let watched: Vec<&str> = ids.iter().map(String::as_str).collect();
 
+    // The snapshot alone is more than the buffers between them hold.
     let mut stalled = Vec::new();
     for _ in 0..10 {
-        let mut socket = viewer::open(fleet.address(), "full").await;
-        let watch = serde_json::json!({"type": "watch", "hosts": watched, "services": [],
-            "samples_per_second": 2});
-        let watch = tungstenite::Message::text(watch.to_string());
-        futures_util::SinkExt::send(&mut socket, watch).await.expect("an open feed");
-        stalled.push(socket); // and never reads
+        stalled.push(viewer::open_stalled(fleet.address()).await);
     }
     viewer.watch(&watched).await;
     let flowing = async || {

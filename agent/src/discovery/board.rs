@@ -131,13 +131,13 @@ impl Board {
 
 /// Holds the bounds of a host: so many services, and so many models over all of them.
 fn bounded<'a>(entries: impl Iterator<Item = &'a Entry>) -> (Vec<Service>, Vec<ServiceSample>) {
-    let mut n_models_left = limits::MODELS;
+    let entries: Vec<&Entry> = entries.take(limits::SERVICES).collect();
+    let share = fair_share(entries.iter().map(|entry| entry.service.models.len()).collect());
     let mut services = Vec::new();
     let mut moving = Vec::new();
-    for entry in entries.take(limits::SERVICES) {
+    for entry in entries {
         let models = &entry.service.models;
-        let n_taken = models.len().min(n_models_left);
-        n_models_left -= n_taken;
+        let n_taken = models.len().min(share);
         services.push(Service {
             models: models[..n_taken].to_vec(),
             models_left_out: entry.service.models_left_out + (models.len() - n_taken) as u64,
@@ -146,6 +146,20 @@ fn bounded<'a>(entries: impl Iterator<Item = &'a Entry>) -> (Vec<Service>, Vec<S
         moving.push(entry.moving.clone());
     }
     (services, moving)
+}
+
+/// The most models that one service may list, so that one with too many leaves the others theirs.
+fn fair_share(mut counts: Vec<usize>) -> usize {
+    counts.sort_unstable();
+    let mut room = limits::MODELS;
+    for (n_models, n_others) in counts.iter().zip((1..=counts.len()).rev()) {
+        let share = room / n_others;
+        if *n_models > share {
+            return share;
+        }
+        room -= n_models;
+    }
+    limits::MODELS
 }
 
 fn without_models(service: &Service) -> Service {

@@ -1,12 +1,13 @@
 //! A viewer of the live feed: it reads all that comes and keeps what it folds to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -28,13 +29,20 @@ pub struct Viewer {
     _reader: JoinSet<()>,
 }
 
-/// Opens the live feed of the collector at `address` and reads nothing from it yet.
+/// Opens the live feed of the collector at `address` and reads nothing from it: its small buffer
+/// is full at once.
 ///
 /// # Panics
 ///
 /// Where the collector does not upgrade the request.
-pub async fn open(address: SocketAddr, view: &str) -> Socket {
-    let stream = TcpStream::connect(address).await.expect("a connection to the collector");
+pub async fn open_stalled(address: SocketAddr) -> Socket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    upgrade(socket.connect(address).await, address, "full").await
+}
+
+async fn upgrade(stream: io::Result<TcpStream>, address: SocketAddr, view: &str) -> Socket {
+    let stream = stream.expect("a connection to the collector");
     let url = format!("ws://{address}/api/v1/live?view={view}");
     match tokio_tungstenite::client_async(&url, stream).await {
         Ok((socket, _)) => socket,
@@ -49,7 +57,8 @@ impl Viewer {
     ///
     /// Where no snapshot comes.
     pub async fn open(address: SocketAddr, view: &str) -> Self {
-        let (sink, stream) = open(address, view).await.split();
+        let stream = TcpStream::connect(address).await;
+        let (sink, stream) = upgrade(stream, address, view).await.split();
         let folded = Arc::new(Mutex::new(Folded::default()));
         let ended = Arc::new(Mutex::new(None));
         let mut reader = JoinSet::new();

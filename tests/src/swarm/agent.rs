@@ -80,9 +80,14 @@ pub async fn dial(collector: SocketAddr) -> Result<Socket, Ended> {
 ///
 /// Where the connection is lost, or nothing comes in time.
 pub async fn next_message(socket: &mut Socket) -> Result<Option<CollectorMessage>, Ended> {
+    // One deadline over all frames: pings are no answer.
+    let answer = timeout(ANSWER, first_message(socket)).await;
+    answer.map_err(|_| Ended::Lost("no answer in time".to_owned()))?
+}
+
+async fn first_message(socket: &mut Socket) -> Result<Option<CollectorMessage>, Ended> {
     loop {
-        let frame = timeout(ANSWER, socket.next()).await;
-        match frame.map_err(|_| Ended::Lost("no answer in time".to_owned()))? {
+        match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let message = decode_collector(&text).map_err(|e| Ended::Lost(e.to_string()))?;
                 return Ok(Some(message));
@@ -130,6 +135,18 @@ impl SimulatedAgent {
     /// Where the connection is lost.
     pub async fn send(&mut self, message: &AgentMessage) -> Result<(), Ended> {
         Ok(self.socket.send(Message::text(encode(message))).await?)
+    }
+
+    /// Says something that is no message, and returns how the session ends.
+    pub async fn say(mut self, frame: &str) -> Ended {
+        if let Err(error) = self.socket.send(Message::text(frame.to_owned())).await {
+            return error.into();
+        }
+        match next_message(&mut self.socket).await {
+            Ok(Some(CollectorMessage::Refused(refused))) => Ended::Refused(refused),
+            Ok(other) => Ended::Lost(format!("expected a refusal, got {other:?}")),
+            Err(ended) => ended,
+        }
     }
 
     /// Sends what the host has.

@@ -71,6 +71,18 @@ pub fn memory(pid: u32) -> std::io::Result<Memory> {
     })
 }
 
+/// The most that the process ever held, KiB.
+///
+/// # Errors
+///
+/// Where the process is gone.
+pub fn peak_rss_kib(pid: u32) -> std::io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    Ok(number.and_then(|text| text.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?)
+}
+
 /// The middle of some figures, 0 where there are none.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> f64 {

@@ -137,5 +137,16 @@ fn the_models_of_a_host_are_bounded_over_all_its_servers() {
     board.put(target(2), second);
     let found = found.borrow();
     let told: Vec<_> = found.services.iter().map(|s| (s.models.len(), s.models_left_out)).collect();
-    assert_eq!(told, [(600, 0), (400, 207)]);
+    assert_eq!(told, [(500, 100), (500, 107)]);
+}
+
+#[test]
+fn a_server_with_too_many_models_takes_none_from_the_others() {
+    let (board, found) = Board::new(0);
+    let many = |n: usize| (0..n).map(|n| model(&n.to_string())).collect::<Vec<_>>();
+    board.put(target(1), entry(1, many(1000)));
+    board.put(target(2), entry(2, many(3)));
+    let found = found.borrow();
+    let told: Vec<_> = found.services.iter().map(|s| (s.models.len(), s.models_left_out)).collect();
+    assert_eq!(told, [(997, 3), (3, 0)]);
 }
