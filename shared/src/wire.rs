@@ -22,6 +22,8 @@ pub mod sample;
 pub mod check;
 pub mod codec;
 
+pub mod fixtures;
+
 use serde::{Deserialize, Serialize};
 
 use hello::{Goodbye, Hello, Refused, Welcome};

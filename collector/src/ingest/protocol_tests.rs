@@ -1,10 +1,8 @@
 //! The conversation, right and wrong.
 
-use super::*;
+use herdbook_shared::wire::fixtures::{HELLO, INVENTORY, SAMPLE};
 
-const HELLO: &str = include_str!("../../../shared/fixtures/v1/hello.json");
-const SAMPLE: &str = include_str!("../../../shared/fixtures/v1/sample.json");
-const INVENTORY: &str = include_str!("../../../shared/fixtures/v1/inventory.json");
+use super::*;
 
 fn code(step: &Step) -> Option<RefusalCode> {
     match step {

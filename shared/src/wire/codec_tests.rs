@@ -5,16 +5,10 @@ use std::error::Error as _;
 use proptest::prelude::*;
 
 use crate::ids::InstanceId;
+use crate::wire::fixtures::{GOODBYE, HELLO, INVENTORY, REFUSED, SAMPLE, WELCOME};
 use crate::wire::inventory::{Model, ServiceState};
 
 use super::*;
-
-const HELLO: &str = include_str!("../../fixtures/v1/hello.json");
-const INVENTORY: &str = include_str!("../../fixtures/v1/inventory.json");
-const SAMPLE: &str = include_str!("../../fixtures/v1/sample.json");
-const GOODBYE: &str = include_str!("../../fixtures/v1/goodbye.json");
-const WELCOME: &str = include_str!("../../fixtures/v1/welcome.json");
-const REFUSED: &str = include_str!("../../fixtures/v1/refused.json");
 
 fn refusal(text: &str) -> String {
     let error = decode_agent(text).unwrap_err();
