@@ -64,7 +64,7 @@ impl Viewer {
         let mut reader = JoinSet::new();
         reader.spawn(read(stream, Arc::clone(&folded), Arc::clone(&ended)));
         let viewer = Self { folded, ended, sink, _reader: reader };
-        let snapshot = async || match viewer.folded().n_snapshots {
+        let snapshot = async || match viewer.look(|folded| folded.n_snapshots) {
             0 => Err(format!("no frame; end: {:?}", viewer.ended())),
             _ => Ok(()),
         };
@@ -79,7 +79,12 @@ impl Viewer {
     /// Where the reader panicked.
     #[must_use]
     pub fn folded(&self) -> Folded {
-        self.folded.lock().expect("the reader lives").clone()
+        self.look(Folded::clone)
+    }
+
+    /// A glance without a copy, for what is asked again and again.
+    fn look<T>(&self, at: impl FnOnce(&Folded) -> T) -> T {
+        at(&self.folded.lock().expect("the reader lives"))
     }
 
     /// Why the feed ended, if it did.
@@ -96,27 +101,28 @@ impl Viewer {
     #[must_use]
     pub fn status(&self, host_id: &str) -> String {
         let status = |host: &Value| host["status"].as_str().unwrap_or("?").to_owned();
-        self.folded().hosts.get(host_id).map_or_else(|| "gone".to_owned(), status)
+        self.look(|folded| folded.hosts.get(host_id).map_or_else(|| "gone".to_owned(), status))
     }
 
     /// The types of all changes that named this host, in order.
     #[must_use]
     pub fn changes_of(&self, host_id: &str) -> Vec<String> {
-        let folded = self.folded();
-        let of_host = folded.changes.iter().filter(|change| change["host_id"] == host_id);
-        of_host.filter_map(|change| change["type"].as_str().map(str::to_owned)).collect()
+        self.look(|folded| {
+            let of_host = folded.changes.iter().filter(|change| change["host_id"] == host_id);
+            of_host.filter_map(|change| change["type"].as_str().map(str::to_owned)).collect()
+        })
     }
 
     /// How many changes of this type came, of whatever host.
     #[must_use]
     pub fn n_changes(&self, kind: &str) -> usize {
-        self.folded().changes.iter().filter(|change| change["type"] == kind).count()
+        self.look(|folded| folded.changes.iter().filter(|change| change["type"] == kind).count())
     }
 
     /// How many samples of this host came.
     #[must_use]
     pub fn n_samples(&self, host_id: &str) -> u64 {
-        self.folded().n_samples.get(host_id).copied().unwrap_or_default()
+        self.look(|folded| folded.n_samples.get(host_id).copied().unwrap_or_default())
     }
 
     /// Asks for the samples of these hosts.
