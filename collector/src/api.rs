@@ -76,6 +76,20 @@ async fn beside<T: Send + 'static>(
     done.map_err(|_| Problem::new(Kind::Internal, "the answer could not be written"))?
 }
 
+/// Serves an upgraded connection in a task of `tasks`, since the one that upgrades has no owner: a
+/// panic in it would be seen by nobody.
+async fn owned(
+    tasks: &TaskTracker,
+    what: &'static str,
+    connection: impl Future<Output = ()> + Send + 'static,
+) {
+    if let Err(error) = tasks.spawn(connection).await
+        && error.is_panic()
+    {
+        tracing::error!(%error, "the task of an upgraded connection panicked: {what}");
+    }
+}
+
 /// JSON that was written already.
 fn json(text: String) -> Response {
     let kind = HeaderValue::from_static("application/json");
@@ -89,4 +103,18 @@ fn entity(revision: u64, text: String) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_panics_ends_alone() {
+        let tasks = TaskTracker::new();
+        owned(&tasks, "test", async { panic!("a bug") }).await;
+        owned(&tasks, "test", async {}).await;
+        tasks.close();
+        tasks.wait().await;
+    }
 }

@@ -5,6 +5,9 @@ pub mod frames;
 pub mod pulse;
 pub mod viewer;
 
+#[cfg(test)]
+pub(crate) mod pipe;
+
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
@@ -13,9 +16,9 @@ use axum::response::Response;
 
 use crate::registry::view::View;
 
-use super::Api;
 use super::problem::{Checked, Kind, Problem};
 use super::snapshot::Wanted;
+use super::{Api, owned};
 
 /// Largest message of a viewer, bytes: 500 hosts to watch, and room.
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -41,8 +44,9 @@ pub async fn upgrade(
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
     let token = api.tasks.token();
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        viewer::run(socket, view, api.registry, api.pulse, api.stop).await;
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let viewer = viewer::run(socket, view, api.registry, api.pulse, api.stop);
+        owned(&api.tasks, "viewer", viewer).await;
         drop((token, room));
     }))
 }
