@@ -19,7 +19,6 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,11 +27,8 @@ use crate::ingest::Desk;
 use crate::registry::Registry;
 
 use guard::Routes;
-use live::pulse::Pulse;
+use live::Feed;
 use problem::{Kind, Problem};
-
-/// Most viewers of the live feed at one time.
-pub const VIEWERS_MAX: usize = 1_000;
 
 /// What handlers work with.
 #[derive(Clone, Debug)]
@@ -45,10 +41,8 @@ pub struct Api {
     pub tasks: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
-    /// What moves of the fleet, encoded once for all viewers.
-    pub pulse: Pulse,
-    /// Room for viewers.
-    pub viewers: Arc<Semaphore>,
+    /// What viewers of the live feed share.
+    pub feed: Feed,
 }
 
 /// The routes over the registry.
