@@ -19,7 +19,6 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,11 +27,8 @@ use crate::ingest::Desk;
 use crate::registry::Registry;
 
 use guard::Routes;
-use live::pulse::Pulse;
+use live::Feed;
 use problem::{Kind, Problem};
-
-/// Most viewers of the live feed at one time.
-pub const VIEWERS_MAX: usize = 1_000;
 
 /// What handlers work with.
 #[derive(Clone, Debug)]
@@ -45,10 +41,8 @@ pub struct Api {
     pub tasks: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
-    /// What moves of the fleet, encoded once for all viewers.
-    pub pulse: Pulse,
-    /// Room for viewers.
-    pub viewers: Arc<Semaphore>,
+    /// What viewers of the live feed share.
+    pub feed: Feed,
 }
 
 /// The routes over the registry.
@@ -76,6 +70,20 @@ async fn beside<T: Send + 'static>(
     done.map_err(|_| Problem::new(Kind::Internal, "the answer could not be written"))?
 }
 
+/// Serves an upgraded connection in a task of `tasks`, since the one that upgrades has no owner: a
+/// panic in it would be seen by nobody.
+async fn owned(
+    tasks: &TaskTracker,
+    what: &'static str,
+    connection: impl Future<Output = ()> + Send + 'static,
+) {
+    if let Err(error) = tasks.spawn(connection).await
+        && error.is_panic()
+    {
+        tracing::error!(%error, "the task of an upgraded connection panicked: {what}");
+    }
+}
+
 /// JSON that was written already.
 fn json(text: String) -> Response {
     let kind = HeaderValue::from_static("application/json");
@@ -89,4 +97,18 @@ fn entity(revision: u64, text: String) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_panics_ends_alone() {
+        let tasks = TaskTracker::new();
+        owned(&tasks, "test", async { panic!("a bug") }).await;
+        owned(&tasks, "test", async {}).await;
+        tasks.close();
+        tasks.wait().await;
+    }
 }

@@ -4,15 +4,15 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
-use crate::api::live::pulse::Pulse;
-use crate::api::{self, Api, VIEWERS_MAX};
+use crate::api::live::Feed;
+use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
 use crate::config::Config;
 use crate::ingest::Desk;
@@ -81,12 +81,11 @@ pub async fn run(
         },
         tasks: connections.clone(),
         stop: stop.clone(),
-        pulse: Pulse::new(),
-        viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
+        feed: Feed::new(Arc::clone(&registry)),
     };
     let mut parts = JoinSet::new();
     parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
-    parts.spawn(api.pulse.clone().run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
     parts.spawn({
         let (store, registry, flushing) = (store.clone(), registry, flushing.clone());

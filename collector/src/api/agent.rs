@@ -10,8 +10,8 @@ use herdbook_shared::wire::SUBPROTOCOL;
 use crate::ingest::socket;
 use crate::serve::PeerAddr;
 
-use super::Api;
 use super::problem::{Checked, Problem};
+use super::{Api, owned};
 
 /// What a connection reads at once. The library fills this buffer with zeros at each read, and
 /// its own default of 128 KiB is four times the cost of a sample.
@@ -34,8 +34,9 @@ pub async fn upgrade(
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES);
     let token = api.tasks.token();
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        socket::run(socket, peer.0.ip(), api.registry, api.desk, api.stop).await;
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let connection = socket::run(socket, peer.0.ip(), api.registry, api.desk, api.stop);
+        owned(&api.tasks, "agent", connection).await;
         drop(token);
     }))
 }

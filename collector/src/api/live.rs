@@ -3,24 +3,68 @@
 
 pub mod frames;
 pub mod pulse;
+pub mod snapshots;
+
 pub mod viewer;
+
+mod line;
+mod watched;
+
+#[cfg(test)]
+pub(crate) mod pipe;
 
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use crate::registry::Registry;
 use crate::registry::view::View;
 
-use super::Api;
 use super::problem::{Checked, Kind, Problem};
 use super::snapshot::Wanted;
+use super::{Api, owned};
 
+use pulse::Pulse;
+use snapshots::Snapshots;
+
+/// Most viewers at one time.
+pub const VIEWERS_MAX: usize = 1_000;
 /// Largest message of a viewer, bytes: 500 hosts to watch, and room.
 const MESSAGE_BYTES: usize = 64 * 1024;
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// What all viewers share.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// The register.
+    pub registry: Arc<Registry>,
+    /// What moves of the fleet, encoded once for all viewers.
+    pub pulse: Pulse,
+    /// Snapshots, encoded once for those who come together.
+    pub snapshots: Snapshots,
+    /// Room for viewers.
+    room: Arc<Semaphore>,
+}
+
+impl Feed {
+    /// A feed without viewers.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>) -> Self {
+        let room = Arc::new(Semaphore::new(VIEWERS_MAX));
+        Self { registry, pulse: Pulse::new(), snapshots: Snapshots::default(), room }
+    }
+
+    /// Does until `stop` what is done once for all viewers.
+    pub async fn run(self, stop: CancellationToken) {
+        let pulse = self.pulse.run(self.registry, stop.clone());
+        tokio::join!(pulse, self.snapshots.forget_old(stop));
+    }
+}
 
 /// `GET /api/v1/live`, upgraded to a WebSocket.
 ///
@@ -33,7 +77,7 @@ pub async fn upgrade(
     Checked(upgrade): Checked<WebSocketUpgrade>,
 ) -> Result<Response, Problem> {
     let view = wanted.view(View::Summary)?;
-    let room = Arc::clone(&api.viewers).try_acquire_owned();
+    let room = Arc::clone(&api.feed.room).try_acquire_owned();
     let room = room.map_err(|_| Problem::new(Kind::Unavailable, "too many viewers"))?;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -41,8 +85,17 @@ pub async fn upgrade(
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
     let token = api.tasks.token();
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        viewer::run(socket, view, api.registry, api.pulse, api.stop).await;
+    Ok(upgrade.on_upgrade(async move |socket| {
+        owned(&api.tasks, "viewer", viewer::run(socket, view, api.feed, api.stop)).await;
         drop((token, room));
     }))
+}
+
+/// Encodes beside the thread that carries all sockets. `None` where that broke, which is a bug.
+async fn beside<T: Send + 'static>(
+    what: &'static str,
+    encode: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let encoded = tokio::task::spawn_blocking(encode).await;
+    encoded.inspect_err(|error| tracing::error!(%error, "{what} could not be encoded")).ok()
 }

@@ -303,12 +303,21 @@ where
         let remote = self.remote_address;
         tracing::warn!(%remote, host, reason = reason.word(), "agent: {words}");
     }
+}
 
+impl<S> Connection<S> {
     fn close(&mut self, reason: CloseReason) {
         let Some(opened) = self.opened.take() else { return };
         tracing::info!(host = %opened.host_id, reason = reason.word(), "agent disconnected");
         let moment = Moment::now();
         self.registry.close_session(&opened.host_id, &opened.session.id, reason, moment);
+    }
+}
+
+/// However the connection ends, by a panic or because the runtime does, its session ends with it.
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        self.close(CloseReason::Lost);
     }
 }
 

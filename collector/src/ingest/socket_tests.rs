@@ -4,6 +4,7 @@ use futures_channel::mpsc;
 use herdbook_shared::ids::SessionId;
 use herdbook_shared::wire::codec::decode_collector;
 
+use crate::api::live::pipe::{Far, pipe};
 use crate::config::Liveness;
 use crate::ingest::dropped::Dropped;
 use crate::registry::host::HostStatus;
@@ -13,55 +14,6 @@ use super::*;
 const HELLO: &str = include_str!("../../../shared/fixtures/v1/hello.json");
 const SAMPLE: &str = include_str!("../../../shared/fixtures/v1/sample.json");
 const ID: &str = "0199f3a0-0000-7000-8000-0000000000ab";
-
-/// The collector's end of a connection.
-struct Pipe {
-    incoming: mpsc::Receiver<Result<Message, &'static str>>,
-    outgoing: mpsc::Sender<Message>,
-}
-
-impl Stream for Pipe {
-    type Item = Result<Message, &'static str>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.incoming.poll_next_unpin(context)
-    }
-}
-
-impl Sink<Message> for Pipe {
-    type Error = &'static str;
-
-    fn poll_ready(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), &'static str>> {
-        self.outgoing.poll_ready(context).map_err(|_| "gone")
-    }
-
-    fn start_send(
-        mut self: std::pin::Pin<&mut Self>,
-        message: Message,
-    ) -> Result<(), &'static str> {
-        self.outgoing.start_send(message).map_err(|_| "gone")
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), &'static str>> {
-        self.outgoing.poll_flush_unpin(context).map_err(|_| "gone")
-    }
-
-    fn poll_close(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), &'static str>> {
-        self.poll_flush(context)
-    }
-}
 
 /// The agent's end.
 struct Agent {
@@ -74,11 +26,10 @@ struct Agent {
 
 impl Agent {
     fn connect(registry: &Arc<Registry>) -> Self {
-        let (to, incoming) = mpsc::channel(16);
-        let (outgoing, from) = mpsc::channel(0);
+        let (socket, Far { to, from }) = pipe();
         let desk = Desk { collector_id: "c".into(), dropped: Arc::new(Dropped::default()) };
         let serving = run(
-            Pipe { incoming, outgoing },
+            socket,
             [127, 0, 0, 1].into(),
             Arc::clone(registry),
             desk.clone(),
@@ -211,6 +162,35 @@ async fn garbage_is_counted_refused_and_nobody_else_notices() {
         good.say(SAMPLE).await;
         tokio::task::yield_now().await;
         assert_eq!(good.status(), HostStatus::Online);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_dropped_midway_closes_its_session() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        agent.greet().await;
+        agent.connection.abort();
+        assert!((&mut agent.connection).await.unwrap_err().is_cancelled());
+        assert!(registry.host(ID).unwrap().session.is_none());
+        let changes = registry.changes_since(0, usize::MAX).unwrap();
+        assert_eq!(changes.last().unwrap().cause.as_deref(), Some("lost"));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_is_not_followed_by_a_loss() {
+    story(|registry| async move {
+        let mut agent = Agent::connect(&registry);
+        let session = agent.greet().await;
+        let goodbye =
+            format!(r#"{{"type":"goodbye","reason":"shutdown","session_id":"{session}"}}"#);
+        agent.say(&goodbye).await;
+        (&mut agent.connection).await.unwrap();
+        let kinds = registry.kinds_since(0);
+        assert_eq!(kinds.iter().filter(|kind| **kind == "session.closed").count(), 1);
     })
     .await;
 }

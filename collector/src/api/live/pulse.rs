@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 
+use super::beside;
+
 /// How often.
 pub const EVERY: Duration = Duration::from_secs(2);
 
@@ -59,21 +61,48 @@ impl Pulse {
             return;
         }
         let registry = Arc::clone(registry);
-        let encoded = tokio::task::spawn_blocking(move || {
+        let encoded = beside("a fleet frame", move || {
             let snapshot = registry.snapshot(Moment::now());
-            (snapshot.seq, snapshot.fleet_frame())
+            Frame { seq: snapshot.seq, text: snapshot.fleet_frame().into() }
         });
-        match encoded.await {
-            Ok((seq, text)) => {
-                self.0.send_replace(Frame { seq, text: text.into() });
-            }
-            Err(error) => tracing::error!(%error, "the fleet frame could not be encoded"),
+        if let Some(frame) = encoded.await {
+            self.publish(frame);
         }
+    }
+
+    pub(super) fn publish(&self, frame: Frame) {
+        self.0.send_replace(frame);
     }
 }
 
 impl Default for Pulse {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Liveness;
+
+    use super::*;
+
+    /// The page takes a line without any frame for dead.
+    #[tokio::test(start_paused = true)]
+    async fn it_beats_without_hosts_too() {
+        let registry = Arc::new(Registry::new(Liveness::default()));
+        let pulse = Pulse::new();
+        let mut frames = pulse.frames();
+        let stop = CancellationToken::new();
+        let beating = pulse.run(registry, stop.clone());
+        let listening = async {
+            for _ in 0..10 {
+                let next = tokio::time::timeout(2 * EVERY, frames.changed()).await;
+                next.expect("a frame in time").unwrap();
+                assert!(frames.borrow_and_update().text.contains("\"n_hosts\":0"));
+            }
+            stop.cancel();
+        };
+        tokio::join!(beating, listening);
     }
 }

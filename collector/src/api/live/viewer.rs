@@ -1,65 +1,55 @@
 //! One viewer: the loop that joins its socket with the registry's ring. It holds a cursor and no
 //! queue; a slow one lags behind in the ring, alone.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use axum::extract::ws::{Message, close_code};
+use futures_util::{Sink, Stream};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::ingest::ping::{Due, Pings};
-use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
-use crate::registry::moment::Moment;
 use crate::registry::view::View;
 
+use super::Feed;
 use super::frames::{self, ViewerMessage};
-use super::pulse::{Frame, Pulse};
+use super::line::{Gone, Line, Said};
+use super::pulse::Frame;
+use super::watched::Watched;
 
-/// How long a viewer may take to read one batch.
-const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// Changes sent before the socket is looked at again.
-const BATCH: usize = 256;
+/// Changes sent before the socket is looked at again, and which the first viewer to get them
+/// encodes for all, on the thread that carries all sockets.
+const BATCH: usize = 64;
 
-/// Serves one viewer until its connection ends or `stop`.
-pub async fn run<S, E>(
-    socket: S,
-    view: View,
-    registry: Arc<Registry>,
-    pulse: Pulse,
-    stop: CancellationToken,
-) where
+/// Serves one viewer until its connection ends or `stop`, even in the middle of a message.
+pub async fn run<S, E>(socket: S, view: View, feed: Feed, stop: CancellationToken)
+where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
-    let (woken, fleet) = (registry.watch(), pulse.frames());
     let now = Instant::now();
-    let viewer = Viewer {
-        socket,
+    let mut viewer = Viewer {
+        line: Line::new(socket, now),
         view,
-        registry,
-        woken,
-        fleet,
+        woken: feed.registry.watch(),
+        fleet: feed.pulse.frames(),
+        feed,
         seq: 0,
         hosts_changed_seq: 0,
         watched: Watched::default(),
-        samples: ticks(1.0),
-        pings: Pings::new(now),
+        samples: ticks(now, Duration::from_secs(1)),
+        sampled: None,
     };
-    // Why a viewer left is its own business: it comes back with a new snapshot.
-    let _ = viewer.serve(&stop).await;
+    // Why a viewer left is its own business: it comes back and gets a new snapshot.
+    if stop.run_until_cancelled(viewer.follow()).await.is_none() {
+        viewer.line.close(close_code::RESTART, "the collector shuts down").await;
+    }
 }
 
-/// The viewer left, or does not read.
-struct Gone;
-
 struct Viewer<S> {
-    socket: S,
+    line: Line<S>,
     view: View,
-    registry: Arc<Registry>,
+    feed: Feed,
     woken: watch::Receiver<u64>,
     fleet: watch::Receiver<Frame>,
     /// The last change that was sent.
@@ -68,177 +58,123 @@ struct Viewer<S> {
     hosts_changed_seq: u64,
     watched: Watched,
     samples: Interval,
-    pings: Pings,
-}
-
-/// What the viewer looks at, and when each was heard as it was sent last.
-#[derive(Debug, Default)]
-struct Watched {
-    hosts: HashMap<String, u64>,
-    services: HashMap<String, i64>,
-}
-
-impl Watched {
-    fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.services.is_empty()
-    }
+    /// When samples were looked for last.
+    sampled: Option<Instant>,
 }
 
 impl<S, E> Viewer<S>
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
-    async fn serve(mut self, stop: &CancellationToken) -> Result<(), Gone> {
+    async fn follow(&mut self) -> Result<(), Gone> {
         self.send_snapshot().await?;
         loop {
-            let ping_at = self.pings.deadline();
+            let ping_at = self.line.ping_at();
+            // Changes come last: there may always be more of them.
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return self.say_goodbye().await,
-                message = self.socket.next() => self.receive(message).await?,
+                said = self.line.next() => self.receive(said?).await?,
+                () = sleep_until(ping_at) => self.line.ping().await?,
                 Ok(()) = self.fleet.changed() => self.send_fleet().await?,
-                Ok(()) = self.woken.changed() => self.send_changes(u64::MAX).await?,
                 _ = self.samples.tick(), if !self.watched.is_empty() => self.send_samples().await?,
-                () = tokio::time::sleep_until(ping_at) => self.ping().await?,
+                Ok(()) = self.woken.changed() => self.send_news().await?,
             }
         }
     }
 
-    async fn receive(&mut self, message: Option<Result<Message, E>>) -> Result<(), Gone> {
-        let now = Instant::now();
-        self.pings.heard(now);
-        match message {
-            None | Some(Err(_) | Ok(Message::Close(_))) => Err(Gone),
-            Some(Ok(Message::Text(text))) => match ViewerMessage::read(&text) {
+    async fn receive(&mut self, said: Said) -> Result<(), Gone> {
+        match said {
+            Said::Control => Ok(()),
+            Said::Text(text) => match ViewerMessage::read(&text) {
                 Ok(message) => {
                     self.watch(message);
                     Ok(())
                 }
-                Err(detail) => self.send(frames::error(&detail)).await,
+                Err(detail) => self.line.send(frames::error(&detail)).await,
             },
-            Some(Ok(_)) => Ok(()),
+            Said::Binary => self.line.send(frames::error("messages are text")).await,
+            Said::TooMuch => {
+                self.line.send(frames::error("too many messages")).await?;
+                self.line.close(close_code::POLICY, "too many messages").await;
+                Err(Gone)
+            }
         }
     }
 
+    /// The next samples are due when they were, however often this is said.
     fn watch(&mut self, message: ViewerMessage) {
         let ViewerMessage::Watch { hosts, services, samples_per_second } = message;
-        self.watched.hosts = hosts.into_iter().map(|id| (id, 0)).collect();
-        self.watched.services = services.into_iter().map(|id| (id, 0)).collect();
-        self.samples = ticks(samples_per_second);
+        self.watched = Watched::new(hosts, services);
+        let every = Duration::from_secs_f64(1.0 / samples_per_second);
+        let first = self.sampled.map_or_else(Instant::now, |sampled| sampled + every);
+        self.samples = ticks(first, every);
     }
 
     async fn send_snapshot(&mut self) -> Result<(), Gone> {
-        let (registry, view) = (Arc::clone(&self.registry), self.view);
-        let encoded = tokio::task::spawn_blocking(move || {
-            let snapshot = registry.snapshot(Moment::now());
-            (snapshot.seq, snapshot.fields(view))
-        });
-        let (seq, fields) = encoded.await.map_err(|_| Gone)?;
-        (self.seq, self.hosts_changed_seq) = (seq, seq);
-        self.send(format!("{{\"type\":\"snapshot\",\"view\":\"{}\",{fields}}}", view.word())).await
+        let snapshot =
+            self.feed.snapshots.take(&self.feed.registry, self.view).await.ok_or(Gone)?;
+        (self.seq, self.hosts_changed_seq) = (snapshot.seq, snapshot.seq);
+        // It may be older than the last time that we were woken.
+        self.woken.mark_changed();
+        self.line.send(snapshot.text).await
     }
 
-    /// Sends what happened up to `last`, or a new snapshot where the ring does not reach back.
+    async fn send_news(&mut self) -> Result<(), Gone> {
+        self.send_changes(u64::MAX).await?;
+        if self.is_behind() {
+            self.woken.mark_changed();
+        }
+        Ok(())
+    }
+
+    fn is_behind(&self) -> bool {
+        self.seq < *self.woken.borrow()
+    }
+
+    /// Sends one batch of what happened up to `last`, or a new snapshot where the ring does not
+    /// reach back.
     async fn send_changes(&mut self, last: u64) -> Result<(), Gone> {
-        loop {
-            let Ok(changes) = self.registry.changes_since(self.seq, BATCH) else {
-                return self.send_snapshot().await;
-            };
-            let due = changes.into_iter().take_while(|change| change.seq <= last);
-            let mut n_sent = 0;
-            for change in due {
-                self.feed(frames::change(&change.encoded(self.view))).await?;
-                self.seq = change.seq;
-                if moves_columns(change.kind) {
-                    self.hosts_changed_seq = change.seq;
-                }
-                n_sent += 1;
-            }
-            self.flush().await?;
-            if n_sent < BATCH {
-                return Ok(());
+        let Ok(changes) = self.feed.registry.changes_since(self.seq, BATCH) else {
+            return self.send_snapshot().await;
+        };
+        for change in changes.into_iter().take_while(|change| change.seq <= last) {
+            self.line.feed(frames::change(&change.encoded(self.view))).await?;
+            self.seq = change.seq;
+            if moves_columns(change.kind) {
+                self.hosts_changed_seq = change.seq;
             }
         }
+        self.line.flush().await
     }
 
     /// The columns of a fleet frame stand in the order of the hosts at its `seq`: one that is
-    /// older than the last host that came or went would be read wrongly, and is left out.
+    /// older than the last host that came or went would be read wrongly, and is left out. One
+    /// that is newer than what was sent waits for that.
     async fn send_fleet(&mut self) -> Result<(), Gone> {
         let frame = self.fleet.borrow_and_update().clone();
         if frame.seq > self.seq {
             self.send_changes(frame.seq).await?;
         }
-        if frame.seq >= self.hosts_changed_seq {
-            self.send(frame.text).await?;
-        }
-        Ok(())
-    }
-
-    async fn send_samples(&mut self) -> Result<(), Gone> {
-        self.send_changes(u64::MAX).await?;
-        let mut hosts = Vec::new();
-        for (id, sent) in &mut self.watched.hosts {
-            let Some(host) = self.registry.host(id) else { continue };
-            let heard = host.live.heard_ms();
-            if heard != *sent {
-                *sent = heard;
-                hosts.push(host);
-            }
-        }
-        let mut services = Vec::new();
-        for (id, sent) in &mut self.watched.services {
-            let Some(service) = self.registry.service(id) else { continue };
-            let checked = service.live.checked_at().map_or(0, |at| at.unix_ms());
-            if checked != *sent {
-                *sent = checked;
-                services.push(service);
-            }
-        }
-        if hosts.is_empty() && services.is_empty() {
+        if frame.seq > self.seq {
+            self.fleet.mark_changed();
             return Ok(());
         }
-        self.send(frames::samples(self.seq, &hosts, &services)).await
+        if frame.seq >= self.hosts_changed_seq { self.line.send(frame.text).await } else { Ok(()) }
     }
 
-    async fn ping(&mut self) -> Result<(), Gone> {
-        match self.pings.due(Instant::now()) {
-            Due::Nothing => Ok(()),
-            Due::Dead => Err(Gone),
-            Due::Ping(payload) => {
-                self.feed_message(Message::Ping(payload.to_vec().into())).await?;
-                self.flush().await
-            }
+    /// Samples wait, too, for the changes before them.
+    async fn send_samples(&mut self) -> Result<(), Gone> {
+        if self.is_behind() {
+            self.samples.reset_immediately();
+            return self.send_changes(u64::MAX).await;
         }
-    }
-
-    async fn say_goodbye(&mut self) -> Result<(), Gone> {
-        let reason = Utf8Bytes::from_static("the collector shuts down");
-        let frame = CloseFrame { code: close_code::RESTART, reason };
-        self.feed_message(Message::Close(Some(frame))).await?;
-        self.flush().await
-    }
-
-    async fn send(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
-        self.feed(text).await?;
-        self.flush().await
-    }
-
-    async fn feed(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
-        self.feed_message(Message::Text(text.into())).await
-    }
-
-    async fn feed_message(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(SEND_WITHIN, self.socket.feed(message)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
+        self.sampled = Some(Instant::now());
+        let moved = self.watched.take_moved(&self.feed.registry);
+        if moved.is_empty() {
+            return Ok(());
         }
-    }
-
-    async fn flush(&mut self) -> Result<(), Gone> {
-        match timeout(SEND_WITHIN, self.socket.flush()).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
-        }
+        let text = moved.encode(self.seq).await.ok_or(Gone)?;
+        self.line.send(text).await
     }
 }
 
@@ -246,9 +182,12 @@ fn moves_columns(kind: ChangeKind) -> bool {
     matches!(kind, ChangeKind::HostRegistered | ChangeKind::HostCloned | ChangeKind::HostRemoved)
 }
 
-fn ticks(per_second: f64) -> Interval {
-    let every = Duration::from_secs_f64(1.0 / per_second);
-    let mut ticks = interval_at(Instant::now(), every);
+fn ticks(first: Instant, every: Duration) -> Interval {
+    let mut ticks = interval_at(first, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
+
+#[cfg(test)]
+#[path = "viewer_tests.rs"]
+mod tests;
