@@ -1,7 +1,6 @@
 //! How agents come in: the protocol, apart from the socket, and the loop that joins both with the
 //! registry.
 
-pub mod budget;
 pub mod dropped;
 pub mod protocol;
 

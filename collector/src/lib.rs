@@ -8,6 +8,8 @@
 
 pub mod config;
 
+pub mod budget;
+
 pub mod registry;
 
 pub mod ingest;

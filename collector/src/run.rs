@@ -98,16 +98,16 @@ pub async fn run(
     let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
     listeners.announce(out).map_err(RunError::Announce)?;
 
-    let broken = serve_until_broken(listeners, app, &mut parts, &stop).await;
+    let mut outcome = serve_until_broken(listeners, app, &mut parts, &stop).await;
     end_connections(&connections).await;
     flushing.cancel();
     while let Some(ended) = parts.join_next().await {
-        ended.map_err(RunError::Broken)?;
+        outcome = outcome.and(ended.map_err(RunError::Broken));
     }
     if let Ok(store) = Arc::try_unwrap(store) {
         store.close().await;
     }
-    broken
+    outcome
 }
 
 /// The registry as it was when the collector stopped.
@@ -130,10 +130,9 @@ async fn serve_until_broken(
     tokio::select! {
         () = &mut serving => Ok(()),
         Some(ended) = parts.join_next() => {
-            let was_asked = stop.is_cancelled();
             stop.cancel();
             serving.await;
-            if was_asked { Ok(()) } else { ended.map_err(RunError::Broken) }
+            ended.map_err(RunError::Broken)
         }
     }
 }

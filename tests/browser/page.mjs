@@ -3,7 +3,9 @@
 //   HERDBOOK_EXPECT    JSON: {"host", "model"?, "status"?, "within_ms"?, "screenshot"?}
 //   HERDBOOK_CHROMIUM  path of the browser (default /usr/bin/chromium)
 // With `screenshot` (a path ending in .png) it keeps table and panel, light and dark, beside that path.
-// Prints one line of JSON, {"ok", "took_ms", "faults", "seen"}, and exits with 0 or 1.
+// Prints the line {"row":true} once the host's row is there, whatever it says, so that a test can
+// change something under the open page, and at the end {"ok", "took_ms", "faults", "seen"}; exits
+// with 0 or 1.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { launch, open } from './browser.mjs';
@@ -57,7 +59,9 @@ async function eventually(page, started) {
   let row = null;
   let missing = ['no row'];
   while (performance.now() - started < expected.within_ms) {
+    const before = row;
     row = await page.evaluate(read, expected.host);
+    if (row && !before) process.stdout.write('{"row":true}\n');
     missing = row ? lacking(row) : [`no row of ${expected.host}`];
     if (missing.length === 0) return row;
     await page.waitForTimeout(50);

@@ -97,12 +97,29 @@ async fn the_page_shows_it() {
     let (fleet, ollama) = (Fleet::start().await, ollama().await);
     let _agent = fleet.agent("gpu-1").ollama_host(&ollama.url()).start();
     let expected = json!({"host": "gpu-1", "model": MODEL, "within_ms": 60_000});
-    let said = in_the_browser(&fleet, &expected).await;
+    let said = said_by(browser(&fleet, &expected)).await;
     assert_eq!(said["ok"], true, "{said:#}");
 }
 
-/// What `tests/browser/page.mjs` says of the fleet's page.
-async fn in_the_browser(fleet: &Fleet, expected: &Value) -> Value {
+#[tokio::test]
+async fn the_open_page_follows_what_changes() {
+    let (fleet, ollama) = (Fleet::start().await, ollama().await);
+    let _agent = fleet.agent("gpu-1").ollama_host(&ollama.url()).start();
+    fleet.host_online("gpu-1").await;
+    let later = "qwen3:30b";
+    let browser = browser(&fleet, &json!({"host": "gpu-1", "model": later, "within_ms": 60_000}));
+    let row = async || match browser.out() {
+        said if said.contains("\"row\"") => Ok(()),
+        said => Err(said),
+    };
+    eventually("the row on the page", Duration::from_secs(60), row).await;
+    ollama.script().load(LoadedModel::named(later));
+    let said = said_by(browser).await;
+    assert_eq!(said["ok"], true, "{said:#}");
+}
+
+/// `tests/browser/page.mjs` on the fleet's page.
+fn browser(fleet: &Fleet, expected: &Value) -> Program {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/page.mjs");
     let mut command = command(&PathBuf::from("node"), fleet.dir());
     command.arg(script).env("HERDBOOK_URL", format!("{}/", fleet.url()));
@@ -110,10 +127,15 @@ async fn in_the_browser(fleet: &Fleet, expected: &Value) -> Value {
     if let Some(chromium) = std::env::var_os("HERDBOOK_CHROMIUM") {
         command.env("HERDBOOK_CHROMIUM", chromium);
     }
-    let mut browser = Program::start("browser", command, fleet.dir());
+    Program::start("browser", command, fleet.dir())
+}
+
+/// What it says at its end.
+async fn said_by(mut browser: Program) -> Value {
     browser.exit(Duration::from_secs(150)).await;
     let said = browser.out();
-    serde_json::from_str(said.trim()).unwrap_or_else(|_| panic!("{said}\n{}", browser.log()))
+    let last = said.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{said}\n{}", browser.log()))
 }
 
 #[tokio::test]

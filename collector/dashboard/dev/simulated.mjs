@@ -170,7 +170,6 @@ export class SimulatedFleet {
     const hosts = [...this.#hosts.values()];
     this.#seq++;
     const base = {
-      type: 'change',
       epoch: this.#epoch,
       seq: this.#seq,
       at: new Date().toISOString(),
@@ -178,17 +177,19 @@ export class SimulatedFleet {
     const host = hosts[Math.floor(this.#random() * hosts.length)];
     const model = host?.models[Math.floor(this.#random() * host.models.length)];
     if (!model || !this.#heard(host) || hosts.length < 4) {
-      return { ...base, change: 'session.opened', host_id: null, service_id: null, data: {} };
+      const change = { ...base, type: 'session.opened', host_id: null, service_id: null, data: {} };
+      return { type: 'change', change };
     }
     model.warm = !model.warm;
-    return {
+    const change = {
       ...base,
-      change: model.warm ? 'model.loaded' : 'model.unloaded',
+      type: model.warm ? 'model.loaded' : 'model.unloaded',
       host_id: host.id,
       service_id: `${host.name}:11434`,
       model: model.name,
       data: { name: model.name, warm: model.warm },
     };
+    return { type: 'change', change };
   }
 
   columns() {

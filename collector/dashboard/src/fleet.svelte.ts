@@ -85,7 +85,7 @@ export class FleetView {
         return 'fine';
       case 'change': {
         if (!this.fleet) return 'again';
-        const folded = fold(this.fleet, frame);
+        const folded = fold(this.fleet, frame.change);
         if (folded.kind === 'gap') return 'again';
         for (const id of folded.hosts) this.#changed(id);
         if (folded.hosts.length > 0) this.#orderSoon();

@@ -12,8 +12,8 @@ use herdbook_shared::wire::sample::Sample;
 use herdbook_shared::wire::{AgentMessage, PROTOCOL};
 use tokio::time::Instant;
 
-use super::budget::Budget;
 use super::dropped::DropReason;
+use crate::budget::Budget;
 
 /// How long a connection may take to say hello.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);

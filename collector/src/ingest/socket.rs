@@ -19,10 +19,10 @@ use crate::registry::moment::Moment;
 use crate::registry::session::CloseReason;
 
 use super::Desk;
-use super::budget::Budget;
 use super::dropped::DropReason;
 use super::ping::{Due, Pings};
 use super::protocol::{HELLO_WITHIN, Protocol, Step, refused};
+use crate::budget::Budget;
 
 /// How long a peer may take to read what is sent to it.
 const SEND_WITHIN: Duration = Duration::from_secs(10);

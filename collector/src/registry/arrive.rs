@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use tokio::time::Instant;
 
-use crate::ingest::budget::Budget;
+use crate::budget::Budget;
 
 use super::change::ChangeKind;
 use super::finding::Conditions;

@@ -14,7 +14,7 @@ use herdbook_shared::wire::sample::Sample;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::ingest::budget::Budget;
+use crate::budget::Budget;
 
 use super::finding::{Conditions, Finding, Severity};
 use super::session::Session;

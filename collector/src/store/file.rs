@@ -13,6 +13,8 @@ use super::{Loaded, OpenError};
 const SQLITE_MIN: i32 = 3_051_003;
 /// How long a lock of a reader or of a backup is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The page cache, KiB, negative as SQLite wants it.
+const CACHE_KIB: i64 = -256;
 /// What is kept of the write-ahead log after a checkpoint, bytes.
 const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
 
@@ -104,6 +106,8 @@ pub(super) fn connect(path: &Path, pages_max: u32) -> rusqlite::Result<Connectio
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Whole entities are written and, but for the start, never read: a small cache will do.
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL_BYTES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
     Ok(connection)

@@ -30,7 +30,7 @@ class FakeSocket {
 }
 
 const SNAPSHOT = { type: 'snapshot', epoch: 'e', seq: 1, hosts: [], services: [] };
-const CHANGE = { type: 'change', epoch: 'e', seq: 3, change: 'host.online' };
+const CHANGE = { type: 'change', change: { epoch: 'e', seq: 3, type: 'host.online' } };
 const WATCH: Watch = { type: 'watch', hosts: ['a'], services: [], samples_per_second: 1 };
 
 let states: Connection['kind'][];
@@ -114,7 +114,16 @@ it('takes a silent line for dead, and only then', () => {
 
 it('gives up a dial that nobody answers', () => {
   begin();
+  FakeSocket.last.readyState = 0;
   vi.advanceTimersByTime(12_000);
+  expect(states).toContain('reconnecting');
+});
+
+it('waits longer for the snapshot of a large fleet on a slow line', () => {
+  begin();
+  vi.advanceTimersByTime(100_000);
+  expect(states).not.toContain('reconnecting');
+  vi.advanceTimersByTime(30_000);
   expect(states).toContain('reconnecting');
 });
 

@@ -10,6 +10,8 @@ export type Connection =
 /** The collector sends a fleet frame every 2 s; this long without any frame and the line is dead. */
 const SILENCE_MS = 15_000;
 const DIAL_MS = 10_000;
+/** How long the first snapshot may take: that of a large fleet is megabytes, on whatever line. */
+const SNAPSHOT_MS = 120_000;
 /** A connection that lived this long ends the backoff. */
 const SETTLED_MS = 5_000;
 
@@ -96,8 +98,13 @@ export class FeedConnection {
   /** A dead line raises no event in a browser, so its silence is measured. */
   #lookForSilence(): void {
     if (this.#socket === null) return;
-    const limit_ms = this.#live ? SILENCE_MS : DIAL_MS;
-    if (Date.now() - this.#heard_ms > limit_ms) this.#lost(this.#socket);
+    const socket = this.#socket;
+    if (Date.now() - this.#heard_ms > this.#patience_ms(socket)) this.#lost(socket);
+  }
+
+  #patience_ms(socket: WebSocket): number {
+    if (this.#live) return SILENCE_MS;
+    return socket.readyState === WebSocket.OPEN ? SNAPSHOT_MS : DIAL_MS;
   }
 
   #send(watch: Watch): void {

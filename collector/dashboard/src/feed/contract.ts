@@ -102,16 +102,21 @@ export interface Snapshot {
   counts?: Counts;
 }
 
+/** What happened, as `entity.verb`, and its whole entity after it. */
 export interface Change {
-  type: 'change';
   epoch: string;
   seq: number;
   at: string;
-  change: string;
+  type: string;
   host_id: string | null;
   service_id: string | null;
   model?: string | null;
   data: unknown;
+}
+
+export interface ChangeFrame {
+  type: 'change';
+  change: Change;
 }
 
 export interface HostSample {
@@ -139,7 +144,7 @@ export interface FleetFrame {
   counts?: Counts;
 }
 
-export type Frame = Snapshot | Change | Samples | FleetFrame;
+export type Frame = Snapshot | ChangeFrame | Samples | FleetFrame;
 
 export interface Watch {
   type: 'watch';

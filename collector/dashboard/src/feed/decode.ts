@@ -20,7 +20,7 @@ export function decode(text: string): Frame | null {
       demand(fields, { epoch: 'string', seq: 'number', hosts: 'array', services: 'array' });
       break;
     case 'change':
-      demand(fields, { epoch: 'string', seq: 'number', change: 'string' });
+      demand(inside(fields, 'change'), { epoch: 'string', seq: 'number', type: 'string' });
       break;
     case 'samples':
       demand(fields, { samples: 'array' });
@@ -38,6 +38,14 @@ export function decode(text: string): Frame | null {
       return null;
   }
   return value as Frame;
+}
+
+function inside(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  if (typeof value !== 'object' || value === null) {
+    throw new BadFrame(`${String(fields['type'])} frame: ${name} is no object`);
+  }
+  return value as Fields;
 }
 
 function demand(fields: Fields, wanted: Record<string, 'string' | 'number' | 'array'>): void {

@@ -44,13 +44,12 @@ const snapshot = (over: Partial<Snapshot> = {}): Snapshot => ({
 /** Numbers changes by itself, so that a test names only what matters. */
 class Feed {
   readonly fleet: Fleet = start(snapshot());
-  send(change: string, over: Partial<Change> = {}) {
+  send(type: string, over: Partial<Change> = {}) {
     return fold(this.fleet, {
-      type: 'change',
       epoch: 'e',
       seq: this.fleet.seq + 1,
       at: '',
-      change,
+      type,
       host_id: null,
       service_id: null,
       data: null,

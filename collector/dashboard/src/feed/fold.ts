@@ -48,7 +48,7 @@ export function start(snapshot: Snapshot): Fleet {
 export function fold(fleet: Fleet, change: Change): Folded {
   if (change.epoch !== fleet.epoch || change.seq !== fleet.seq + 1) return GAP;
   fleet.seq = change.seq;
-  const family = change.change.slice(0, change.change.indexOf('.'));
+  const family = change.type.slice(0, change.type.indexOf('.'));
   if (family === 'host' || family === 'gpu') return foldHost(fleet, change);
   if (family === 'service') return foldService(fleet, change);
   if (family === 'model') return foldModel(fleet, change);
@@ -62,7 +62,7 @@ function foldHost(fleet: Fleet, change: Change): Folded {
   const known = fleet.hosts.has(id);
   if (host === null) {
     // Only a removal takes a host away: any other change without data says nothing.
-    if (change.change !== 'host.removed' || !known) return NOTHING;
+    if (change.type !== 'host.removed' || !known) return NOTHING;
     fleet.hosts.delete(id);
     fleet.membership_seq = change.seq;
     return { kind: 'folded', hosts: [id], membership: 'changed' };
@@ -77,7 +77,7 @@ function foldService(fleet: Fleet, change: Change): Folded {
   const id = service?.id ?? change.service_id;
   if (id === null) return NOTHING;
   const before = fleet.services.get(id);
-  if (service === null && !GONE.has(change.change)) return NOTHING;
+  if (service === null && !GONE.has(change.type)) return NOTHING;
   if (before) detach(fleet, before);
   if (service) {
     fleet.services.set(id, service);
@@ -95,12 +95,12 @@ function foldModel(fleet: Fleet, change: Change): Folded {
   const service = change.service_id === null ? undefined : fleet.services.get(change.service_id);
   const name = change.model;
   if (!service || !name) return NOTHING;
-  const after = withModel(service, change.change, name);
-  if (change.change === 'model.installed') {
+  const after = withModel(service, change.type, name);
+  if (change.type === 'model.installed') {
     const services = fleet.installed.get(name);
     if (services) services.add(service.id);
     else fleet.installed.set(name, new Set([service.id]));
-  } else if (change.change === 'model.removed') {
+  } else if (change.type === 'model.removed') {
     fleet.installed.get(name)?.delete(service.id);
   }
   fleet.services.set(service.id, after);

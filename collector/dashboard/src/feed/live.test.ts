@@ -81,11 +81,10 @@ it('forgets the numbers of a host that is no longer heard', () => {
   live.sample(fleet, sample('a'));
   const data = host('a', 'stale');
   fold(fleet, {
-    type: 'change',
     epoch: 'e',
     seq: 6,
     at: '',
-    change: 'host.stale',
+    type: 'host.stale',
     host_id: 'a',
     service_id: null,
     data,

@@ -7,7 +7,7 @@ use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::ingest::budget::Budget;
+use crate::budget::Budget;
 use crate::ingest::ping::{Due, Pings};
 
 /// How long a viewer may take to read, besides what the size allows it.

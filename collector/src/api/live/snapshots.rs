@@ -84,8 +84,8 @@ fn encode(registry: &Registry, view: View) -> Encoded {
 #[cfg(test)]
 mod tests {
     use crate::config::Liveness;
+    use crate::registry::change::ChangeKind;
     use crate::registry::ledger::RING_CHANGES_MIN;
-    use crate::registry::testing::connect;
 
     use super::*;
 
@@ -112,7 +112,8 @@ mod tests {
         let snapshots = Snapshots::default();
         let before = snapshots.take(&registry, View::Summary).await.unwrap();
         while registry.cursor().1 <= RING_CHANGES_MIN as u64 {
-            connect(&registry, 1, Moment::now());
+            let (kind, cause) = (ChangeKind::FleetMassOffline, "test".to_owned());
+            registry.tell_mass(kind, 1, cause, Moment::now());
         }
         let after = snapshots.take(&registry, View::Summary).await.unwrap();
         assert_eq!((before.seq, after.seq), (0, registry.cursor().1));

@@ -118,7 +118,8 @@ async fn a_viewer_that_lags_behind_the_ring_gets_a_new_snapshot() {
     let mut story = Story::new();
     let mut viewer = story.viewer().await;
     while story.seq() <= RING_CHANGES_MIN as u64 {
-        story.connect(1..2);
+        let (kind, cause) = (ChangeKind::FleetMassOffline, "test".to_owned());
+        story.feed.registry.tell_mass(kind, 1, cause, Moment::now());
     }
     let snapshot = viewer.read().await;
     assert_eq!(snapshot["type"], "snapshot");
