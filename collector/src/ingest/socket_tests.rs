@@ -3,6 +3,7 @@
 use futures_channel::mpsc;
 use herdbook_shared::ids::SessionId;
 use herdbook_shared::wire::codec::decode_collector;
+use herdbook_shared::wire::fixtures::{HELLO, SAMPLE};
 
 use crate::api::live::pipe::{Far, pipe};
 use crate::config::Liveness;
@@ -11,8 +12,6 @@ use crate::registry::host::HostStatus;
 
 use super::*;
 
-const HELLO: &str = include_str!("../../../shared/fixtures/v1/hello.json");
-const SAMPLE: &str = include_str!("../../../shared/fixtures/v1/sample.json");
 const ID: &str = "0199f3a0-0000-7000-8000-0000000000ab";
 
 /// The agent's end.

@@ -26,11 +26,6 @@ const CLONES_MAX: usize = 8;
 /// How often the agents of one host may say hello: at once, and each second.
 const HELLOS: (f64, f64) = (30.0, 0.2);
 
-/// A full budget of hellos.
-pub(super) fn hellos(now: Instant) -> Budget {
-    Budget::new(HELLOS.0, HELLOS.1, now)
-}
-
 /// The connection by which a host wants in.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -152,6 +147,32 @@ impl Registry {
 }
 
 impl HostEntry {
+    /// A host of which nothing but its facts is known.
+    pub(super) fn unheard(
+        id: &HostId,
+        facts: Arc<HostFacts>,
+        live: HostLive,
+        moment: Moment,
+    ) -> Self {
+        Self {
+            id: id.clone(),
+            revision: 0,
+            facts,
+            status: HostStatus::Unknown,
+            status_since: moment.at,
+            status_entered: moment.now,
+            session: None,
+            ended: None,
+            told_by: None,
+            services: Arc::new([]),
+            warm: Arc::new([]),
+            findings: Vec::new(),
+            conditions: Conditions::default(),
+            hellos: Budget::new(HELLOS.0, HELLOS.1, moment.now),
+            live: Arc::new(live),
+        }
+    }
+
     /// The host with one hello less to say.
     fn greeted(&self, now: Instant) -> Result<Self, OpenError> {
         let mut hellos = self.hellos;
@@ -183,23 +204,8 @@ impl Transaction<'_> {
 
     /// Lists a host that was never heard of.
     fn register(&mut self, id: &HostId, hello: &Hello) -> Arc<HostEntry> {
-        let entry = HostEntry {
-            id: id.clone(),
-            revision: 0,
-            facts: facts_of(hello, None, self.moment).into(),
-            status: HostStatus::Unknown,
-            status_since: self.moment.at,
-            status_entered: self.moment.now,
-            session: None,
-            ended: None,
-            told_by: None,
-            services: Arc::new([]),
-            warm: Arc::new([]),
-            findings: Vec::new(),
-            conditions: Conditions::default(),
-            hellos: hellos(self.moment.now),
-            live: Arc::new(HostLive::new(None)),
-        };
+        let facts = facts_of(hello, None, self.moment).into();
+        let entry = HostEntry::unheard(id, facts, HostLive::new(None), self.moment);
         if !id.is_clone() {
             return self.put_host(entry, ChangeKind::HostRegistered, None);
         }

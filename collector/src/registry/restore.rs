@@ -10,10 +10,8 @@ use tokio::sync::Notify;
 use crate::store::{DirtySource, Row};
 
 use super::Registry;
-use super::arrive::hellos;
 use super::encode::json;
-use super::finding::Conditions;
-use super::host::{HostEntry, HostFacts, HostLive, HostStatus};
+use super::host::{HostEntry, HostFacts, HostLive};
 use super::ledger::Dirty;
 use super::moment::Moment;
 use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
@@ -68,23 +66,9 @@ impl Registry {
 
     fn restore_host(&self, stored: StoredHost, moment: Moment) {
         let id = HostId::from_text(&stored.id);
-        let entry = HostEntry {
-            id: id.clone(),
-            revision: stored.revision,
-            facts: stored.facts,
-            status: HostStatus::Unknown,
-            status_since: moment.at,
-            status_entered: moment.now,
-            session: None,
-            ended: None,
-            told_by: None,
-            services: Arc::new([]),
-            warm: Arc::new([]),
-            findings: Vec::new(),
-            conditions: Conditions::default(),
-            hellos: hellos(moment.now),
-            live: Arc::new(HostLive::new(stored.last_seen)),
-        };
+        let live = HostLive::new(stored.last_seen);
+        let entry = HostEntry::unheard(&id, stored.facts, live, moment);
+        let entry = HostEntry { revision: stored.revision, ..entry };
         self.hosts.insert(id, Arc::new(entry));
     }
 
