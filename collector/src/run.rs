@@ -16,7 +16,6 @@ use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
 use crate::config::Config;
 use crate::ingest::Desk;
-use crate::ingest::dropped::Dropped;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::serve::{BindError, Listeners, serve};
@@ -75,10 +74,7 @@ pub async fn run(
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
-        desk: Desk {
-            collector_id: loaded.collector_id.into(),
-            dropped: Arc::new(Dropped::default()),
-        },
+        desk: Desk::new(&loaded.collector_id),
         tasks: connections.clone(),
         stop: stop.clone(),
         feed: Feed::new(Arc::clone(&registry)),

@@ -296,12 +296,19 @@ where
     }
 
     fn log(&mut self, reason: DropReason, words: &str) {
-        if !self.log_lines.take(1, Instant::now()) {
-            return;
+        let (remote, reason) = (self.remote_address, reason.word());
+        match &self.opened {
+            Some(opened) if self.log_lines.take(1, Instant::now()) => {
+                tracing::warn!(%remote, host = %opened.host_id, reason, "agent: {words}");
+            }
+            Some(_) => (),
+            // Who was never taken in may come again as often as it likes: one line for all.
+            None => {
+                if let Some(unlogged) = self.desk.strangers.allow() {
+                    tracing::warn!(%remote, reason, unlogged, "agent: {words}");
+                }
+            }
         }
-        let host = self.opened.as_ref().map(|opened| opened.host_id.as_str());
-        let remote = self.remote_address;
-        tracing::warn!(%remote, host, reason = reason.word(), "agent: {words}");
     }
 }
 

@@ -7,7 +7,6 @@ use herdbook_shared::wire::fixtures::{HELLO, SAMPLE};
 
 use crate::api::live::pipe::{Far, pipe};
 use crate::config::Liveness;
-use crate::ingest::dropped::Dropped;
 use crate::registry::host::HostStatus;
 
 use super::*;
@@ -26,7 +25,7 @@ struct Agent {
 impl Agent {
     fn connect(registry: &Arc<Registry>) -> Self {
         let (socket, Far { to, from }) = pipe();
-        let desk = Desk { collector_id: "c".into(), dropped: Arc::new(Dropped::default()) };
+        let desk = Desk::new("c");
         let serving = run(
             socket,
             [127, 0, 0, 1].into(),
