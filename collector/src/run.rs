@@ -79,12 +79,13 @@ pub async fn run(
         stop: stop.clone(),
         feed: Feed::new(Arc::clone(&registry)),
     };
+    let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
     parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
     parts.spawn({
-        let (store, registry, flushing) = (store.clone(), registry, flushing.clone());
+        let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
     let routes = Routes::new()
@@ -100,6 +101,8 @@ pub async fn run(
     while let Some(ended) = parts.join_next().await {
         outcome = outcome.and(ended.map_err(RunError::Broken));
     }
+    let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
+    tracing::info!(n_samples, n_unlisted, dropped = ?dropped.all(), "stopped");
     if let Ok(store) = Arc::try_unwrap(store) {
         store.close().await;
     }

@@ -71,10 +71,11 @@ impl Dropped {
         }
     }
 
-    /// How many there were, by reason.
+    /// How many there were, by reason; only reasons that there were.
     #[must_use]
     pub fn all(&self) -> Vec<(&'static str, u64)> {
         let counts = DropReason::ALL.iter().zip(&self.0);
-        counts.map(|(reason, count)| (reason.word(), count.load(Ordering::Relaxed))).collect()
+        let counts = counts.map(|(reason, n)| (reason.word(), n.load(Ordering::Relaxed)));
+        counts.filter(|(_, n)| *n > 0).collect()
     }
 }
