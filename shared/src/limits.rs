@@ -25,6 +25,16 @@ pub const GPUS: usize = 64;
 pub const GPU_PROCESSES: usize = 512;
 /// Most throttle reasons of one GPU.
 pub const THROTTLE_REASONS: usize = 16;
+/// Most MIG instances of one GPU.
+pub const MIG_INSTANCES: usize = 64;
+/// Most logical processors that are told one by one.
+pub const CORES: usize = 1024;
+/// Most file systems and disks of a host.
+pub const DISKS: usize = 64;
+/// Most network interfaces of a host.
+pub const INTERFACES: usize = 64;
+/// Most temperature sensors of a host.
+pub const TEMPERATURES: usize = 64;
 /// Most services of a host.
 pub const SERVICES: usize = 64;
 /// Most models of a host, over all its services.

@@ -20,6 +20,8 @@ pub enum MissingReason {
     DriverMismatch,
     /// The device fell off the bus.
     Lost,
+    /// The device sleeps, and asking would wake it.
+    Asleep,
     /// The source did not answer in time.
     Timeout,
     /// The host has not been heard for too long for its last value to mean anything.

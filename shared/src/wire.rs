@@ -15,6 +15,7 @@
 //! default, so that old and new meet. There is no message by which a collector could name a path,
 //! a URL or a program to an agent.
 
+pub mod detail;
 pub mod hello;
 pub mod inventory;
 pub mod sample;

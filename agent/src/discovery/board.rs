@@ -169,6 +169,11 @@ fn without_models(service: &Service) -> Service {
         port: service.port,
         version: service.version.clone(),
         state: service.state,
+        state_told_by: service.state_told_by,
+        asks_credential: service.asks_credential,
+        unit: service.unit.clone(),
+        container: service.container.clone(),
+        gpu_ids: service.gpu_ids.clone(),
         last_error: service.last_error.clone(),
         models: Vec::new(),
         models_left_out: service.models_left_out,
@@ -182,13 +187,31 @@ fn same_inventory(before: &[Service], after: &[Service]) -> bool {
 
 fn same_service(before: &Service, after: &Service) -> bool {
     // Taken apart, so that a field added later is not forgotten here.
-    let Service { kind, address, port, version, state, last_error, models, models_left_out } =
-        before;
+    let Service {
+        kind,
+        address,
+        port,
+        version,
+        state,
+        state_told_by,
+        asks_credential,
+        unit,
+        container,
+        gpu_ids,
+        last_error,
+        models,
+        models_left_out,
+    } = before;
     *kind == after.kind
         && *address == after.address
         && *port == after.port
         && *version == after.version
         && *state == after.state
+        && *state_told_by == after.state_told_by
+        && *asks_credential == after.asks_credential
+        && *unit == after.unit
+        && *container == after.container
+        && *gpu_ids == after.gpu_ids
         && *last_error == after.last_error
         && *models_left_out == after.models_left_out
         && models.len() == after.models.len()
@@ -206,6 +229,7 @@ fn same_model(before: &Model, after: &Model) -> bool {
         context_length,
         capabilities,
         warm,
+        loading,
         vram_bytes,
         loaded_context_length,
         expires_at: _,
@@ -221,6 +245,7 @@ fn same_model(before: &Model, after: &Model) -> bool {
         && *context_length == after.context_length
         && *capabilities == after.capabilities
         && *warm == after.warm
+        && *loading == after.loading
         && *vram_bytes == after.vram_bytes
         && *loaded_context_length == after.loaded_context_length
         && *keep == after.keep

@@ -72,6 +72,7 @@ impl Seen {
             last_error: self.errors.worst().cloned(),
             models: models::models(items, loaded, details, now),
             models_left_out: installed.map_or(0, |list| list.left_out),
+            ..Service::default()
         };
         let moving = ServiceSample {
             address,
@@ -79,6 +80,7 @@ impl Seen {
             checked_at: self.answered_at,
             latency_ms: self.latency_ms,
             expires: models::expiries(loaded, now),
+            ..ServiceSample::default()
         };
         Some(Entry { service, moving })
     }

@@ -167,9 +167,7 @@ fn blank(id: String, index: u32, driver: Option<&str>) -> Gpu {
         name: "NVIDIA GPU".to_owned(),
         driver: driver.map(word),
         memory_kind: MemoryKind::Dedicated,
-        memory_total_bytes: None,
-        power_limit_watts: None,
-        missing: Missing::new(),
+        ..Gpu::default()
     }
 }
 

@@ -41,7 +41,9 @@ pub(super) fn named(
         };
         match holders.iter_mut().find(|holder| holder.pid == context.pid) {
             Some(holder) => holder.memory_bytes = holder.memory_bytes.max(memory_bytes),
-            None => holders.push(GpuProcess { pid: context.pid, name: None, memory_bytes }),
+            None => {
+                holders.push(GpuProcess { pid: context.pid, memory_bytes, ..GpuProcess::default() })
+            }
         }
     }
     holders.sort_by_key(|holder| std::cmp::Reverse(holder.memory_bytes));

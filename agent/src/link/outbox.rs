@@ -108,11 +108,9 @@ mod tests {
             kind: "ollama".to_owned(),
             address: "127.0.0.1".to_owned(),
             port: 11434,
-            version: None,
             state: ServiceState::Idle,
-            last_error: None,
             models: vec![model; 1000],
-            models_left_out: 0,
+            ..Service::default()
         };
         Inventory { services: vec![service], ..Inventory::empty() }
     }

@@ -146,6 +146,7 @@ impl HostView for Observer {
             parts: 1,
             system: Some(self.system.clone()),
             addresses: self.addresses.clone(),
+            address_details: Vec::new(),
             gpus: gpus.gpus.clone(),
             services: self.found.borrow().services.clone(),
             missing: missing

@@ -21,6 +21,7 @@ pub fn system(roots: &Roots) -> System {
         cpu_model: cpus.first().map(|cpu| word(cpu.brand())).filter(|brand| !brand.is_empty()),
         cpu_cores: u32::try_from(cpus.len()).ok().filter(|n| *n > 0),
         memory_total_bytes: MemorySource::new(roots).read(&mut Vec::new()).total_bytes.ok(),
+        container: None,
         boot_time: boot_time(),
     }
 }

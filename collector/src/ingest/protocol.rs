@@ -34,7 +34,7 @@ pub enum Step {
     /// The host wants to be taken in under this id.
     Hello(HostId, Box<Hello>),
     /// A whole inventory.
-    Inventory(Inventory),
+    Inventory(Box<Inventory>),
     /// A sample.
     Sample(Box<Sample>),
     /// The host leaves.
@@ -186,7 +186,7 @@ impl Protocol {
             );
             return self.dropped(DropReason::OutOfBounds, words, now);
         }
-        Step::Inventory(whole)
+        Step::Inventory(Box::new(whole))
     }
 
     fn unusable(&mut self, error: &DecodeError, now: Instant) -> Step {

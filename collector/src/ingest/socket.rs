@@ -169,7 +169,12 @@ where
             Step::Inventory(inventory) => {
                 let moment = Moment::now();
                 self.registered(|registry, opened| {
-                    registry.apply_inventory(&opened.host_id, &opened.session.id, inventory, moment)
+                    registry.apply_inventory(
+                        &opened.host_id,
+                        &opened.session.id,
+                        *inventory,
+                        moment,
+                    )
                 })
             }
             Step::Hello(host_id, hello) => self.welcome(&host_id, &hello).await,

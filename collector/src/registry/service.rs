@@ -237,9 +237,8 @@ mod tests {
         let answer = |ms| ServiceSample {
             address: "127.0.0.1".to_owned(),
             port: 1,
-            checked_at: None,
             latency_ms: Some(ms),
-            expires: Vec::new(),
+            ..ServiceSample::default()
         };
         assert_eq!(live.latency_ms_avg(), None);
         live.write(&answer(0));

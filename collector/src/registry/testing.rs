@@ -115,7 +115,7 @@ pub(crate) fn gpu(id: &str, index: u32) -> Gpu {
         memory_kind: MemoryKind::Dedicated,
         memory_total_bytes: Some(100),
         power_limit_watts: Some(700.0),
-        missing: Default::default(),
+        ..Gpu::default()
     }
 }
 
@@ -138,9 +138,8 @@ pub(crate) fn service(address: &str, port: u16, models: Vec<Model>) -> Service {
         port,
         version: Some("0.33.0".to_owned()),
         state: if is_warm { ServiceState::Resident } else { ServiceState::Idle },
-        last_error: None,
         models,
-        models_left_out: 0,
+        ..Service::default()
     }
 }
 

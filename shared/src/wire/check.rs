@@ -1,12 +1,14 @@
 //! The bounds of each message, held where it comes in. What passes here can be stored, counted
 //! and shown without another thought about its size.
 
+mod detail;
+
 use crate::limits;
 use crate::missing::Missing;
 
 use super::hello::Hello;
-use super::inventory::{Gpu, Inventory, Model, Service, System};
-use super::sample::{GpuSample, Sample};
+use super::inventory::{Address, Gpu, Inventory, MigInstance, Model, Service, System};
+use super::sample::{GpuProcess, GpuSample, Sample};
 
 /// A value that breaks a bound: which field, and what was expected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,13 @@ fn quantity(field: &'static str, value: Option<f64>, max: f64) -> Checked {
     }
 }
 
+fn celsius(field: &'static str, value: Option<f64>) -> Checked {
+    match value {
+        Some(x) if !(-300.0..=1000.0).contains(&x) => refuse(field, "-300 to 1000".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 fn missing(field: &'static str, missing: &Missing) -> Checked {
     count(field, missing.len(), limits::MISSING)?;
     missing.keys().try_for_each(|key| word(field, key))
@@ -124,6 +133,8 @@ impl Inventory {
         }
         count("addresses", self.addresses.len(), limits::ADDRESSES)?;
         self.addresses.iter().try_for_each(|a| word("addresses[]", a))?;
+        count("address_details", self.address_details.len(), limits::ADDRESSES)?;
+        self.address_details.iter().try_for_each(Address::check)?;
         let gpus = self.gpus.as_deref().unwrap_or_default();
         count("gpus", gpus.len(), limits::GPUS)?;
         gpus.iter().try_for_each(Gpu::check)?;
@@ -141,7 +152,15 @@ impl System {
         word("system.kernel", &self.kernel)?;
         word("system.arch", &self.arch)?;
         some_word("system.cpu_model", self.cpu_model.as_ref())?;
+        some_word("system.container", self.container.as_ref())?;
         bytes("system.memory_total_bytes", self.memory_total_bytes)
+    }
+}
+
+impl Address {
+    fn check(&self) -> Checked {
+        word("address_details[].address", &self.address)?;
+        some_word("address_details[].interface", self.interface.as_ref())
     }
 }
 
@@ -152,7 +171,20 @@ impl Gpu {
         some_word("gpus[].driver", self.driver.as_ref())?;
         bytes("gpus[].memory_total_bytes", self.memory_total_bytes)?;
         quantity("gpus[].power_limit_watts", self.power_limit_watts, 1e6)?;
+        some_word("gpus[].cuda_version", self.cuda_version.as_ref())?;
+        some_word("gpus[].compute_capability", self.compute_capability.as_ref())?;
+        some_word("gpus[].pci_address", self.pci_address.as_ref())?;
+        count("gpus[].mig", self.mig.len(), limits::MIG_INSTANCES)?;
+        self.mig.iter().try_for_each(MigInstance::check)?;
         missing("gpus[].missing", &self.missing)
+    }
+}
+
+impl MigInstance {
+    fn check(&self) -> Checked {
+        name("gpus[].mig[].id", &self.id)?;
+        some_word("gpus[].mig[].profile", self.profile.as_ref())?;
+        bytes("gpus[].mig[].memory_total_bytes", self.memory_total_bytes)
     }
 }
 
@@ -169,6 +201,10 @@ impl Service {
         if let Some(error) = &self.last_error {
             text("services[].last_error", error, limits::MESSAGE_BYTES)?;
         }
+        some_word("services[].unit", self.unit.as_ref())?;
+        some_word("services[].container", self.container.as_ref())?;
+        count("services[].gpu_ids", self.gpu_ids.len(), limits::GPUS)?;
+        self.gpu_ids.iter().try_for_each(|id| word("services[].gpu_ids[]", id))?;
         self.models.iter().try_for_each(Model::check)
     }
 }
@@ -213,6 +249,7 @@ impl Sample {
         }
         bytes("disk.used_bytes", self.disk.map(|disk| disk.used_bytes))?;
         bytes("disk.total_bytes", self.disk.map(|disk| disk.total_bytes))?;
+        self.detail.as_ref().map_or(Ok(()), |detail| detail.check())?;
         self.check_gpus()?;
         self.check_services()?;
         missing("missing", &self.missing)
@@ -231,6 +268,8 @@ impl Sample {
         count("services", services.len(), limits::SERVICES)?;
         for service in services {
             word("services[].address", &service.address)?;
+            bytes("services[].requests_running", service.requests_running)?;
+            bytes("services[].requests_waiting", service.requests_waiting)?;
             count("services[].expires", service.expires.len(), limits::MODELS)?;
             service
                 .expires
@@ -246,20 +285,25 @@ impl GpuSample {
         name("gpus[].id", &self.id)?;
         quantity("gpus[].utilization_percent", self.utilization_percent, PERCENT_MAX)?;
         bytes("gpus[].memory_used_bytes", self.memory_used_bytes)?;
-        if let Some(celsius) = self.temperature_celsius
-            && !(-100.0..=1000.0).contains(&celsius)
-        {
-            return refuse("gpus[].temperature_celsius", "-100 to 1000".to_owned());
-        }
+        celsius("gpus[].temperature_celsius", self.temperature_celsius)?;
         quantity("gpus[].power_watts", self.power_watts, 1e6)?;
         quantity("gpus[].fan_percent", self.fan_percent, 1000.0)?;
         let reasons = self.throttle_reasons.as_deref().unwrap_or_default();
         count("gpus[].throttle_reasons", reasons.len(), limits::THROTTLE_REASONS)?;
         reasons.iter().try_for_each(|r| word("gpus[].throttle_reasons[]", r))?;
-        for process in self.processes.iter().flatten() {
-            some_word("gpus[].processes[].name", process.name.as_ref())?;
-            bytes("gpus[].processes[].memory_bytes", process.memory_bytes)?;
-        }
+        self.processes.iter().flatten().try_for_each(GpuProcess::check)?;
+        self.detail.as_ref().map_or(Ok(()), |detail| detail.check())?;
         missing("gpus[].missing", &self.missing)
+    }
+}
+
+impl GpuProcess {
+    fn check(&self) -> Checked {
+        some_word("gpus[].processes[].name", self.name.as_ref())?;
+        bytes("gpus[].processes[].memory_bytes", self.memory_bytes)?;
+        some_word("gpus[].processes[].unit", self.unit.as_ref())?;
+        some_word("gpus[].processes[].container", self.container.as_ref())?;
+        some_word("gpus[].processes[].mig_id", self.mig_id.as_ref())?;
+        missing("gpus[].processes[].missing", &self.missing)
     }
 }

@@ -94,11 +94,9 @@ fn service(port: u16, n_models: usize) -> Service {
         kind: "ollama".to_owned(),
         address: "127.0.0.1".to_owned(),
         port,
-        version: None,
         state: ServiceState::Idle,
-        last_error: None,
         models: (0..n_models).map(model).collect(),
-        models_left_out: 0,
+        ..Service::default()
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Inventory {
     /// The host's addresses, the likeliest first, without brackets or zone.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// What is known of each of them, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub address_details: Vec<Address>,
     /// `[]`: no GPU. `null`: cannot tell, and `missing.gpus` says why.
     #[serde(default)]
     pub gpus: Option<Vec<Gpu>>,
@@ -55,10 +58,49 @@ pub struct System {
     pub memory_total_bytes: Option<u64>,
     /// When the kernel started.
     pub boot_time: Option<Timestamp>,
+    /// What the agent runs in, where it is no whole machine: `docker`, `podman`, `lxc`; an open
+    /// word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// One address of a host, and how far it reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    /// Without brackets or zone.
+    pub address: String,
+    /// The interface that has it.
+    pub interface: Option<String>,
+    /// How far it reaches.
+    pub scope: Scope,
+    /// The socket to the collector has it as its own end.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_own_end: bool,
+}
+
+/// How far an address reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Anywhere.
+    Global,
+    /// A private network: RFC 1918, or a unique local address of RFC 4193.
+    Private,
+    /// A provider's own network, RFC 6598; some tunnels use it too.
+    Shared,
+    /// One link: RFC 3927, RFC 4291.
+    LinkLocal,
+    /// Containers or virtual machines of this host.
+    Container,
+    /// It cannot be told, or a word of a later version.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// One GPU, as far as it does not move.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gpu {
     /// The vendor's unique id, `GPU-5f…`.
     pub id: String,
@@ -81,9 +123,52 @@ pub struct Gpu {
     /// Enforced power limit.
     #[serde(default)]
     pub power_limit_watts: Option<f64>,
+    /// The newest CUDA that the driver serves, `13.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_version: Option<String>,
+    /// What the multiprocessors can, `9.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_capability: Option<String>,
+    /// Where it sits, `0000:01:00.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pci_address: Option<String>,
+    /// The fastest link that card and slot can have: generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pcie_generation_max: Option<u32>,
+    /// The widest link that card and slot can have: lanes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pcie_width_max: Option<u32>,
+    /// Whether its memory corrects errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecc_enabled: Option<bool>,
+    /// Whether it is cut into instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mig_enabled: Option<bool>,
+    /// The instances that it is cut into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mig: Vec<MigInstance>,
     /// Why a field is `null`.
     #[serde(default, skip_serializing_if = "Missing::is_empty")]
     pub missing: Missing,
+}
+
+/// A part of a GPU that programs see as a device (Multi-Instance GPU,
+/// <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/>).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigInstance {
+    /// `MIG-…`.
+    pub id: String,
+    /// Its place among the instances of its GPU.
+    pub index: u32,
+    /// How it was cut, `1g.18gb`.
+    pub profile: Option<String>,
+    /// The GPU instance that it is a part of.
+    pub gpu_instance: Option<u32>,
+    /// The compute instance within that.
+    pub compute_instance: Option<u32>,
+    /// Memory in all.
+    pub memory_total_bytes: Option<u64>,
 }
 
 /// Who made a GPU.
@@ -113,7 +198,7 @@ pub enum MemoryKind {
 }
 
 /// A model server that an agent found on its host. (address, port) names it within the host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// `ollama` and kin; an open word.
     pub kind: String,
@@ -126,6 +211,21 @@ pub struct Service {
     pub version: Option<String>,
     /// What it does.
     pub state: ServiceState,
+    /// How `state` was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_told_by: Option<ToldBy>,
+    /// Whether it wants a credential before it tells anything. `null`: cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks_credential: Option<bool>,
+    /// The systemd unit that runs it, `ollama.service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The container that it runs in: its id, as far as the kernel tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The GPUs on which its processes hold memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_ids: Vec<String>,
     /// What the last failed probe said.
     #[serde(default)]
     pub last_error: Option<String>,
@@ -138,12 +238,34 @@ pub struct Service {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(it_is: &bool) -> bool {
+    !it_is
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// What a model server does.
+/// How an agent knows what a model server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToldBy {
+    /// The server's own lists of models, and how fast they came.
+    Api,
+    /// The processes in which it runs models were asked: exact.
+    Runner,
+    /// Its counters of requests: exact.
+    Metrics,
+    /// That a process for a model is there which no list names yet.
+    Processes,
+    /// A way of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a model server does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
     /// It answers, and nothing is loaded.
@@ -158,7 +280,8 @@ pub enum ServiceState {
     Hung,
     /// Nothing listens.
     Down,
-    /// A state of a later version; judged as alive.
+    /// It cannot be told, or a state of a later version; judged as alive.
+    #[default]
     #[serde(other)]
     Unknown,
 }
@@ -185,6 +308,9 @@ pub struct Model {
     pub capabilities: Vec<String>,
     /// In VRAM or RAM.
     pub warm: bool,
+    /// On its way into VRAM or RAM.
+    #[serde(skip_serializing_if = "is_false")]
+    pub loading: bool,
     /// In VRAM, as the server claims.
     pub vram_bytes: Option<u64>,
     /// What it was loaded with, tokens.
@@ -207,6 +333,7 @@ impl Inventory {
             parts: 1,
             system: None,
             addresses: Vec::new(),
+            address_details: Vec::new(),
             gpus: None,
             services: Vec::new(),
             missing: Missing::from([("gpus".to_owned(), MissingReason::CannotTell)]),

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::missing::Missing;
 use crate::time::Timestamp;
 
-/// What moves. `disk`, a GPU's `temperature_celsius` and `processes`, and `services` are slow:
-/// they come with every tenth sample, and absent means as before. A session's first sample, and
+use super::detail::{Detail, GpuDetail};
+
+/// What moves. `disk`, `detail`, a GPU's `temperature_celsius`, `processes` and `detail`, and
+/// `services` are slow: they come with every tenth sample, and absent means as before. A session's first sample, and
 /// one after a dropped one, is complete. Any other absent value is missing, and `missing` says why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +44,12 @@ pub struct Sample {
     /// The root disk; slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
+    /// What is told less often; slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<Detail>>,
+    /// The host slept: nothing was measured meanwhile. Only in the first sample after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
     /// One entry a GPU; absent on a host without GPUs, or where they cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Vec<GpuSample>>,
@@ -51,6 +59,15 @@ pub struct Sample {
     /// Why a value is missing.
     #[serde(skip_serializing_if = "Missing::is_empty")]
     pub missing: Missing,
+}
+
+/// A time in which the host did not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The last instant before, by the host's wall clock.
+    pub from: Timestamp,
+    /// The first instant after.
+    pub to: Timestamp,
 }
 
 /// Share of the last 10 s in which some task stalled, percent
@@ -105,13 +122,16 @@ pub struct GpuSample {
     /// Who holds memory; slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<Vec<GpuProcess>>,
+    /// What is told less often; slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<GpuDetail>>,
     /// Why a value is missing.
     #[serde(skip_serializing_if = "Missing::is_empty")]
     pub missing: Missing,
 }
 
 /// A process with a context on a GPU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuProcess {
     /// In the host's PID namespace.
     pub pid: u32,
@@ -121,10 +141,22 @@ pub struct GpuProcess {
     /// What it holds of the GPU's memory.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// The systemd unit that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The container that it runs in: its id, as far as the kernel tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The MIG instance that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mig_id: Option<String>,
+    /// Why a field is `null`.
+    #[serde(default, skip_serializing_if = "Missing::is_empty")]
+    pub missing: Missing,
 }
 
 /// What moves of one service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSample {
     /// The address from the inventory.
     pub address: String,
@@ -136,6 +168,12 @@ pub struct ServiceSample {
     /// How long its answer took.
     #[serde(default)]
     pub latency_ms: Option<u64>,
+    /// Requests that it works on, where it counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_running: Option<u64>,
+    /// Requests that wait, where it counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_waiting: Option<u64>,
     /// When loaded models expire.
     #[serde(default)]
     pub expires: Vec<Expiry>,

@@ -101,6 +101,7 @@ impl SimulatedHost {
                 cpu_cores: Some(32),
                 memory_total_bytes: Some(MEMORY_BYTES),
                 boot_time: Some(Timestamp::from_unix_ms(1_795_000_000_000)),
+                container: None,
             }),
             addresses: vec!["10.0.0.7".to_owned(), "fd00::7".to_owned()],
             gpus: Some((0..self.n_gpus).map(|index| self.gpu(index)).collect()),
@@ -123,7 +124,7 @@ impl SimulatedHost {
             memory_kind: MemoryKind::Dedicated,
             memory_total_bytes: Some(GPU_BYTES),
             power_limit_watts: Some(700.0),
-            missing: Default::default(),
+            ..Gpu::default()
         }
     }
 
@@ -135,9 +136,8 @@ impl SimulatedHost {
             port: 11434,
             version: Some("0.33.0".to_owned()),
             state: ServiceState::Resident,
-            last_error: None,
             models,
-            models_left_out: 0,
+            ..Service::default()
         }
     }
 
@@ -166,7 +166,7 @@ impl SimulatedHost {
             disk: slow.then_some(Disk { used_bytes: 400 * GIB, total_bytes: 1900 * GIB }),
             gpus: Some(gpus),
             services: slow.then(|| self.service_samples()),
-            missing: Default::default(),
+            ..Sample::default()
         }
     }
 
@@ -175,6 +175,7 @@ impl SimulatedHost {
             pid: 4242 + index,
             name: Some("llama-server".to_owned()),
             memory_bytes: Some(40 * GIB),
+            ..GpuProcess::default()
         };
         GpuSample {
             id: self.gpu_id(index),
@@ -186,7 +187,7 @@ impl SimulatedHost {
             fan_percent: Some(40.0),
             throttle_reasons: Some(Vec::new()),
             processes: slow.then(|| vec![process]),
-            missing: Default::default(),
+            ..GpuSample::default()
         }
     }
 
@@ -196,7 +197,7 @@ impl SimulatedHost {
             port: 11434,
             checked_at: Some(Timestamp::now()),
             latency_ms: Some(2),
-            expires: Vec::new(),
+            ..sample::ServiceSample::default()
         };
         if self.n_models > 0 { vec![one] } else { Vec::new() }
     }

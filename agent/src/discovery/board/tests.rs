@@ -24,16 +24,14 @@ fn entry(n: u8, models: Vec<Model>) -> Entry {
             port: 11434,
             version: Some("0.33.0".to_owned()),
             state: ServiceState::Idle,
-            last_error: None,
             models,
-            models_left_out: 0,
+            ..Service::default()
         },
         moving: ServiceSample {
             address,
             port: 11434,
-            checked_at: None,
             latency_ms: Some(1),
-            expires: Vec::new(),
+            ..ServiceSample::default()
         },
     }
 }

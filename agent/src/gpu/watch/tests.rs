@@ -156,7 +156,7 @@ fn fast(percent: f64) -> Line {
 }
 
 fn complete() -> Line {
-    let process = GpuProcess { pid: 7, name: None, memory_bytes: Some(1) };
+    let process = GpuProcess { pid: 7, memory_bytes: Some(1), ..GpuProcess::default() };
     readings(GpuSample {
         id: "GPU-1".to_owned(),
         utilization_percent: Some(1.0),

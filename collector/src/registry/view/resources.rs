@@ -221,5 +221,6 @@ static EMPTY: GpuSample = GpuSample {
     fan_percent: None,
     throttle_reasons: None,
     processes: None,
+    detail: None,
     missing: BTreeMap::new(),
 };
