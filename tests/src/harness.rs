@@ -7,6 +7,8 @@
 pub mod fleet;
 pub mod program;
 
+pub mod host_files;
+
 pub mod fold;
 pub mod rest;
 pub mod viewer;
@@ -14,6 +16,7 @@ pub mod viewer;
 pub mod wait;
 
 pub use fleet::{Agent, AgentSetup, Fleet};
+pub use host_files::{FakeProcess, HostFiles};
 pub use program::Program;
 pub use rest::Rest;
 pub use viewer::Viewer;
