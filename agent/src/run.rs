@@ -117,7 +117,7 @@ fn hello(settings: &Settings, identity: &Identity, roots: &Roots) -> Hello {
         instance_id: identity.instance_id,
         boot_id: sampling::boot_id(roots).unwrap_or_default(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        name: settings.name.clone().or_else(sampling::host_name).unwrap_or_else(unnamed),
+        name: settings.name.clone().or_else(|| sampling::host_name(roots)).unwrap_or_else(unnamed),
         role: settings.role.clone(),
         labels: settings.labels.clone(),
         sample_interval_ms: u64::try_from(interval_ms).unwrap_or(u64::MAX),
