@@ -1,7 +1,7 @@
 //! What the agent is told: flag, then `HERDBOOK_…` environment, then TOML file, then default.
 //!
 //! Everything is checked here, before anything starts. Nothing here looks at the machine, except
-//! for reading the file that `--config` names.
+//! for reading the file that `--config` names, and whether `--host-root` is one.
 
 mod collector_url;
 mod error;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub role: String,
     /// Free key-value pairs.
     pub labels: BTreeMap<String, String>,
+    /// Where the file system of the host is that is described: `/`, or where a container has it.
+    pub host_root: PathBuf,
     /// The NVIDIA management library, where it is not the system's.
     pub nvml_lib: Option<PathBuf>,
     /// Ollama servers to watch besides those found.
@@ -78,6 +80,7 @@ impl Settings {
         let interval = layers.one("interval", |f| &f.interval, |f| &f.interval)?;
         let name = layers.one("name", |f| &f.name, |f| &f.name)?;
         let role = layers.one("role", |f| &f.role, |f| &f.role)?;
+        let host_root = layers.one("host-root", |f| &f.host_root, |f| &f.host_root)?;
         let nvml_lib = layers.one("nvml-lib", |f| &f.nvml_lib, |f| &f.nvml_lib)?;
         Ok(Self {
             collector: match collector {
@@ -95,6 +98,10 @@ impl Settings {
                 None => "worker".to_owned(),
             },
             labels: layers.labels()?.check(values::labels)?,
+            host_root: match host_root {
+                Some(given) => given.check(values::host_root)?,
+                None => PathBuf::from("/"),
+            },
             nvml_lib: nvml_lib.map(|given| given.check(values::path)).transpose()?,
             ollama: layers.ollama()?.check(values::ollama_urls)?,
             ollama_host: (layers.env)("OLLAMA_HOST")

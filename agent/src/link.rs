@@ -7,13 +7,15 @@
 //! Nothing here samples or discovers, and nothing that the collector says can do more than name
 //! an interval or end the connection.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::{Sink, Stream};
 use herdbook_shared::wire::hello::{Hello, Welcome};
 use herdbook_shared::wire::inventory::Inventory;
 use herdbook_shared::wire::sample::Sample;
-use tokio::time::{Instant, sleep};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -45,6 +47,9 @@ const LIVED_AFTER: Duration = Duration::from_secs(10);
 
 /// What the link tells of its host.
 pub trait HostView {
+    /// A session begins, over a socket with this address of the host as its own end.
+    fn connected(&mut self, own_end: Option<IpAddr>, now: Instant);
+
     /// Measures the host now.
     fn sample(&mut self, depth: Depth, now: Instant) -> Sample;
 
@@ -72,30 +77,56 @@ pub struct Link<D, V> {
     dial: D,
     view: V,
     hello: Hello,
+    resumed: watch::Receiver<u64>,
     random: fastrand::Rng,
     backoff: Backoff,
     outage: Outage,
 }
 
 impl<D: Dial, V: HostView> Link<D, V> {
-    /// A link that greets with `hello` wherever `dial` leads.
-    pub fn new(dial: D, view: V, hello: Hello, random: fastrand::Rng) -> Self {
-        Self { dial, view, hello, random, backoff: Backoff::default(), outage: Outage::default() }
+    /// A link that greets with `hello` wherever `dial` leads, and starts anew whenever `resumed`
+    /// changes: a socket from before the host slept is dead, and does not know.
+    pub fn new(
+        dial: D,
+        view: V,
+        hello: Hello,
+        resumed: watch::Receiver<u64>,
+        random: fastrand::Rng,
+    ) -> Self {
+        let (backoff, outage) = (Backoff::default(), Outage::default());
+        Self { dial, view, hello, resumed, random, backoff, outage }
     }
 
     /// Keeps the host connected until `stop`, then says goodbye.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut resumed = self.resumed.clone();
         loop {
-            let end = self.connect(&stop).await;
+            let end = tokio::select! {
+                biased;
+                () = changed(&mut resumed) => End::Resumed,
+                end = self.connect(&stop) => end,
+            };
             if matches!(end, End::Stopped) {
                 return;
             }
-            self.ended(&end);
-            let delay = self.backoff.next_delay(&mut self.random);
-            debug!(delay_ms = delay.as_millis(), "dialling again");
+            let delay = self.ended(&end);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(delay) => {}
+                () = self.wait(delay, &mut resumed) => {}
+            }
+        }
+    }
+
+    /// Waits before dialling again; less where the host slept meanwhile.
+    async fn wait(&mut self, delay: Duration, resumed: &mut watch::Receiver<u64>) {
+        debug!(delay_ms = delay.as_millis(), "dialling again");
+        let mut until = Instant::now() + delay;
+        loop {
+            tokio::select! {
+                () = changed(resumed) => {
+                    until = until.min(Instant::now() + self.backoff.resumed(&mut self.random));
+                }
+                () = sleep_until(until) => return,
             }
         }
     }
@@ -116,6 +147,7 @@ impl<D: Dial, V: HostView> Link<D, V> {
             },
         };
         self.welcomed(&welcome);
+        self.view.connected(self.dial.own_end(&socket), Instant::now());
         let wish = Duration::from_millis(self.hello.sample_interval_ms);
         let mut session = Session::open(&welcome, wish, self.random.fork(), Instant::now());
         let conversation =
@@ -143,7 +175,12 @@ impl<D: Dial, V: HostView> Link<D, V> {
         }
     }
 
-    fn ended(&mut self, end: &End) {
+    /// Says why, and returns how long to wait.
+    fn ended(&mut self, end: &End) -> Duration {
+        if matches!(end, End::Resumed) {
+            debug!("left the connection: {end}");
+            return self.backoff.resumed(&mut self.random);
+        }
         if let Some(floor) = end.retry_after() {
             self.backoff.refused(floor);
         }
@@ -152,6 +189,14 @@ impl<D: Dial, V: HostView> Link<D, V> {
         } else {
             debug!("no connection to the collector: {}", Chain(end));
         }
+        self.backoff.next_delay(&mut self.random)
+    }
+}
+
+/// Waits for a change; for ever, where nobody is left to make one.
+async fn changed(resumed: &mut watch::Receiver<u64>) {
+    if resumed.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -40,7 +40,8 @@ pub async fn once(settings: &Settings) -> Result<Once, RunError> {
     // Waited for are two readings at most; the interval of a slow agent is none of ours.
     let settings = Settings { interval: MEASURED_OVER, ..settings.clone() };
     let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-    let mut observer = run::observe(&settings, Roots::default(), &mut tasks, &stop)?;
+    let roots = Roots::under(&settings.host_root);
+    let (mut observer, _) = run::observe(&settings, roots, &mut tasks, &stop)?;
     sleep(MEASURED_OVER).await;
     let looked = async {
         while !observer.has_looked() {

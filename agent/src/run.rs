@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use herdbook_shared::wire::PROTOCOL;
 use herdbook_shared::wire::hello::{Hello, ProtocolRange};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +22,14 @@ use crate::link::Link;
 use crate::link::dial::TcpDial;
 use crate::sampling::{self, Roots};
 
+mod resume;
+
 mod bounds;
+mod gap;
 mod observer;
 
 pub(crate) use observer::Observer;
+use resume::KernelClocks;
 
 /// What is still running so long after the link has said goodbye is left behind.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -50,7 +55,7 @@ pub enum RunError {
 /// Where it cannot start, or a part of it died.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let identity = Identity::open(&settings.state_dir)?;
-    let roots = Roots::default();
+    let roots = Roots::under(&settings.host_root);
     let hello = hello(&settings, &identity, &roots);
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -61,9 +66,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     );
     let mut sources = JoinSet::new();
     let sources_stop = CancellationToken::new();
-    let observer = observe(&settings, roots, &mut sources, &sources_stop)?;
+    let (observer, resumed) = observe(&settings, roots, &mut sources, &sources_stop)?;
     let dial = TcpDial::new(settings.collector.clone());
-    let link = Link::new(dial, observer, hello, fastrand::Rng::new());
+    let link = Link::new(dial, observer, hello, resumed, fastrand::Rng::new());
     let ended = tokio::select! {
         () = link.run(stop) => Ok(()),
         died = first_death(&mut sources) => Err(RunError::Died(died)),
@@ -72,17 +77,20 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     ended.and(end(sources).await)
 }
 
-/// Starts whatever watches the host.
+/// Starts whatever watches the host. With the view comes how often the host has slept.
 pub(crate) fn observe(
     settings: &Settings,
     roots: Roots,
     tasks: &mut JoinSet<()>,
     stop: &CancellationToken,
-) -> Result<Observer, RunError> {
+) -> Result<(Observer, watch::Receiver<u64>), RunError> {
     let program = std::env::current_exe().map_err(RunError::Program)?;
     let gpus = GpuWatch::start(gpu_settings(settings, program, &roots), tasks, stop.clone());
+    let resumed = resume::watch(KernelClocks, tasks, stop.clone());
+    // `DiscoverySettings::resumed` is `resumed.count.clone()`: after a sleep all is looked for anew.
     let found = Discovery::start(discovery_settings(settings, &roots), tasks, stop.clone());
-    Ok(Observer::new(roots, gpus, found, Instant::now()))
+    let observer = Observer::new(roots, gpus, found, resumed.gap, Instant::now());
+    Ok((observer, resumed.count))
 }
 
 /// How the GPUs are watched.
@@ -117,7 +125,7 @@ fn hello(settings: &Settings, identity: &Identity, roots: &Roots) -> Hello {
         instance_id: identity.instance_id,
         boot_id: sampling::boot_id(roots).unwrap_or_default(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        name: settings.name.clone().or_else(sampling::host_name).unwrap_or_else(unnamed),
+        name: settings.name.clone().or_else(|| sampling::host_name(roots)).unwrap_or_else(unnamed),
         role: settings.role.clone(),
         labels: settings.labels.clone(),
         sample_interval_ms: u64::try_from(interval_ms).unwrap_or(u64::MAX),

@@ -1,16 +1,17 @@
 //! What the host does, measured once a tick: CPU, memory, swap, load, network, pressure and the
-//! root disk. One source a file: it reads a kept-open file and hands the text to a pure `parse`.
+//! root disk; and, with each complete sample, the detail: each processor, disk, interface and
+//! sensor, and the limits of a container. One source a file: it reads a kept-open file and hands the
+//! text to a pure `parse`.
 //!
 //! Not here: GPUs ([`crate::gpu`]), model servers ([`crate::discovery`]), processes (none are
 //! scanned), and the pace, which belongs to whoever calls [`Sampler::sample`].
-
-use std::path::PathBuf;
 
 use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::sample::Sample;
 use tokio::time::Instant;
 
+mod roots;
 mod source;
 
 mod cpu;
@@ -21,29 +22,26 @@ mod memory;
 mod network;
 mod pressure;
 
+mod detail;
+
+mod cores;
+mod disks;
+mod interfaces;
+mod limits;
+mod temperatures;
+mod uptime;
+
 mod addresses;
+#[cfg_attr(not(test), expect(dead_code, reason = "those who look at processes come next"))]
+pub(crate) mod cgroup;
+mod container;
+mod processor;
 mod system;
 pub(crate) mod word;
 
-pub use addresses::addresses;
+pub use addresses::{address_details, addresses};
+pub use roots::Roots;
 pub use system::{boot_id, host_name, system};
-
-/// Where the kernel's files are. Tests point these at fixtures, a container at the host's.
-#[derive(Clone, Debug)]
-pub struct Roots {
-    /// `/proc`
-    pub proc: PathBuf,
-    /// `/sys`
-    pub sys: PathBuf,
-    /// `/`, the file system whose space is told.
-    pub root: PathBuf,
-}
-
-impl Default for Roots {
-    fn default() -> Self {
-        Self { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() }
-    }
-}
 
 /// How much of a sample is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +61,7 @@ pub struct Sampler {
     network: network::Network,
     pressure: pressure::PressureSource,
     disk: disk::DiskSource,
+    details: detail::Details,
     buffer: Vec<u8>,
 }
 
@@ -77,6 +76,7 @@ impl Sampler {
             network: network::Network::new(&roots),
             pressure: pressure::PressureSource::new(&roots),
             disk: disk::DiskSource::new(&roots),
+            details: detail::Details::new(&roots),
             buffer: Vec::new(),
         }
     }
@@ -87,7 +87,8 @@ impl Sampler {
         let mut sample = Sample { at: Timestamp::now(), ..Sample::default() };
         let missing = &mut sample.missing;
         sample.cpu_percent = told("cpu_percent", self.cpu.read(&mut self.buffer), missing);
-        sample.load1 = told("load1", self.load.read(&mut self.buffer), missing);
+        let loads = self.load.read(&mut self.buffer);
+        sample.load1 = told("load1", loads.one, missing);
         let memory = self.memory.read(&mut self.buffer);
         sample.memory_used_bytes = told("memory_used_bytes", memory.used_bytes, missing);
         sample.memory_total_bytes = told("memory_total_bytes", memory.total_bytes, missing);
@@ -102,6 +103,8 @@ impl Sampler {
         sample.pressure = self.pressure.read(&mut self.buffer, missing);
         if depth == Depth::Complete {
             sample.disk = told("disk", self.disk.read(), missing);
+            let detail = self.details.read(&mut self.buffer, memory, loads, now);
+            sample.detail = Some(Box::new(detail));
         }
         sample
     }

@@ -23,6 +23,7 @@ pub(super) struct FileLayer {
     pub(super) name: Option<String>,
     pub(super) role: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) host_root: Option<String>,
     pub(super) nvml_lib: Option<String>,
     pub(super) ollama: Vec<String>,
     pub(super) log_level: Option<String>,

@@ -37,6 +37,10 @@ pub struct Flags {
     /// A label of the host; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<OsString>,
+    /// Where the host's file system is mounted, for an agent in a container, such as /host; its
+    /// proc and sys are read instead of the container's [default: /]
+    #[arg(long, value_name = "PATH")]
+    pub host_root: Option<OsString>,
     /// The NVIDIA management library, where it is not the system's
     #[arg(long, value_name = "PATH")]
     pub nvml_lib: Option<OsString>,

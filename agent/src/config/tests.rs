@@ -76,6 +76,26 @@ fn a_file_can_say_everything() {
 }
 
 #[test]
+fn a_host_root_is_a_folder_with_a_proc() {
+    assert_eq!(load(&[], &[]).unwrap().host_root, PathBuf::from("/"));
+    let host = tempfile::tempdir().unwrap();
+    let path = host.path().to_str().unwrap();
+    let problem = |text: &str| load(&["--host-root", text], &[]).unwrap_err().to_string();
+    assert!(problem(path).starts_with("flag --host-root: "), "{}", problem(path));
+    assert!(problem(path).contains("has no proc"), "{}", problem(path));
+    std::fs::create_dir(host.path().join("proc")).unwrap();
+    assert!(problem(path).contains("has no proc"), "{}", problem(path));
+    std::fs::write(host.path().join("proc/stat"), "").unwrap();
+    assert_eq!(load(&["--host-root", path], &[]).unwrap().host_root, host.path());
+    let env = [("HERDBOOK_HOST_ROOT", path)];
+    assert_eq!(load(&[], &env).unwrap().host_root, host.path());
+    let file = format!("host_root = {path:?}");
+    assert_eq!(with_file(&file, &[], &[]).unwrap().host_root, host.path());
+    let error = with_file("host_root = \"/nowhere/at/all\"", &[], &[]).unwrap_err().to_string();
+    assert!(error.contains("key host_root") && error.contains("is no folder"), "{error}");
+}
+
+#[test]
 fn lists_come_from_one_layer_alone() {
     let text = "ollama = [\"http://127.0.0.1:1\"]\n[labels]\nzone = \"file\"";
     let env = [("HERDBOOK_LABELS", "zone=env, rack=7")];

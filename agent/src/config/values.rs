@@ -46,6 +46,23 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
     Ok(PathBuf::from(text))
 }
 
+/// A folder that has the host's file system, its `/proc` included.
+pub(super) fn host_root(text: &str) -> Result<PathBuf, Wrong> {
+    let root = path(text)?;
+    if !root.is_dir() {
+        let problem = "is no folder: expected where the host's file system is mounted, such as \
+                       /host, with docker run -v /:/host:ro,rslave";
+        return Err(Wrong::new(text, problem));
+    }
+    let mut entries = std::fs::read_dir(root.join("proc")).into_iter().flatten();
+    if entries.next().is_none() {
+        let problem = "has no proc in it: expected the host's whole file system, mounted with what \
+                       is mounted in it, such as docker run -v /:/host:ro,rslave";
+        return Err(Wrong::new(text, problem));
+    }
+    Ok(root)
+}
+
 /// `key=value` pairs.
 pub(super) fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Wrong> {
     let mut labels = BTreeMap::new();

@@ -15,6 +15,10 @@ pub const DEFAULT_SPREAD: Duration = Duration::from_millis(500);
 /// A refusal cannot ask for more than this.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
+/// After a sleep the redial is within this: a laptop that is opened wants to be seen, and of hosts
+/// that wake together few are of one fleet.
+pub const AFTER_RESUME: Duration = Duration::from_secs(2);
+
 /// A span so short that a fleet would hammer is none that a collector means.
 const SPREAD_MIN: Duration = Duration::from_millis(100);
 
@@ -46,6 +50,13 @@ impl Backoff {
     /// A refusal asked to wait; holds for the next redial alone.
     pub fn refused(&mut self, retry_after: Duration) {
         self.floor = retry_after.min(RETRY_AFTER_MAX);
+    }
+
+    /// The host slept: what happened before says nothing of now. How long to wait before dialling.
+    pub fn resumed(&mut self, random: &mut Rng) -> Duration {
+        self.previous = None;
+        self.floor = Duration::ZERO;
+        uniform(random, Duration::ZERO, AFTER_RESUME)
     }
 
     /// How long to wait before dialling again.
@@ -165,6 +176,16 @@ mod tests {
         assert!(delays[0] <= DEFAULT_SPREAD);
         assert!(delays.iter().any(|delay| *delay > CAP / 2), "never grew");
         backoff.lived();
+        assert!(backoff.next_delay(&mut random) <= DEFAULT_SPREAD);
+    }
+
+    #[test]
+    fn after_a_sleep_nothing_from_before_is_waited_for() {
+        let mut random = Rng::with_seed(1);
+        let mut backoff = Backoff::default();
+        while backoff.next_delay(&mut random) < CAP / 2 {}
+        backoff.refused(Duration::from_secs(600));
+        assert!(backoff.resumed(&mut random) <= AFTER_RESUME);
         assert!(backoff.next_delay(&mut random) <= DEFAULT_SPREAD);
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use herdbook_shared::{limits, wire};
@@ -45,6 +45,9 @@ pub trait Dial: fmt::Display {
 
     /// Connects once.
     fn dial(&mut self) -> impl Future<Output = Result<Self::Socket, DialError>>;
+
+    /// The address of this host that the socket has as its own end, where it has one.
+    fn own_end(&self, socket: &Self::Socket) -> Option<IpAddr>;
 }
 
 /// Why there is no socket.
@@ -133,6 +136,10 @@ impl Dial for TcpDial {
 
     async fn dial(&mut self) -> Result<Self::Socket, DialError> {
         timeout(DEADLINE, self.attempt()).await.unwrap_or(Err(DialError::Timeout))
+    }
+
+    fn own_end(&self, socket: &Self::Socket) -> Option<IpAddr> {
+        Some(socket.get_ref().local_addr().ok()?.ip().to_canonical())
     }
 }
 

@@ -42,6 +42,7 @@ async fn asks_for_the_path_under_the_prefix_and_the_protocol() {
     let tuned = SockRef::from(socket.get_ref());
     assert!(tuned.tcp_nodelay().unwrap());
     assert_eq!(tuned.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    assert_eq!(dial.own_end(&socket), Some(IpAddr::from([127, 0, 0, 1])));
     drop(socket);
     server.join_next().await.unwrap().unwrap();
 }

@@ -19,6 +19,9 @@ pub enum End {
     /// This agent stops.
     #[error("the agent stops")]
     Stopped,
+    /// The host slept, and nobody knows what became of the connection.
+    #[error("the host slept")]
+    Resumed,
     /// It could not be made.
     #[error("cannot connect")]
     Unreachable(#[source] DialError),

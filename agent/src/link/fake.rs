@@ -1,6 +1,8 @@
 //! For tests: a host that counts what is asked of it, and a collector at the other end of an
 //! in-memory socket that really speaks WebSocket.
 
+use std::net::IpAddr;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use herdbook_shared::ids::{InstanceId, SessionId};
 use herdbook_shared::time::Timestamp;
@@ -37,6 +39,8 @@ impl Default for FakeView {
 }
 
 impl HostView for FakeView {
+    fn connected(&mut self, _own_end: Option<IpAddr>, _now: Instant) {}
+
     fn sample(&mut self, depth: Depth, _now: Instant) -> Sample {
         self.n_samples += 1;
         let load1 = Some(if depth == Depth::Complete { 1.0 } else { 0.0 });

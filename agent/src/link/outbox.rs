@@ -56,11 +56,14 @@ impl Outbox {
         self.sample.is_some()
     }
 
-    /// The newest sample wins: one that still waits is dropped.
-    pub(super) fn sample(&mut self, sample: Sample) {
-        if self.sample.replace(sample).is_some() {
+    /// The newest sample wins: one that still waits is dropped. That the host slept is said once,
+    /// and is not dropped with it.
+    pub(super) fn sample(&mut self, mut sample: Sample) {
+        if let Some(dropped) = self.sample.take() {
+            sample.gap = sample.gap.or(dropped.gap);
             self.samples_dropped += 1;
         }
+        self.sample = Some(sample);
     }
 
     pub(super) fn samples_dropped(&self) -> u64 {
@@ -94,7 +97,9 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::time::Timestamp;
     use herdbook_shared::wire::inventory::{Model, Service, ServiceState};
+    use herdbook_shared::wire::sample::Gap;
 
     use super::*;
 
@@ -134,6 +139,16 @@ mod tests {
         assert_eq!(outbox.next(), Some(newest));
         assert_eq!(outbox.next(), None);
         assert_eq!(outbox.samples_dropped(), 999);
+    }
+
+    #[test]
+    fn that_the_host_slept_outlives_the_sample_that_said_it() {
+        let gap = Some(Gap { from: Timestamp::from_unix_ms(1), to: Timestamp::from_unix_ms(9) });
+        let mut outbox = Outbox::default();
+        outbox.sample(Sample { gap, ..sample(1) });
+        outbox.sample(sample(2));
+        let newest = Sample { gap, ..sample(2) };
+        assert_eq!(outbox.next(), Some(Outgoing::Message(AgentMessage::Sample(Box::new(newest)))));
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl Dial for MemoryDial {
         self.dialled.send(collector).await.map_err(|_| DialError::Timeout)?;
         Ok(socket)
     }
+
+    fn own_end(&self, _socket: &MemorySocket) -> Option<IpAddr> {
+        None
+    }
 }
 
 impl fmt::Display for MemoryDial {
@@ -39,6 +43,7 @@ impl fmt::Display for MemoryDial {
 
 struct Agent {
     dials: mpsc::Receiver<FakeCollector>,
+    resumed: watch::Sender<u64>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -48,10 +53,11 @@ impl Agent {
         let (dialled, dials) = mpsc::channel(1);
         let dial = MemoryDial { dialled, bytes };
         let random = fastrand::Rng::with_seed(7);
-        let link = Link::new(dial, FakeView::default(), hello(), random);
+        let (resumed, seen) = watch::channel(0);
+        let link = Link::new(dial, FakeView::default(), hello(), seen, random);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(link.run(stop.clone()));
-        Self { dials, stop, tasks }
+        Self { dials, resumed, stop, tasks }
     }
 
     async fn dialled(&mut self) -> FakeCollector {
@@ -270,6 +276,48 @@ async fn losses_in_a_row_are_redialled_ever_more_slowly() {
     let _ = timeout(LIVED_AFTER * 2, async { while collector.hear().await.is_some() {} }).await;
     drop(collector);
     assert!(agent.redial().await.0 <= backoff::DEFAULT_SPREAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_sleep_the_link_starts_anew_at_once_with_a_complete_sample() {
+    let mut agent = Agent::start(ROOM);
+    let mut before = agent.dialled().await;
+    before.accept().await;
+    for _ in 0..5 {
+        before.hear_sample().await;
+    }
+    agent.resumed.send_modify(|count| *count += 1);
+    let (after, mut collector) = agent.redial().await;
+    assert!(after <= backoff::AFTER_RESUME, "{after:?}");
+    collector.accept().await;
+    assert_eq!(collector.hear_sample().await.load1, Some(1.0));
+    // The old socket is gone, without a goodbye that would make the host leave.
+    while let Some(message) = before.hear().await {
+        assert!(!matches!(message, AgentMessage::Goodbye(_)), "{message:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_ends_every_wait_for_a_collector() {
+    let mut agent = Agent::start(ROOM);
+    // One that never welcomes …
+    let _silent = agent.dialled().await;
+    agent.resumed.send_modify(|count| *count += 1);
+    let (after, mut full) = agent.redial().await;
+    assert!(after <= backoff::AFTER_RESUME, "{after:?}");
+    // … and one that asks for an hour.
+    full.hear().await;
+    let refused = Refused {
+        code: RefusalCode::Full,
+        message: String::new(),
+        retry_after_ms: Some(3_600_000),
+    };
+    full.say(&CollectorMessage::Refused(refused)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(agent.dials.try_recv().is_err());
+    agent.resumed.send_modify(|count| *count += 1);
+    let (after, _) = agent.redial().await;
+    assert!(after <= backoff::AFTER_RESUME, "{after:?}");
 }
 
 #[tokio::test(start_paused = true)]

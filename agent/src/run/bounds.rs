@@ -24,6 +24,13 @@ impl Bounds {
         self.tell(&broken);
         let beat = Sample { seq: sample.seq, at: sample.at, ..Sample::default() };
         let alone = |sample: Sample| sample.check().is_ok();
+        sample.detail = sample
+            .detail
+            .take()
+            .filter(|detail| alone(Sample { detail: Some(detail.clone()), ..Sample::default() }));
+        if sample.check().is_ok() {
+            return sample;
+        }
         if let Some(gpus) = &mut sample.gpus {
             gpus.retain(|gpu| alone(Sample { gpus: Some(vec![gpu.clone()]), ..Sample::default() }));
         }
@@ -37,6 +44,9 @@ impl Bounds {
         let Err(broken) = inventory.check() else { return inventory };
         self.tell(&broken);
         let alone = |inventory: Inventory| inventory.check().is_ok();
+        inventory.address_details.retain(|address| {
+            alone(Inventory { address_details: vec![address.clone()], ..Inventory::empty() })
+        });
         inventory.services.retain(|service| {
             alone(Inventory { services: vec![service.clone()], ..Inventory::empty() })
         });
@@ -63,6 +73,7 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::wire::detail::Detail;
     use herdbook_shared::wire::inventory::{Gpu, Service};
     use herdbook_shared::wire::sample::GpuSample;
     use serde_json::{from_value, json};
@@ -110,6 +121,21 @@ mod tests {
         };
         let held = bounds.sample(sample);
         assert_eq!((held.gpus, held.load1), (Some(vec![reading(5.0)]), Some(1.0)));
+    }
+
+    #[test]
+    fn an_odd_detail_is_left_out_and_takes_nothing_with_it() {
+        let mut bounds = Bounds::default();
+        let odd = Detail { load5: Some(f64::NAN), ..Detail::default() };
+        let sample = Sample {
+            seq: 3,
+            cpu_percent: Some(1.0),
+            detail: Some(Box::new(odd)),
+            services: Some(Vec::new()),
+            ..Sample::default()
+        };
+        let held = bounds.sample(sample.clone());
+        assert_eq!(held, Sample { detail: None, ..sample });
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! What is known of the host, put together from its sources for the link. It starts nothing and
 //! waits for nothing.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use herdbook_shared::missing::{Missing, MissingReason};
-use herdbook_shared::wire::inventory::{Inventory, System};
-use herdbook_shared::wire::sample::{GpuSample, Sample};
+use herdbook_shared::wire::inventory::{Address, Inventory, System};
+use herdbook_shared::wire::sample::{Gap, GpuSample, Sample};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bounds::Bounds;
+use super::gap::GapToTell;
 use crate::discovery::Found;
 use crate::gpu::{GpuView, GpuWatch};
 use crate::link::HostView;
@@ -31,9 +33,11 @@ pub(crate) struct Observer {
     gpus: GpuWatch,
     found: watch::Receiver<Arc<Found>>,
     system: System,
-    addresses: Vec<String>,
+    addresses: Vec<Address>,
     addresses_at: Instant,
     n_address_changes: u64,
+    own_end: Option<IpAddr>,
+    gaps: GapToTell,
     started: Instant,
     seq: u64,
     revision: u64,
@@ -54,16 +58,19 @@ impl Observer {
         roots: Roots,
         gpus: GpuWatch,
         found: watch::Receiver<Arc<Found>>,
+        gaps: watch::Receiver<Option<Gap>>,
         now: Instant,
     ) -> Self {
         let mut sampler = Sampler::new(roots.clone());
         // Rates need a beginning.
-        sampler.sample(Depth::Fast, now);
+        sampler.sample(Depth::Complete, now);
         Self {
             system: sampling::system(&roots),
-            addresses: sampling::addresses(&roots),
+            addresses: sampling::address_details(&roots, None),
             addresses_at: now,
             n_address_changes: 0,
+            own_end: None,
+            gaps: GapToTell::new(gaps),
             roots,
             sampler,
             gpus,
@@ -89,11 +96,8 @@ impl Observer {
     }
 
     fn look_at_addresses(&mut self, now: Instant) {
-        if now < self.addresses_at + ADDRESSES_EVERY {
-            return;
-        }
         self.addresses_at = now;
-        let addresses = sampling::addresses(&self.roots);
+        let addresses = sampling::address_details(&self.roots, self.own_end);
         if addresses != self.addresses {
             self.addresses = addresses;
             self.n_address_changes += 1;
@@ -106,10 +110,17 @@ fn is_unread(sample: &GpuSample) -> bool {
 }
 
 impl HostView for Observer {
+    fn connected(&mut self, own_end: Option<IpAddr>, now: Instant) {
+        self.gaps.connected();
+        self.own_end = own_end;
+        self.look_at_addresses(now);
+    }
+
     fn sample(&mut self, depth: Depth, now: Instant) -> Sample {
         let mut sample = self.sampler.sample(depth, now);
         self.seq += 1;
         sample.seq = self.seq;
+        sample.gap = self.gaps.next();
         let gpus = self.gpus.latest();
         sample.gpus = gpus.samples(depth);
         if let Some(reason) = gpus.missing {
@@ -123,7 +134,9 @@ impl HostView for Observer {
     }
 
     fn revision(&mut self, now: Instant) -> Option<u64> {
-        self.look_at_addresses(now);
+        if now >= self.addresses_at + ADDRESSES_EVERY {
+            self.look_at_addresses(now);
+        }
         let parts = Parts {
             gpus: self.gpus.latest().revision,
             services: self.found.borrow().revision,
@@ -145,8 +158,8 @@ impl HostView for Observer {
             part: 1,
             parts: 1,
             system: Some(self.system.clone()),
-            addresses: self.addresses.clone(),
-            address_details: Vec::new(),
+            addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
+            address_details: self.addresses.clone(),
             gpus: gpus.gpus.clone(),
             services: self.found.borrow().services.clone(),
             missing: missing
@@ -157,3 +170,7 @@ impl HostView for Observer {
         self.bounds.inventory(inventory)
     }
 }
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

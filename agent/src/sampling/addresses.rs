@@ -1,22 +1,47 @@
-//! The host's own addresses, from `/proc/net/fib_trie`, `route` and `if_inet6`: plain text that
-//! needs no unsafe call, and that fixtures can stand in for.
+//! The host's own addresses and how far each reaches, from `/proc/net/fib_trie`, `route` and
+//! `if_inet6`: plain text that needs no unsafe call, and that fixtures can stand in for.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use herdbook_shared::limits;
+use herdbook_shared::wire::inventory::{Address, Scope};
 
 use super::Roots;
 use super::interface::Purpose;
+use super::source::beginning;
+use super::word::word;
 
-/// Every address but loopback, the likeliest first: those of the interface that the default route
-/// takes, other networks', tunnels', containers', link-local ones; IPv4 before IPv6.
+/// More of a file than this is not read: about 10,000 addresses.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// Every address but loopback, in the order of [`address_details`].
 #[must_use]
 pub fn addresses(roots: &Roots) -> Vec<String> {
-    let read = |name| std::fs::read_to_string(roots.proc.join("net").join(name));
-    let routes = routes(&read("route").unwrap_or_default());
-    let mut found = fib_trie(&read("fib_trie").unwrap_or_default(), &routes);
-    found.extend(if_inet6(&read("if_inet6").unwrap_or_default()));
-    rank(found, &routes)
+    address_details(roots, None).into_iter().map(|address| address.address).collect()
+}
+
+/// Every address but loopback, the likeliest first: the one that the collector's socket has as its
+/// own end, then those of the interface that the default route takes, other networks', tunnels',
+/// containers', link-local ones; IPv4 before IPv6.
+#[must_use]
+pub fn address_details(roots: &Roots, own_end: Option<IpAddr>) -> Vec<Address> {
+    let read = |name| beginning(&roots.net().join(name), FILE_BYTES).unwrap_or_default();
+    let routes = routes(&read("route"));
+    let mut found = fib_trie(&read("fib_trie"), &routes);
+    found.extend(if_inet6(&read("if_inet6")));
+    let own_end = own_end.map(|address| address.to_canonical()).filter(|own| is_told(*own));
+    // The socket proves it, whatever the files say; but only of the network that the agent is in.
+    let is_found = |own: &IpAddr| found.iter().any(|found| found.address == *own);
+    if let Some(address) = own_end.filter(|own| roots.is_own() && !is_found(own)) {
+        found.push(Found { address, interface: String::new() });
+    }
+    let mut purposes = BTreeMap::new();
+    for Found { interface, .. } in &found {
+        let look = || Purpose::seen(&roots.sys.join("class/net"), interface);
+        purposes.entry(interface.clone()).or_insert_with(look);
+    }
+    rank(found, &routes, &purposes, own_end)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,26 +58,61 @@ struct Route {
     mask: u32,
 }
 
-fn rank(mut found: Vec<Found>, routes: &[Route]) -> Vec<String> {
+fn rank(
+    mut found: Vec<Found>,
+    routes: &[Route],
+    purposes: &BTreeMap<String, Purpose>,
+    own_end: Option<IpAddr>,
+) -> Vec<Address> {
     let outward = routes.iter().find(|route| route.mask == 0).map(|route| &route.interface);
-    found.retain(|found| !found.address.is_loopback() && !found.address.is_unspecified());
+    let purpose = |found: &Found| match outward == Some(&found.interface) {
+        // Whatever it is, it leads out.
+        true => Purpose::of(&found.interface).min(Purpose::Tunnel),
+        false => purposes.get(&found.interface).copied().unwrap_or(Purpose::Network),
+    };
+    found.retain(|found| is_told(found.address));
     found.sort_by_key(|found| {
         (
-            is_link_local(found.address),
-            Purpose::of(&found.interface),
+            own_end != Some(found.address),
+            scope_of(found.address) == Scope::LinkLocal,
+            purpose(found),
             outward != Some(&found.interface),
             found.address,
         )
     });
     found.dedup_by_key(|found| found.address);
     found.truncate(limits::ADDRESSES);
-    found.into_iter().map(|found| found.address.to_string()).collect()
+    let address = |found: Found| Address {
+        address: found.address.to_string(),
+        scope: scope(found.address, purpose(&found)),
+        is_own_end: own_end == Some(found.address),
+        interface: Some(word(&found.interface)).filter(|name| !name.is_empty()),
+    };
+    found.into_iter().map(address).collect()
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+fn is_told(address: IpAddr) -> bool {
+    !address.is_loopback() && !address.is_unspecified() && !address.is_multicast()
+}
+
+fn scope(address: IpAddr, purpose: Purpose) -> Scope {
+    match (scope_of(address), purpose) {
+        (Scope::LinkLocal, _) => Scope::LinkLocal,
+        (_, Purpose::Guests) => Scope::Container,
+        (scope, _) => scope,
+    }
+}
+
+/// As far as the address tells by itself.
+fn scope_of(address: IpAddr) -> Scope {
     match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
+        IpAddr::V4(address) if address.is_link_local() => Scope::LinkLocal,
+        IpAddr::V4(address) if address.is_private() => Scope::Private,
+        // 100.64.0.0/10
+        IpAddr::V4(address) if u32::from(address) >> 22 == 0b01_1001_0001 => Scope::Shared,
+        IpAddr::V6(address) if address.is_unicast_link_local() => Scope::LinkLocal,
+        IpAddr::V6(address) if address.is_unique_local() => Scope::Private,
+        IpAddr::V4(_) | IpAddr::V6(_) => Scope::Global,
     }
 }
 
@@ -113,7 +173,8 @@ fn inet6(line: &str) -> Option<Found> {
     let address = u128::from_str_radix(fields.next()?, 16).ok()?;
     let flags = u32::from_str_radix(fields.nth(3)?, 16).ok()?;
     let interface = fields.next()?.to_owned();
-    (flags & DUPLICATE == 0).then(|| Found { address: Ipv6Addr::from(address).into(), interface })
+    let address = IpAddr::from(Ipv6Addr::from(address)).to_canonical();
+    (flags & DUPLICATE == 0).then_some(Found { address, interface })
 }
 
 #[cfg(test)]
@@ -144,12 +205,82 @@ mod tests {
         (folder, roots)
     }
 
+    fn order(roots: &Roots, own_end: Option<&str>) -> Vec<String> {
+        let own_end = own_end.map(|address| address.parse().unwrap());
+        address_details(roots, own_end).into_iter().map(|address| address.address).collect()
+    }
+
     #[test]
     #[cfg(target_endian = "little")]
     fn the_likeliest_comes_first_and_loopback_not_at_all() {
         let (_folder, roots) = roots(&[("route", ROUTE), ("fib_trie", TRIE), ("if_inet6", INET6)]);
         let expected = ["192.0.2.2", "fd00::2", "10.0.0.7", "172.17.0.1", "fe80::fc:ff:fe00:1"];
         assert_eq!(addresses(&roots), expected);
+        let details = address_details(&roots, None);
+        let scopes: Vec<Scope> = details.iter().map(|address| address.scope).collect();
+        let [global, private] = [Scope::Global, Scope::Private];
+        assert_eq!(scopes, [global, private, private, Scope::Container, Scope::LinkLocal]);
+        assert_eq!(details[1].interface.as_deref(), Some("eth0"));
+        assert_eq!(details[3].interface.as_deref(), Some("docker0"));
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_sockets_own_end_goes_before_all_others() {
+        let (_folder, roots) = roots(&[("route", ROUTE), ("fib_trie", TRIE), ("if_inet6", INET6)]);
+        for own_end in ["10.0.0.7", "::ffff:10.0.0.7"] {
+            let expected = ["10.0.0.7", "192.0.2.2", "fd00::2", "172.17.0.1", "fe80::fc:ff:fe00:1"];
+            assert_eq!(order(&roots, Some(own_end)), expected);
+        }
+        let details = address_details(&roots, Some("172.17.0.1".parse().unwrap()));
+        assert!(details[0].is_own_end && details[0].scope == Scope::Container);
+        assert!(details[1..].iter().all(|address| !address.is_own_end));
+        // The collector is on this machine.
+        assert_eq!(order(&roots, Some("127.0.0.1")), addresses(&roots));
+    }
+
+    #[test]
+    fn an_own_end_that_no_file_names_is_told_on_the_own_root_alone() {
+        let (_folder, mut roots) = roots(&[("fib_trie", TRIE)]);
+        assert_eq!(order(&roots, Some("203.0.113.9"))[0], "203.0.113.9");
+        roots.root = "/host".into();
+        assert_eq!(order(&roots, Some("203.0.113.9")), addresses(&roots));
+    }
+
+    #[test]
+    fn ranges_tell_the_scope() {
+        for (address, scope) in [
+            ("8.8.8.8", Scope::Global),
+            ("100.63.255.255", Scope::Global),
+            ("100.64.0.1", Scope::Shared),
+            ("100.127.255.255", Scope::Shared),
+            ("100.128.0.0", Scope::Global),
+            ("10.1.2.3", Scope::Private),
+            ("172.31.0.1", Scope::Private),
+            ("192.168.1.7", Scope::Private),
+            ("169.254.1.1", Scope::LinkLocal),
+            ("2001:db8::1", Scope::Global),
+            ("fd12::1", Scope::Private),
+            ("fe80::1", Scope::LinkLocal),
+        ] {
+            assert_eq!(scope_of(address.parse().unwrap()), scope, "{address}");
+        }
+    }
+
+    #[test]
+    fn no_text_panics_and_no_address_stands_twice() {
+        let line = "(\\|-- [0-9]{1,3}\\.0\\.0\\.[0-9]|/32 host LOCAL|e[01] [0-9A-F]{8} 0 1 0 0 0 [0F]{8}|[0-9a-f]{32} 1 40 00 80 e0)";
+        proptest::proptest!(|(lines in proptest::collection::vec(line, 0..30))| {
+            let text = lines.join("\n");
+            let routes = routes(&text);
+            let mut found = fib_trie(&text, &routes);
+            found.extend(if_inet6(&text));
+            let ranked = rank(found, &routes, &BTreeMap::new(), None);
+            let mut each: Vec<&str> = ranked.iter().map(|a| a.address.as_str()).collect();
+            each.sort_unstable();
+            each.dedup();
+            proptest::prop_assert_eq!(each.len(), ranked.len());
+        });
     }
 
     #[test]

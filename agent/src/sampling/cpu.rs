@@ -13,11 +13,16 @@ pub(super) struct Cpu {
     last: Option<Ticks>,
 }
 
-/// Time since boot, in the kernel's ticks, over all processors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ticks {
-    total: u64,
-    idle: u64,
+/// Time since boot, in the kernel's ticks, of one processor or over all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ticks {
+    pub(super) total: u64,
+    /// Without work, waiting for I/O or not.
+    pub(super) idle: u64,
+    /// Of which waiting for I/O.
+    pub(super) iowait: Option<u64>,
+    /// Wanted, and given to other guests.
+    pub(super) steal: Option<u64>,
 }
 
 impl Cpu {
@@ -33,18 +38,29 @@ impl Cpu {
     }
 }
 
-/// `cpu  user nice system idle iowait irq softirq steal guest guest_nice`; guest time is part of
-/// user time already.
+/// The first line, which is of all processors.
 fn parse(text: &str) -> Option<Ticks> {
-    let mut fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
-    let mut ticks = Ticks { total: 0, idle: 0 };
+    ticks(text.lines().next()?.strip_prefix("cpu ")?)
+}
+
+/// `user nice system idle iowait irq softirq steal guest guest_nice`; guest time is part of user
+/// time already.
+pub(super) fn ticks(fields: &str) -> Option<Ticks> {
+    let mut fields = fields.split_ascii_whitespace();
+    let mut ticks = Ticks::default();
     for n in 0..8 {
         // Old kernels have fewer columns, but never fewer than four.
         let Some(field) = fields.next() else { return (n >= 4).then_some(ticks) };
         let field: u64 = field.parse().ok()?;
         ticks.total = ticks.total.checked_add(field)?;
-        if n == 3 || n == 4 {
-            ticks.idle += field;
+        match n {
+            3 => ticks.idle = field,
+            4 => {
+                ticks.idle += field;
+                ticks.iowait = Some(field);
+            }
+            7 => ticks.steal = Some(field),
+            _ => {}
         }
     }
     Some(ticks)
@@ -52,20 +68,32 @@ fn parse(text: &str) -> Option<Ticks> {
 
 /// `None` where the counters did not advance. Single columns (iowait, for one) do run backwards
 /// at times, so the share is held between 0 and 100.
-fn busy_percent(last: Ticks, now: Ticks) -> Option<f64> {
+pub(super) fn busy_percent(last: Ticks, now: Ticks) -> Option<f64> {
     let total = now.total.checked_sub(last.total).filter(|total| *total > 0)?;
     let idle = now.idle.saturating_sub(last.idle).min(total);
-    Some((total - idle) as f64 * 100.0 / total as f64)
+    Some(hundredths((total - idle) as f64 * 100.0 / total as f64))
+}
+
+/// Nobody reads more digits of a share, and each costs a byte a second.
+pub(super) fn hundredths(share: f64) -> f64 {
+    (share * 100.0).round() / 100.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(total: u64, idle: u64) -> Ticks {
+        Ticks { total, idle, ..Ticks::default() }
+    }
+
     #[test]
     fn waiting_for_io_is_idle_and_guest_time_counts_once() {
         let ticks = parse("cpu  10 0 20 30 40 1 2 3 9 9\ncpu0 1 2 3 4\n").unwrap();
-        assert_eq!(ticks, Ticks { total: 106, idle: 70 });
+        let (iowait, steal) = (Some(40), Some(3));
+        assert_eq!(ticks, Ticks { total: 106, idle: 70, iowait, steal });
+        let oldest = parse("cpu  10 0 20 30\n").unwrap();
+        assert_eq!(oldest, of(60, 30));
     }
 
     #[test]
@@ -77,16 +105,16 @@ mod tests {
 
     #[test]
     fn busy_is_what_is_not_idle() {
-        let last = Ticks { total: 1000, idle: 900 };
-        assert_eq!(busy_percent(last, Ticks { total: 1200, idle: 1050 }), Some(25.0));
+        let last = of(1000, 900);
+        assert_eq!(busy_percent(last, of(1200, 1050)), Some(25.0));
     }
 
     #[test]
     fn counters_that_stand_or_run_backwards_give_no_nonsense() {
-        let last = Ticks { total: 1000, idle: 900 };
+        let last = of(1000, 900);
         assert_eq!(busy_percent(last, last), None);
-        assert_eq!(busy_percent(last, Ticks { total: 10, idle: 9 }), None);
-        assert_eq!(busy_percent(last, Ticks { total: 1100, idle: 800 }), Some(100.0));
-        assert_eq!(busy_percent(last, Ticks { total: 1100, idle: 1100 }), Some(0.0));
+        assert_eq!(busy_percent(last, of(10, 9)), None);
+        assert_eq!(busy_percent(last, of(1100, 800)), Some(100.0));
+        assert_eq!(busy_percent(last, of(1100, 1100)), Some(0.0));
     }
 }

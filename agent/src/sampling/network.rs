@@ -63,7 +63,7 @@ pub(super) struct Rates {
 impl Network {
     pub(super) fn new(roots: &Roots) -> Self {
         Self {
-            source: Source::new(roots.proc.join("net/dev"), Extent::Whole),
+            source: Source::new(roots.net().join("dev"), Extent::Whole),
             class: roots.sys.join("class/net"),
             interfaces: Vec::new(),
             last: None,

@@ -1,12 +1,14 @@
 //! A file of the kernel that is read again and again: kept open, read from its beginning into a
 //! buffer that all sources share, opened anew when that fails.
 //!
-//! A source logs once when it goes bad and once when it is well again, never once a tick.
+//! A source logs once when it goes bad and once when it is well again, never once a tick. One whose
+//! file is often not there, or often tells nothing, says so for debugging alone.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use herdbook_shared::missing::MissingReason;
 
@@ -24,18 +26,35 @@ pub(super) enum Extent {
     Whole,
 }
 
+/// Whether an unreadable file is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Aloud,
+    Low,
+}
+
 /// One file of `/proc` or `/sys`.
 #[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
     extent: Extent,
+    voice: Voice,
     file: Option<File>,
     failing: Option<MissingReason>,
 }
 
 impl Source {
     pub(super) fn new(path: PathBuf, extent: Extent) -> Self {
-        Self { path, extent, file: None, failing: None }
+        Self { path, extent, voice: Voice::Aloud, file: None, failing: None }
+    }
+
+    /// A short file that is often not there: one value of one device.
+    pub(super) fn of_device(path: PathBuf) -> Self {
+        Self { path, extent: Extent::Head, voice: Voice::Low, file: None, failing: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What `parse` makes of the file's text now; `None` from it means that the text is no text
@@ -45,7 +64,7 @@ impl Source {
         buffer: &mut Vec<u8>,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, MissingReason> {
-        let result = self.text(buffer).and_then(|text| match parse(text) {
+        let result = self.text(buffer).and_then(|text| match parse(&text) {
             Some(value) => Ok(value),
             None => Err(io::ErrorKind::InvalidData.into()),
         });
@@ -58,7 +77,8 @@ impl Source {
         }
     }
 
-    fn text<'b>(&mut self, buffer: &'b mut Vec<u8>) -> io::Result<&'b str> {
+    /// A name that somebody gave a disk or a mount need not be UTF-8; it spoils no other.
+    fn text<'b>(&mut self, buffer: &'b mut Vec<u8>) -> io::Result<Cow<'b, str>> {
         let n = match self.fill(buffer) {
             Ok(n) => n,
             Err(error) if self.file.is_none() => return Err(error),
@@ -67,7 +87,7 @@ impl Source {
                 self.fill(buffer)?
             }
         };
-        std::str::from_utf8(&buffer[..n]).map_err(|_| io::ErrorKind::InvalidData.into())
+        Ok(String::from_utf8_lossy(&buffer[..n]))
     }
 
     fn fill(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
@@ -97,7 +117,7 @@ impl Source {
     }
 
     fn note_well(&mut self) {
-        if self.failing.take().is_some() {
+        if self.failing.take().is_some() && self.voice == Voice::Aloud {
             tracing::info!(path = %self.path.display(), "readable again");
         }
     }
@@ -106,14 +126,29 @@ impl Source {
         let reason = reason(error);
         if self.failing != Some(reason) {
             let path = self.path.display();
-            match reason {
-                MissingReason::NotSupported => tracing::info!(%path, "not on this kernel"),
+            match (self.voice, reason) {
+                (Voice::Low, _) => tracing::debug!(%path, %error, "cannot be read"),
+                (_, MissingReason::NotSupported) => tracing::info!(%path, "not on this kernel"),
                 _ => tracing::warn!(%path, %error, "cannot be read, its values are missing"),
             }
         }
         self.failing = Some(reason);
         reason
     }
+}
+
+/// The beginning of a file that is read seldom, at most `bytes` of it.
+pub(super) fn beginning(path: &Path, bytes: u64) -> Result<String, MissingReason> {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(bytes).read_to_end(&mut text));
+    read.map_err(|error| reason(&error))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The one word or number that a file of `/sys` holds.
+pub(super) fn value(path: &Path) -> Option<String> {
+    let text = beginning(path, HEAD_BYTES as u64).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn reason(error: &io::Error) -> MissingReason {

@@ -1,56 +1,113 @@
-//! What the machine is: read once at the start, and for an inventory.
+//! What the machine is: read once at the start, and for an inventory. All of it comes from files
+//! under the roots, so that an agent in a container can describe its host.
+
+use std::path::Path;
 
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::System;
-use sysinfo::{CpuRefreshKind, RefreshKind};
 
 use super::Roots;
+use super::container::container;
 use super::memory::MemorySource;
+use super::processor;
+use super::source::{beginning, value};
 use super::word::word;
+
+/// Enough of `/proc/cpuinfo` for the kinds of processors; of 256, each has 1.5 KB there.
+const CPUINFO_BYTES: u64 = 64 * 1024;
+/// Enough of `/proc/stat` for 4,000 processors and many more interrupts.
+const STAT_BYTES: u64 = 1024 * 1024;
+const OS_RELEASE_BYTES: u64 = 16 * 1024;
 
 /// The machine and its operating system.
 #[must_use]
 pub fn system(roots: &Roots) -> System {
-    let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-    let machine = sysinfo::System::new_with_specifics(cpus).ok();
-    let cpus = machine.as_ref().map(sysinfo::System::cpus).unwrap_or_default();
+    let cpuinfo = beginning(&roots.proc.join("cpuinfo"), CPUINFO_BYTES).unwrap_or_default();
+    let stat = beginning(&roots.proc.join("stat"), STAT_BYTES).unwrap_or_default();
     System {
-        os: os(),
-        kernel: word(&sysinfo::System::kernel_version().unwrap_or_default()),
-        arch: word(&sysinfo::System::cpu_arch()),
-        cpu_model: cpus.first().map(|cpu| word(cpu.brand())).filter(|brand| !brand.is_empty()),
-        cpu_cores: u32::try_from(cpus.len()).ok().filter(|n| *n > 0),
+        os: os(&roots.root),
+        kernel: kernel(roots, "osrelease").unwrap_or_default(),
+        arch: arch(roots, &cpuinfo),
+        cpu_model: processor::model(&cpuinfo).or_else(|| board(roots)),
+        cpu_cores: cpu_cores(&stat),
         memory_total_bytes: MemorySource::new(roots).read(&mut Vec::new()).total_bytes.ok(),
-        container: None,
-        boot_time: boot_time(),
+        container: container(roots),
+        boot_time: boot_time(&stat),
     }
 }
 
-/// The host's name for people, where it has one.
+/// The host's name for people, where it has one. The kernel tells every container its own, so that
+/// of another root stands in a file.
 #[must_use]
-pub fn host_name() -> Option<String> {
-    let name = word(&sysinfo::System::host_name().ok()?);
-    (!name.is_empty()).then_some(name)
+pub fn host_name(roots: &Roots) -> Option<String> {
+    let of_file = || value(&roots.root.join("etc/hostname"));
+    let of_kernel = || kernel(roots, "hostname");
+    let name = if roots.is_own() { of_kernel() } else { of_file().or_else(of_kernel) };
+    name.map(|name| word(&name)).filter(|name| !name.is_empty() && name != "(none)")
 }
 
 /// This boot of the kernel.
 #[must_use]
 pub fn boot_id(roots: &Roots) -> Option<String> {
-    let id = std::fs::read_to_string(roots.proc.join("sys/kernel/random/boot_id")).ok()?;
-    let id = word(&id);
-    (!id.is_empty()).then_some(id)
+    kernel(roots, "random/boot_id")
+}
+
+fn kernel(roots: &Roots, name: &str) -> Option<String> {
+    let text = value(&roots.proc.join("sys/kernel").join(name))?;
+    Some(word(&text)).filter(|text| !text.is_empty())
 }
 
 /// `Debian 12`: what a distribution calls itself beyond its name helps nobody here.
-fn os() -> String {
-    let name = sysinfo::System::name().unwrap_or_default();
-    let version = sysinfo::System::os_version().unwrap_or_default();
-    word(&format!("{} {version}", name.trim_end_matches("GNU/Linux").trim()))
+fn os(root: &Path) -> String {
+    let read = |path: &str| beginning(&root.join(path), OS_RELEASE_BYTES).ok();
+    // The first is usually a link to the second, which an absolute one leads out of another root.
+    let own = read("etc/os-release").or_else(|| read("usr/lib/os-release"));
+    own.map(|text| os_of(&text)).unwrap_or_default()
 }
 
-fn boot_time() -> Option<Timestamp> {
-    let seconds = i64::try_from(sysinfo::System::boot_time().ok()?).ok()?;
-    (seconds > 0).then(|| Timestamp::from_unix_ms(seconds.saturating_mul(1000)))
+/// <https://www.freedesktop.org/software/systemd/man/latest/os-release.html>
+fn os_of(text: &str) -> String {
+    let field = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let name = field("NAME").unwrap_or_else(|| "Linux".to_owned());
+    let name = name.trim_end_matches("GNU/Linux").trim();
+    word(&format!("{name} {}", field("VERSION_ID").unwrap_or_default()))
+}
+
+/// Kernels from 6.1 on tell; before that, the processor does.
+fn arch(roots: &Roots, cpuinfo: &str) -> String {
+    let of_machine = || {
+        let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
+        roots.is_own().then(|| word(&machine)).filter(|machine| !machine.is_empty())
+    };
+    let of_processor = || processor::architecture(cpuinfo).map(str::to_owned);
+    let arch = kernel(roots, "arch").or_else(of_machine).or_else(of_processor);
+    arch.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
+/// A board whose processor has no name has one itself.
+fn board(roots: &Roots) -> Option<String> {
+    let name = value(&roots.proc.join("device-tree/model"))
+        .or_else(|| value(&roots.sys.join("class/dmi/id/product_name")))?;
+    Some(word(&name)).filter(|name| !name.is_empty())
+}
+
+/// Those that are online: `/proc/stat` has a line for each.
+fn cpu_cores(stat: &str) -> Option<u32> {
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    u32::try_from(stat.lines().filter(is_core).count()).ok().filter(|n| *n > 0)
+}
+
+/// `btime 1769680213`
+fn boot_time(stat: &str) -> Option<Timestamp> {
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let seconds: i64 = seconds.trim().parse().ok()?;
+    // Beyond this, no clock of any machine is right.
+    (1..1 << 40).contains(&seconds).then(|| Timestamp::from_unix_ms(seconds * 1000))
 }
 
 #[cfg(test)]
@@ -64,6 +121,19 @@ mod tests {
         assert!(system.cpu_cores.unwrap() > 0);
         assert!(system.memory_total_bytes.unwrap() > 0);
         assert!(system.boot_time.unwrap() < Timestamp::now());
+        assert!(host_name(&Roots::default()).is_some());
+    }
+
+    #[test]
+    fn a_distribution_has_a_name_and_perhaps_a_version() {
+        for (text, os) in [
+            ("NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n", "Debian 12"),
+            ("PRETTY_NAME=\"x\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\n", "Ubuntu 22.04"),
+            ("NAME='Arch Linux'\nBUILD_ID=rolling\n", "Arch Linux"),
+            ("", "Linux"),
+        ] {
+            assert_eq!(os_of(text), os);
+        }
     }
 
     #[test]
@@ -74,5 +144,14 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("sys/kernel/random")).unwrap();
         std::fs::write(folder.path().join("sys/kernel/random/boot_id"), "a-b\n").unwrap();
         assert_eq!(boot_id(&roots).as_deref(), Some("a-b"));
+    }
+
+    #[test]
+    fn no_stat_panics() {
+        proptest::proptest!(|(text in "((cpu|btime )[0-9 -]{0,24}\n){0,6}")| {
+            let (cores, boot) = (cpu_cores(&text), boot_time(&text));
+            proptest::prop_assert!(cores.is_none_or(|n| n <= 6));
+            proptest::prop_assert!(boot.is_none_or(|at| at.unix_ms() > 0));
+        });
     }
 }

@@ -1,0 +1,89 @@
+//! The view of a host that stands in a folder.
+
+use herdbook_shared::time::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::gpu::GpuSettings;
+
+const TRIE: &str = "|-- 10.0.0.7\n/32 host LOCAL\n|-- 192.0.2.2\n/32 host LOCAL\n";
+
+struct Host {
+    folder: tempfile::TempDir,
+    observer: Observer,
+    gap: watch::Sender<Option<Gap>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/net")).unwrap();
+        std::fs::write(folder.path().join("proc/net/fib_trie"), TRIE).unwrap();
+        let roots = Roots::under(folder.path());
+        let mut tasks = JoinSet::new();
+        let gpus = GpuSettings {
+            program: "/nowhere".into(),
+            nvml_lib: None,
+            interval: Duration::from_secs(1),
+            roots: roots.clone(),
+        };
+        let gpus = GpuWatch::start(gpus, &mut tasks, CancellationToken::new());
+        let (_, found) = watch::channel(Arc::new(Found::default()));
+        let (gap, gaps) = watch::channel(None);
+        let observer = Observer::new(roots, gpus, found, gaps, Instant::now());
+        Self { folder, observer, gap, _tasks: tasks }
+    }
+
+    fn addresses(&mut self) -> Vec<String> {
+        let inventory = self.observer.inventory();
+        let details = inventory.address_details.iter().map(|known| &known.address);
+        assert!(details.eq(&inventory.addresses));
+        inventory.addresses
+    }
+
+    fn revision(&mut self) -> u64 {
+        // By then, what is not known is not waited for.
+        self.observer.revision(Instant::now() + SERVICES_WITHIN).unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sockets_own_end_moves_to_the_front_and_that_is_news() {
+    let mut host = Host::new();
+    let before = host.revision();
+    assert_eq!(host.addresses(), ["10.0.0.7", "192.0.2.2"]);
+    let own_end: IpAddr = [192, 0, 2, 2].into();
+    host.observer.connected(Some(own_end), Instant::now());
+    assert_eq!(host.addresses(), ["192.0.2.2", "10.0.0.7"]);
+    assert!(host.observer.inventory().address_details[0].is_own_end);
+    let after = host.revision();
+    assert!(after > before);
+    host.observer.connected(Some(own_end), Instant::now());
+    assert_eq!(host.revision(), after);
+    // Over loopback it is no address of the network.
+    host.observer.connected(Some([127, 0, 0, 1].into()), Instant::now());
+    assert_eq!(host.addresses(), ["10.0.0.7", "192.0.2.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_that_change_are_told_within_a_minute() {
+    let mut host = Host::new();
+    host.revision();
+    std::fs::write(host.folder.path().join("proc/net/fib_trie"), &TRIE[..28]).unwrap();
+    tokio::time::advance(ADDRESSES_EVERY).await;
+    host.revision();
+    assert_eq!(host.addresses(), ["10.0.0.7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_sample_after_a_sleep_says_so() {
+    let mut host = Host::new();
+    let slept = Gap { from: Timestamp::from_unix_ms(1), to: Timestamp::from_unix_ms(60_001) };
+    assert_eq!(host.observer.sample(Depth::Fast, Instant::now()).gap, None);
+    host.gap.send_replace(Some(slept));
+    host.observer.connected(None, Instant::now());
+    assert_eq!(host.observer.sample(Depth::Complete, Instant::now()).gap, Some(slept));
+    assert_eq!(host.observer.sample(Depth::Fast, Instant::now()).gap, None);
+}

@@ -1,0 +1,72 @@
+//! The detail of a sample, put together from its sources. One that fails dims its own values.
+
+use herdbook_shared::missing::MissingReason;
+use herdbook_shared::wire::detail::Detail;
+use tokio::time::Instant;
+
+use super::cores::Cores;
+use super::disks::Disks;
+use super::interfaces::Interfaces;
+use super::limits::LimitsSource;
+use super::load::Loads;
+use super::memory::Memory;
+use super::temperatures::Temperatures;
+use super::uptime::Uptime;
+use super::{Roots, told};
+
+/// The sources of what is told less often. Rates are over the time since the last detail.
+#[derive(Debug)]
+pub(super) struct Details {
+    cores: Cores,
+    uptime: Uptime,
+    disks: Disks,
+    interfaces: Interfaces,
+    temperatures: Temperatures,
+    limits: LimitsSource,
+}
+
+impl Details {
+    pub(super) fn new(roots: &Roots) -> Self {
+        Self {
+            cores: Cores::new(roots),
+            uptime: Uptime::new(roots),
+            disks: Disks::new(roots),
+            interfaces: Interfaces::new(roots),
+            temperatures: Temperatures::new(roots),
+            limits: LimitsSource::new(roots),
+        }
+    }
+
+    /// `memory` and `loads` are those of the same sample.
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        memory: Memory,
+        loads: Loads,
+        now: Instant,
+    ) -> Detail {
+        let mut detail = Detail::default();
+        let missing = &mut detail.missing;
+        let shares = self.cores.read(buffer);
+        detail.cores_percent = told("cores_percent", shares.cores_percent, missing);
+        detail.iowait_percent = told("iowait_percent", shares.iowait_percent, missing);
+        detail.steal_percent = told("steal_percent", shares.steal_percent, missing);
+        detail.load5 = told("load5", loads.five, missing);
+        detail.load15 = told("load15", loads.fifteen, missing);
+        let available = memory.available_bytes;
+        detail.memory_available_bytes = told("memory_available_bytes", available, missing);
+        detail.memory_cached_bytes = told("memory_cached_bytes", memory.cached_bytes, missing);
+        detail.swap_total_bytes = told("swap_total_bytes", memory.swap_total_bytes, missing);
+        detail.uptime_s = told("uptime_s", self.uptime.read(buffer), missing);
+        detail.disks = told("disks", self.disks.read(buffer, now), missing);
+        detail.interfaces = told("interfaces", self.interfaces.read(buffer, now), missing);
+        detail.temperatures = told("temperatures", self.temperatures.read(buffer, now), missing);
+        // A kernel without control groups limits nothing.
+        let limits = match self.limits.read() {
+            Err(MissingReason::NotSupported) => Ok(None),
+            limits => limits,
+        };
+        detail.limits = told("limits", limits, missing).flatten();
+        detail
+    }
+}
