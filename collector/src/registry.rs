@@ -11,10 +11,12 @@
 
 pub mod moment;
 
+pub mod condition;
 pub mod finding;
 pub mod host;
 pub mod service;
 pub mod session;
+pub mod slow;
 
 pub mod change;
 pub mod encode;
@@ -28,6 +30,7 @@ mod identity;
 pub mod model;
 
 pub mod arrive;
+mod derive;
 mod inventory;
 pub mod mark;
 pub mod sample;
@@ -71,6 +74,7 @@ pub struct Registry {
     liveness: Liveness,
     origin: Instant,
     n_samples: AtomicU64,
+    n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
 }
 
@@ -88,6 +92,7 @@ impl Registry {
             liveness,
             origin: Instant::now(),
             n_samples: AtomicU64::new(0),
+            n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
         }
     }
@@ -164,6 +169,12 @@ impl Registry {
     #[must_use]
     pub fn n_samples(&self) -> u64 {
         self.n_samples.load(Ordering::Relaxed)
+    }
+
+    /// Times that a host told since the start that it had slept.
+    #[must_use]
+    pub fn n_gaps(&self) -> u64 {
+        self.n_gaps.load(Ordering::Relaxed)
     }
 
     /// Services that found no place in the register since the start.

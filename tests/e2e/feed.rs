@@ -10,11 +10,12 @@ use herdbook_tests::swarm::{SimulatedAgent, SimulatedHost};
 use serde_json::{Value, json};
 
 /// Fields that move without a change.
-const VOLATILE: [&str; 14] = [
+const VOLATILE: [&str; 16] = [
     "last_seen",
     "latency_ms",
     "clock_skew_ms",
     "resources",
+    "detail",
     "gpus",
     "last_check",
     "last_heartbeat",
@@ -22,6 +23,7 @@ const VOLATILE: [&str; 14] = [
     "pending",
     "total",
     "p95_ms",
+    "requests_running",
     "queue_depth",
     "load",
     "check_latency_ms_avg",
@@ -80,6 +82,9 @@ fn settled(folded: &Folded) -> Value {
 fn strip(entity: &mut Value) {
     let Some(fields) = entity.as_object_mut() else { return };
     fields.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+    if let Some(missing) = fields.get_mut("missing").and_then(Value::as_object_mut) {
+        missing.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+    }
     for model in fields.get_mut("models").and_then(Value::as_array_mut).into_iter().flatten() {
         model.as_object_mut().map(|model| model.remove("expires_at"));
     }

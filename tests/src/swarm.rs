@@ -4,6 +4,7 @@
 //! Stories use one at a time where a real agent cannot be made to do what a host may do (to
 //! reboot, say); the load generator runs thousands in one process.
 
+mod depth;
 pub mod host;
 
 pub mod agent;

@@ -9,6 +9,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, RefusalCode, Refused, Welcome};
+use herdbook_shared::wire::sample::Gap;
 use herdbook_shared::wire::{CollectorMessage, PROTOCOL};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -162,6 +163,9 @@ where
             Step::Nothing => Ok(()),
             Step::Sample(sample) => {
                 let moment = Moment::now();
+                if let Some(gap) = sample.gap {
+                    self.log_gap(gap);
+                }
                 self.registered(|registry, opened| {
                     registry.record_sample(&opened.host_id, &opened.session.id, *sample, moment)
                 })
@@ -297,6 +301,15 @@ where
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(CloseReason::Lost),
             Err(_) => Err(CloseReason::Silent),
+        }
+    }
+
+    /// A host that slept was away of its own accord: worth a line, and no cause for alarm.
+    fn log_gap(&mut self, Gap { from, to }: Gap) {
+        if let Some(opened) = &self.opened
+            && self.log_lines.take(1, Instant::now())
+        {
+            tracing::info!(host = %opened.host_id, %from, %to, "the host slept");
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::budget::Budget;
 
 use super::change::ChangeKind;
-use super::finding::Conditions;
+use super::condition::Conditions;
 use super::host::{Ended, HostEntry, HostFacts, HostLive, HostStatus};
 use super::moment::Moment;
 use super::session::{CloseReason, Session};
@@ -249,6 +249,7 @@ fn facts_of(hello: &Hello, known: Option<&HostFacts>, moment: Moment) -> HostFac
         interval_ms,
         first_seen: known.map_or(moment.at, |facts| facts.first_seen),
         addresses: known.map(|facts| facts.addresses.clone()).unwrap_or_default(),
+        address_details: known.map(|facts| facts.address_details.clone()).unwrap_or_default(),
         system: known.and_then(|facts| facts.system.clone()),
         gpus: known.and_then(|facts| facts.gpus.clone()),
         missing: known.map_or_else(Missing::new, |facts| facts.missing.clone()),

@@ -139,6 +139,7 @@ pub struct Change {
     pub subject: Subject,
     /// Why, in words.
     pub cause: Option<String>,
+    bytes: usize,
     summary: OnceLock<Bytes>,
     full: OnceLock<Bytes>,
 }
@@ -154,7 +155,8 @@ impl Change {
         cause: Option<String>,
     ) -> Self {
         let (summary, full) = (OnceLock::new(), OnceLock::new());
-        Self { epoch, seq, at, kind, subject, cause, summary, full }
+        let bytes = approximate_bytes(&subject) + cause.as_ref().map_or(0, String::len);
+        Self { epoch, seq, at, kind, subject, cause, bytes, summary, full }
     }
 
     /// The change as JSON, encoded at most once a view.
@@ -188,14 +190,22 @@ impl Change {
         }
     }
 
-    /// Roughly what it keeps in memory, bytes, both encodings included.
+    /// Roughly what it keeps in memory, bytes, both encodings included; told once, since what
+    /// samples write moves.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
-        match &self.subject {
-            Subject::Host(host) => 3 * host.approximate_bytes(),
-            Subject::Service(service) => 3 * service.approximate_bytes(),
-            Subject::Model(service, _) => 4096 + service.approximate_bytes(),
-            _ => 1024,
+        self.bytes
+    }
+}
+
+fn approximate_bytes(subject: &Subject) -> usize {
+    match subject {
+        Subject::Host(host) => {
+            let slow = host.present_slow().map_or(0, |slow| slow.approximate_bytes());
+            3 * host.approximate_bytes() + slow
         }
+        Subject::Service(service) => 3 * service.approximate_bytes(),
+        Subject::Model(service, _) => 4096 + service.approximate_bytes(),
+        _ => 1024,
     }
 }

@@ -16,7 +16,10 @@ pub fn host(host: &HostEntry, view: View) -> String {
     let present = host.present();
     match view {
         View::Summary => json(&HostSummary::of(host, present.as_deref())),
-        View::Full => json(&HostView::of(host, present.as_deref())),
+        View::Full => {
+            let slow = host.present_slow();
+            json(&HostView::of(host, present.as_deref(), slow.as_deref()))
+        }
     }
 }
 

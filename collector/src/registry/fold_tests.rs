@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use herdbook_shared::ids::InstanceId;
 use herdbook_shared::missing::MissingReason;
-use herdbook_shared::wire::inventory::{Service, ServiceState};
-use herdbook_shared::wire::sample::{Disk, Sample};
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::detail::{Detail, DiskDetail};
+use herdbook_shared::wire::inventory::{Address, Service, ServiceState, ToldBy};
+use herdbook_shared::wire::sample::{Disk, Gap, GpuProcess, Sample, ServiceSample};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -19,13 +21,21 @@ use crate::sweep::Sweep;
 
 use super::Mirror;
 
+/// How a GPU does.
+#[derive(Clone, Copy, Debug)]
+enum MaybeGpu {
+    Well,
+    Lost,
+    Asleep,
+}
+
 /// What may happen to one of three hosts.
 #[derive(Clone, Debug)]
 enum Happening {
     Connect { host: u8, instance: u8 },
     Close { host: u8, reason: CloseReason },
-    Sample { host: u8, lost_gpu: bool, disk_used: u64 },
-    Inventory { host: u8, services: Vec<(u8, u8, u8, u8)> },
+    Sample { host: u8, gpu: MaybeGpu, disk_used: u64, depth: u8 },
+    Inventory { host: u8, services: Vec<(u8, u8, u8, u8, u8)> },
     Pass { seconds: u64 },
 }
 
@@ -36,13 +46,16 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(CloseReason::Upgrade),
         Just(CloseReason::Superseded),
     ];
-    let services = prop::collection::vec((0..3u8, 0..2u8, 0..5u8, any::<u8>()), 0..4);
+    let service = (0..3u8, 0..2u8, 0..6u8, any::<u8>(), any::<u8>());
+    let services = prop::collection::vec(service, 0..4);
+    let gpu = prop_oneof![Just(MaybeGpu::Well), Just(MaybeGpu::Lost), Just(MaybeGpu::Asleep)];
     let host = 0..3u8;
     prop_oneof![
         3 => (host.clone(), 0..3u8).prop_map(|(host, instance)| Happening::Connect { host, instance }),
         1 => (host.clone(), reason).prop_map(|(host, reason)| Happening::Close { host, reason }),
-        4 => (host.clone(), any::<bool>(), 0..100u64)
-            .prop_map(|(host, lost_gpu, disk_used)| Happening::Sample { host, lost_gpu, disk_used }),
+        4 => (host.clone(), gpu, 0..100u64, any::<u8>()).prop_map(|(host, gpu, disk_used, depth)| {
+            Happening::Sample { host, gpu, disk_used, depth }
+        }),
         4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
     ]
@@ -83,10 +96,10 @@ impl World {
                     self.registry.close_session(id, session, reason, moment);
                 }
             }
-            Happening::Sample { host, lost_gpu, disk_used } => {
+            Happening::Sample { host, gpu, disk_used, depth } => {
                 if let Some(opened) = self.sessions.get(&host) {
                     let (id, session) = (&opened.host_id, &opened.session.id);
-                    let sample = sample_with(lost_gpu, disk_used);
+                    let sample = sample_with(gpu, disk_used, depth);
                     let _ = self.registry.record_sample(id, session, sample, moment);
                 }
             }
@@ -94,6 +107,7 @@ impl World {
                 if let Some(opened) = self.sessions.get(&host) {
                     let mut inventory = inventory(services.into_iter().map(report).collect());
                     inventory.gpus = Some(vec![gpu("GPU-0", 0)]);
+                    inventory.address_details = vec![Address::default()];
                     let (id, session) = (&opened.host_id, &opened.session.id);
                     let _ = self.registry.apply_inventory(id, session, inventory, moment);
                 }
@@ -108,39 +122,78 @@ impl World {
     }
 }
 
-fn sample_with(lost_gpu: bool, disk_used: u64) -> Sample {
+/// `depth` holds a bit for each thing that may come along.
+fn sample_with(gpu: MaybeGpu, disk_used: u64, depth: u8) -> Sample {
+    let has = |bit: u8| depth & (1 << bit) != 0;
     let mut moving = gpu_sample("GPU-0");
-    if lost_gpu {
+    let reason = match gpu {
+        MaybeGpu::Well => None,
+        MaybeGpu::Lost => Some(MissingReason::Lost),
+        MaybeGpu::Asleep => Some(MissingReason::Asleep),
+    };
+    if let Some(reason) = reason {
         moving.utilization_percent = None;
         moving.memory_used_bytes = None;
         for field in ["utilization_percent", "memory_used_bytes"] {
-            moving.missing.insert(field.to_owned(), MissingReason::Lost);
+            moving.missing.insert(field.to_owned(), reason);
         }
     }
-    let disk = Some(Disk { used_bytes: disk_used, total_bytes: 100 });
-    Sample { gpus: Some(vec![moving]), disk, ..sample() }
+    moving.detail = has(0).then(Box::default);
+    moving.processes = has(1).then(|| vec![GpuProcess { pid: 7, ..GpuProcess::default() }]);
+    let data = DiskDetail {
+        mount: Some("/data".to_owned()),
+        used_bytes: Some(disk_used),
+        total_bytes: Some(100),
+        ..DiskDetail::default()
+    };
+    let detail = Detail { disks: has(2).then(|| vec![data]), ..Detail::default() };
+    let (from, to) = (Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(60_000));
+    let busy = ServiceSample {
+        address: "127.0.0.1".to_owned(),
+        port: 11434,
+        requests_running: has(6).then_some(2),
+        requests_waiting: has(7).then_some(3),
+        ..ServiceSample::default()
+    };
+    Sample {
+        gpus: Some(vec![moving]),
+        disk: Some(Disk { used_bytes: disk_used, total_bytes: 100 }),
+        detail: has(3).then(|| Box::new(detail)),
+        gap: has(4).then_some(Gap { from, to }),
+        services: has(5).then(|| vec![busy]),
+        ..sample()
+    }
 }
 
-fn report((port, address, state, models): (u8, u8, u8, u8)) -> Service {
+/// `depth` holds a bit for each thing that may be known.
+fn report((port, address, state, models, depth): (u8, u8, u8, u8, u8)) -> Service {
     let addresses = ["127.0.0.1", "0.0.0.0"];
     let states = [
         ServiceState::Idle,
         ServiceState::Busy,
         ServiceState::Hung,
         ServiceState::Down,
+        ServiceState::Loading,
         ServiceState::Unknown,
     ];
     let has = |bit: u8| models & (1 << bit) != 0;
+    let knows = |bit: u8| depth & (1 << bit) != 0;
     let models = (0..4).filter(|bit| has(*bit)).map(|bit| {
         let mut model = model(&format!("model-{bit}"), has(bit + 4));
         if has(7) {
             model.capabilities.push(format!("cap-{bit}"));
         }
+        model.loading = knows(0);
         model
     });
     let address = addresses[usize::from(address)];
     let mut service = service(address, 11434 + u16::from(port), models.collect());
     service.state = states[usize::from(state)];
+    service.state_told_by = knows(1).then_some(ToldBy::Runner);
+    service.asks_credential = knows(2).then(|| knows(3));
+    service.unit = knows(4).then(|| "ollama.service".to_owned());
+    service.container = knows(5).then(|| "9f86".to_owned());
+    service.gpu_ids = if knows(6) { vec!["GPU-0".to_owned()] } else { Vec::new() };
     service
 }
 
@@ -152,6 +205,7 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         "latency_ms",
         "clock_skew_ms",
         "resources",
+        "detail",
         "missing",
         "cpu_percent",
         "memory_percent",
@@ -166,6 +220,7 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         "fan_percent",
         "throttle_reasons",
         "processes",
+        "detail",
         "missing",
     ];
     for host in mirror.hosts.values_mut() {
@@ -177,7 +232,11 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         }
     }
     for service in mirror.services.values_mut() {
-        strip(service, &["last_check", "check_latency_ms_avg"]);
+        let moving = ["last_check", "check_latency_ms_avg", "requests_running", "queue_depth"];
+        strip(service, &moving);
+        if service["missing"].is_object() {
+            strip(&mut service["missing"], &moving);
+        }
         for model in service["models"].as_array_mut().into_iter().flatten() {
             strip(model, &["expires_at"]);
         }

@@ -9,15 +9,17 @@ use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::missing::Missing;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::hello::GoodbyeReason;
-use herdbook_shared::wire::inventory::{Gpu, System};
+use herdbook_shared::wire::inventory::{Address, Gpu, System};
 use herdbook_shared::wire::sample::Sample;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::budget::Budget;
 
-use super::finding::{Conditions, Finding, Severity};
+use super::condition::Conditions;
+use super::finding::{Finding, Severity};
 use super::session::Session;
+use super::slow::Slow;
 
 /// How a host does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,6 +83,9 @@ pub struct HostFacts {
     /// Its addresses, the likeliest first.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// What is known of each of them, in the same order.
+    #[serde(default)]
+    pub address_details: Vec<Address>,
     /// The machine.
     #[serde(default)]
     pub system: Option<System>,
@@ -161,8 +166,10 @@ impl HostEntry {
         let labels = facts.labels.iter().map(|(key, value)| 2 * WORD + key.len() + value.len());
         let lists = facts.addresses.iter().chain(self.warm.iter()).map(|text| WORD + text.len());
         let findings = self.findings.iter().map(|finding| 64 + finding.message.len());
-        let n_gpus = facts.gpus.as_ref().map_or(0, |gpus| gpus.len());
-        2048 + labels.chain(lists).chain(findings).sum::<usize>() + 2048 * n_gpus
+        let gpus = facts.gpus.iter().flat_map(|gpus| gpus.iter());
+        let gpus = gpus.map(|gpu| 2048 + 384 * gpu.mig.len());
+        let words = labels.chain(lists).chain(findings).chain(gpus).sum::<usize>();
+        2048 + words + 192 * facts.address_details.len()
     }
 
     /// The last sample, while it may be shown as the present.
@@ -170,12 +177,19 @@ impl HostEntry {
     pub fn present(&self) -> Option<Arc<Sample>> {
         if self.status.is_heard() { self.live.sample() } else { None }
     }
+
+    /// What samples tell less often, while it may be shown as the present.
+    #[must_use]
+    pub fn present_slow(&self) -> Option<Arc<Slow>> {
+        if self.status.is_heard() { self.live.slow() } else { None }
+    }
 }
 
 /// What samples write, without a lock.
 #[derive(Debug)]
 pub struct HostLive {
     sample: ArcSwapOption<Sample>,
+    slow: ArcSwapOption<Slow>,
     heard_ms: AtomicU64,
     last_seen: AtomicI64,
     latency_ms: AtomicU64,
@@ -191,6 +205,7 @@ impl HostLive {
     pub fn new(last_seen: Option<Timestamp>) -> Self {
         Self {
             sample: ArcSwapOption::empty(),
+            slow: ArcSwapOption::empty(),
             heard_ms: AtomicU64::new(0),
             last_seen: AtomicI64::new(last_seen.map_or(NO_INSTANT, Timestamp::unix_ms)),
             latency_ms: AtomicU64::new(NO_LATENCY),
@@ -206,15 +221,27 @@ impl HostLive {
         self.heard_ms.store(heard_ms, Ordering::Relaxed);
     }
 
+    /// Takes in what samples tell less often.
+    pub(super) fn write_slow(&self, slow: Slow) {
+        self.slow.store(Some(Arc::new(slow)));
+    }
+
+    /// What samples tell less often, however old.
+    #[must_use]
+    pub fn slow(&self) -> Option<Arc<Slow>> {
+        self.slow.load_full()
+    }
+
     /// The last sample, however old.
     #[must_use]
     pub fn sample(&self) -> Option<Arc<Sample>> {
         self.sample.load_full()
     }
 
-    /// Forgets the last sample, to free its memory.
+    /// Forgets the last sample and what was told less often, to free their memory.
     pub(super) fn clear(&self) {
         self.sample.store(None);
+        self.slow.store(None);
     }
 
     /// When the last sample came, by the registry's clock; 0 is never.

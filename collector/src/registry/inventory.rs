@@ -1,7 +1,7 @@
 //! An agent's inventory against what is known: facts of the host, services that came and went,
 //! models that were installed, removed, loaded and unloaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -38,9 +38,17 @@ impl Registry {
         let mut transaction = self.transaction(moment);
         let host = transaction.host(host_id).filter(|host| host.is_current(session_id));
         let host = host.ok_or(NotCurrent)?;
-        let Inventory { system, addresses, gpus, services, missing, .. } = inventory;
+        let Inventory { system, addresses, address_details, gpus, services, missing, .. } =
+            inventory;
         let gpus = gpus.map(Arc::from);
-        let facts = HostFacts { system, addresses, gpus, missing, ..(*host.facts).clone() };
+        let facts = HostFacts {
+            system,
+            addresses,
+            address_details,
+            gpus,
+            missing,
+            ..(*host.facts).clone()
+        };
         if facts != *host.facts {
             let successor = HostEntry { facts: facts.into(), ..(*host).clone() };
             transaction.put_host(successor, ChangeKind::HostChanged, None);
@@ -111,8 +119,11 @@ impl Transaction<'_> {
             unconfirmed: false,
             state,
             told: Some(report.state),
+            findings: Vec::new(),
             live: Arc::new(ServiceLive::default()),
         };
+        let findings = entry.derive_findings(self.moment.at);
+        let entry = ServiceEntry { findings, ..entry };
         entry.live.write_expires(expires(report));
         self.put_service(entry, ChangeKind::ServiceRegistered, None);
         self.follow_services(&host.id, |services| services.push(id.clone()));
@@ -129,6 +140,8 @@ impl Transaction<'_> {
             told: Some(report.state),
             ..(**before).clone()
         };
+        let findings = after.derive_findings(self.moment.at);
+        let after = ServiceEntry { findings, ..after };
         after.live.write_expires(expires(report));
         self.tell_service(before, after, report.last_error.clone());
     }
@@ -140,14 +153,24 @@ impl Transaction<'_> {
         }
         let facts = ServiceFacts {
             models: cold(&before.facts.models),
+            gpu_ids: Vec::new(),
+            state_told_by: None,
             down_since: before.facts.down_since.or(Some(self.moment.at)),
             ..(*before.facts).clone()
         };
         let facts = facts.into();
         let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
         let status = ServiceStatus::Down;
-        let after =
-            ServiceEntry { facts, status, state, told, unconfirmed: false, ..(**before).clone() };
+        let findings = Vec::new();
+        let after = ServiceEntry {
+            facts,
+            status,
+            state,
+            told,
+            findings,
+            unconfirmed: false,
+            ..(**before).clone()
+        };
         self.tell_service(before, after, Some("its agent no longer finds it".to_owned()));
     }
 
@@ -166,6 +189,7 @@ impl Transaction<'_> {
         }
         let mut entry = ServiceEntry { facts: Arc::clone(&before.facts), ..after.clone() };
         (entry.status, entry.state) = (before.status, before.state);
+        entry.findings.clone_from(&before.findings);
         for (kind, name) in changed {
             let models = with_model(&entry.facts.models, &name, after.model(&name));
             entry.facts = Arc::new(ServiceFacts { models, ..(*entry.facts).clone() });
@@ -182,6 +206,7 @@ impl Transaction<'_> {
         let is_same = after.facts == entry.facts
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
+            && after.findings == before.findings
             && after.capabilities() == before.capabilities();
         if !is_same {
             self.put_service(after, kind, cause);
@@ -205,6 +230,8 @@ impl Transaction<'_> {
         } else {
             sorted(&report.models)
         };
+        let was = known.filter(|_| is_down);
+        let gpu_ids: BTreeSet<String> = report.gpu_ids.iter().cloned().collect();
         let known_error = known.and_then(|facts| facts.last_error.clone());
         let is_new_error = report.last_error.is_some() && report.last_error != known_error;
         let error_at = known.and_then(|facts| facts.last_error_at);
@@ -216,6 +243,12 @@ impl Transaction<'_> {
             port: report.port,
             url,
             reachable,
+            state_told_by: report.state_told_by,
+            // Nobody can ask a server that is gone: what it was stays known.
+            asks_credential: report.asks_credential.or(was.and_then(|was| was.asks_credential)),
+            unit: report.unit.clone().or_else(|| was?.unit.clone()),
+            container: report.container.clone().or_else(|| was?.container.clone()),
+            gpu_ids: gpu_ids.into_iter().collect(),
             version: report.version.clone().or_else(|| known.and_then(|f| f.version.clone())),
             registered_at: known.map_or(at, |facts| facts.registered_at),
             down_since: is_down.then(|| known.and_then(|facts| facts.down_since).unwrap_or(at)),
@@ -259,6 +292,7 @@ fn sorted(models: &[Model]) -> Arc<[Model]> {
 fn cold(models: &[Model]) -> Arc<[Model]> {
     let cold = models.iter().map(|model| Model {
         warm: false,
+        loading: false,
         vram_bytes: None,
         loaded_context_length: None,
         keep: None,

@@ -66,6 +66,30 @@ fn models_come_and_go_one_by_one() {
 }
 
 #[test]
+fn a_model_on_its_way_into_memory_is_told_and_then_loaded() {
+    let host = Host::new();
+    host.tell(vec![service(LOOPBACK, 1, vec![model("a", false)])]);
+    let on_its_way = Model { loading: true, ..model("a", false) };
+    let loading = service(LOOPBACK, 1, vec![on_its_way]);
+    let told = host.tell(vec![Service { state: ServiceState::Loading, ..loading.clone() }]);
+    assert_eq!(told, ["service.state"]);
+    assert_eq!(
+        host.tell(vec![Service { state: ServiceState::Loading, ..loading.clone() }]),
+        [""; 0]
+    );
+    let told = host.tell(vec![service(LOOPBACK, 1, vec![model("a", true)])]);
+    assert_eq!(told, ["model.loaded", "service.state"]);
+    // One that is loaded beside others that are resident: the state does not tell.
+    let two = |b: Model| vec![service(LOOPBACK, 1, vec![model("a", true), b])];
+    host.tell(two(model("b", false)));
+    assert_eq!(host.tell(two(Model { loading: true, ..model("b", false) })), ["service.changed"]);
+    assert_eq!(host.tell(two(model("b", true))), ["model.loaded"]);
+    host.tell(two(Model { loading: true, ..model("c", false) }));
+    host.tell(Vec::new());
+    assert!(host.registry.service("gpu-1:1").unwrap().facts.models.iter().all(|m| !m.loading));
+}
+
+#[test]
 fn when_a_model_expires_is_no_change() {
     let host = Host::new();
     let expiring = |ms| {

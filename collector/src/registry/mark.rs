@@ -1,46 +1,16 @@
 //! How hosts and services are judged: statuses, the findings that make them, and their end.
 
-use std::sync::Arc;
-
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::time::Timestamp;
 use serde_json::json;
 
 use super::Registry;
 use super::change::{ChangeKind, Subject};
-use super::finding::{Code, Finding};
+use super::finding::Finding;
 use super::host::{HostEntry, HostStatus};
 use super::moment::Moment;
 use super::service::{ServiceEntry, ServiceStatus};
 use super::transaction::Transaction;
-
-impl HostEntry {
-    /// The findings that hold: those of the last sample, and those of its identity and services.
-    /// One that held before keeps its `since`.
-    pub(super) fn derive_findings(
-        &self,
-        services: &[Arc<ServiceEntry>],
-        at: Timestamp,
-    ) -> Vec<Finding> {
-        let mut found = self.conditions.findings();
-        if self.id.is_clone() {
-            let words = "another machine uses the same identity: delete the state directory on \
-                         one of them and start its agent again";
-            found.push((Code::DuplicateIdentity, words.to_owned()));
-        }
-        let hung = services.iter().filter(|service| service.hangs());
-        let hung: Vec<&str> = hung.map(|service| service.id.as_str()).collect();
-        if !hung.is_empty() {
-            found.push((Code::ServerHung, format!("{} does not answer", hung.join(", "))));
-        }
-        let known = |code| self.findings.iter().find(|finding| finding.code == code);
-        let found = found.into_iter().map(|(code, message)| {
-            let since = known(code).map_or(at, |finding| finding.since);
-            Finding::new(code, message, since)
-        });
-        found.collect()
-    }
-}
 
 impl Transaction<'_> {
     /// Takes in a host's conditions: brings its findings, and its status while it is heard, in line
@@ -69,18 +39,23 @@ impl Transaction<'_> {
             self.keep_host(entry.clone());
         }
         if entry.status.is_heard() {
-            self.hear(&entry.id);
+            self.hear(&entry.id, None);
         }
     }
 
-    /// A host is heard: its findings say how it does.
-    pub(super) fn hear(&mut self, id: &HostId) {
+    /// A host is heard: its findings say how it does. `slept`: why it was not heard before, where
+    /// it says so.
+    pub(super) fn hear(&mut self, id: &HostId, slept: Option<String>) {
         let Some(host) = self.host(id) else { return };
         let status = host.status_when_heard();
-        if status != host.status {
-            let cause = host.worst_finding().map(|finding| finding.message.clone());
-            self.enter((*host).clone(), status, cause);
+        if status == host.status {
+            return;
         }
+        let finding = host.worst_finding().map(|finding| finding.message.clone());
+        let slept = slept.filter(|_| !host.status.is_heard());
+        let causes: Vec<String> = slept.into_iter().chain(finding).collect();
+        let cause = (!causes.is_empty()).then(|| causes.join("; "));
+        self.enter((*host).clone(), status, cause);
     }
 
     /// Judges a host, unless it was judged so already.

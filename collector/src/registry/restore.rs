@@ -11,6 +11,7 @@ use crate::store::{DirtySource, Row};
 
 use super::Registry;
 use super::encode::json;
+use super::finding::Finding;
 use super::host::{HostEntry, HostFacts, HostLive};
 use super::ledger::Dirty;
 use super::moment::Moment;
@@ -34,7 +35,15 @@ struct StoredService {
     id: String,
     revision: u64,
     status: ServiceStatus,
+    #[serde(default, deserialize_with = "readable")]
+    findings: Vec<Finding>,
     facts: Arc<ServiceFacts>,
+}
+
+/// A finding of a later version costs itself, and not its service.
+fn readable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Finding>, D::Error> {
+    let findings = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(findings.into_iter().filter_map(|finding| serde_json::from_value(finding).ok()).collect())
 }
 
 impl Registry {
@@ -89,6 +98,7 @@ impl Registry {
             unconfirmed: true,
             state: None,
             told: None,
+            findings: stored.findings,
             live: Arc::new(ServiceLive::default()),
         };
         for model in entry.facts.models.iter() {
@@ -136,6 +146,7 @@ fn service_doc(service: &ServiceEntry) -> String {
         id: service.id.to_string(),
         revision: service.revision,
         status: service.status,
+        findings: service.findings.clone(),
         facts: Arc::clone(&service.facts),
     })
 }
@@ -164,3 +175,7 @@ impl DirtySource for Registry {
         self.ledger().dirty.extend(dirty);
     }
 }
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

@@ -1,13 +1,16 @@
 //! The sample's path: no lock, no disk, unless a status or a finding changes.
 
+use std::sync::atomic::Ordering;
+
 use herdbook_shared::ids::{HostId, SessionId};
-use herdbook_shared::wire::sample::{GpuSample, Sample, ServiceSample};
+use herdbook_shared::wire::sample::{Gap, Sample, ServiceSample};
 
 use super::Registry;
 use super::change::ChangeKind;
-use super::finding::Conditions;
+use super::condition::Conditions;
 use super::host::HostEntry;
 use super::moment::Moment;
+use super::slow::Slow;
 use super::transaction::Transaction;
 
 /// The session is not, or no longer, its host's: what it says is dropped.
@@ -38,11 +41,18 @@ impl Registry {
         if let Some(before) = host.live.sample() {
             complete(&mut sample, &before);
         }
-        let conditions = Conditions::of(&sample, host.conditions, self.liveness());
+        if let Some(slow) = Slow::take(&mut sample, host.live.slow().as_deref(), session_id) {
+            host.live.write_slow(slow);
+        }
+        let slow = host.live.slow();
+        let (before, rules) = (&host.conditions, self.liveness());
+        let conditions = Conditions::of(&sample, slow.as_deref(), before, rules);
+        let slept = sample.gap.take().map(slept);
+        self.n_gaps.fetch_add(u64::from(slept.is_some()), Ordering::Relaxed);
         host.live.write(sample, self.ms_of(moment.now), moment.at);
-        self.n_samples.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if !host.status.is_heard() || conditions != host.conditions {
-            self.transaction(moment).take_conditions(host_id, session_id, conditions);
+        self.n_samples.fetch_add(1, Ordering::Relaxed);
+        if !host.status.is_heard() || conditions != *before {
+            self.transaction(moment).take_conditions(host_id, session_id, conditions, slept);
         }
         Ok(())
     }
@@ -67,7 +77,14 @@ impl HostEntry {
 }
 
 impl Transaction<'_> {
-    fn take_conditions(&mut self, id: &HostId, session: &SessionId, conditions: Conditions) {
+    /// `slept`: the host says that it slept, which is why it was not heard.
+    fn take_conditions(
+        &mut self,
+        id: &HostId,
+        session: &SessionId,
+        conditions: Conditions,
+        slept: Option<String>,
+    ) {
         let Some(host) = self.host(id).filter(|host| host.is_current(session)) else { return };
         let lost = conditions.lost_gpus & !host.conditions.lost_gpus;
         let back = host.conditions.lost_gpus & !conditions.lost_gpus;
@@ -79,28 +96,32 @@ impl Transaction<'_> {
             }
         }
         self.settle(entry);
-        self.hear(id);
+        self.hear(id, slept);
     }
 }
 
-/// Fills in the slow values, of which absent means as before.
+/// In words. The host's clock may have been set meanwhile: then the length means nothing.
+fn slept(gap: Gap) -> String {
+    match gap.to.ms_since(gap.from) {
+        ms if ms >= 500 => format!("resumed after {} s of sleep", (ms + 500) / 1000),
+        _ => "resumed after sleep".to_owned(),
+    }
+}
+
+/// Fills in the slow values that stand in the sample itself; absent means as before.
 fn complete(sample: &mut Sample, before: &Sample) {
     if sample.disk.is_none() && !sample.missing.contains_key("disk") {
         sample.disk = before.disk;
     }
     let known = before.gpus.as_deref().unwrap_or_default();
     for gpu in sample.gpus.iter_mut().flatten() {
-        if let Some(known) = known.iter().find(|known| known.id == gpu.id) {
-            complete_gpu(gpu, known);
+        if gpu.temperature_celsius.is_none() && !gpu.missing.contains_key("temperature_celsius") {
+            let known = known.iter().find(|known| known.id == gpu.id);
+            gpu.temperature_celsius = known.and_then(|known| known.temperature_celsius);
         }
     }
 }
 
-fn complete_gpu(gpu: &mut GpuSample, before: &GpuSample) {
-    if gpu.temperature_celsius.is_none() && !gpu.missing.contains_key("temperature_celsius") {
-        gpu.temperature_celsius = before.temperature_celsius;
-    }
-    if gpu.processes.is_none() && !gpu.missing.contains_key("processes") {
-        gpu.processes.clone_from(&before.processes);
-    }
-}
+#[cfg(test)]
+#[path = "sample_tests.rs"]
+mod tests;

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::{Model, ServiceState};
+use herdbook_shared::wire::inventory::{Model, ServiceState, ToldBy};
 use herdbook_shared::wire::sample::ServiceSample;
 use serde::{Deserialize, Serialize};
+
+use super::finding::Finding;
 
 /// How a service does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +89,21 @@ pub struct ServiceFacts {
     /// The server's version.
     #[serde(default)]
     pub version: Option<String>,
+    /// How its state was told.
+    #[serde(default)]
+    pub state_told_by: Option<ToldBy>,
+    /// Whether it wants a credential before it tells anything; `None`: cannot tell.
+    #[serde(default)]
+    pub asks_credential: Option<bool>,
+    /// The systemd unit that runs it.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// The container that it runs in.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// The GPUs on which it holds memory, sorted.
+    #[serde(default)]
+    pub gpu_ids: Vec<String>,
     /// When it was first seen.
     pub registered_at: Timestamp,
     /// Since when it is down.
@@ -123,6 +140,8 @@ pub struct ServiceEntry {
     pub state: Option<ServiceState>,
     /// What its agent told last, to come back to after a silence of its host.
     pub told: Option<ServiceState>,
+    /// What holds.
+    pub findings: Vec<Finding>,
     /// What samples write; shared by all successors.
     pub live: Arc<ServiceLive>,
 }
@@ -150,6 +169,22 @@ impl ServiceEntry {
         self.state.or(self.told) == Some(ServiceState::Hung)
     }
 
+    /// How many requests it works on; `None` while that cannot be told.
+    #[must_use]
+    pub fn requests_running(&self) -> Option<u64> {
+        self.live.requests_running().filter(|_| self.is_up())
+    }
+
+    /// How many requests wait at it; `None` while that cannot be told.
+    #[must_use]
+    pub fn queue_depth(&self) -> Option<u64> {
+        self.live.requests_waiting().filter(|_| self.is_up())
+    }
+
+    fn is_up(&self) -> bool {
+        self.state.is_some_and(|state| state != ServiceState::Down)
+    }
+
     /// What its models can do, sorted.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&str> {
@@ -164,7 +199,10 @@ impl ServiceEntry {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let error = self.facts.last_error.as_ref().map_or(0, String::len);
-        1024 + error + self.facts.models.iter().map(model_bytes).sum::<usize>()
+        let findings = self.findings.iter().map(|finding| 64 + finding.message.len());
+        let gpu_ids = self.facts.gpu_ids.iter().map(|id| size_of::<String>() + id.len());
+        let lists = findings.chain(gpu_ids).sum::<usize>();
+        1536 + error + lists + self.facts.models.iter().map(model_bytes).sum::<usize>()
     }
 }
 
@@ -174,12 +212,14 @@ fn model_bytes(model: &Model) -> usize {
     size_of::<Model>() + words.map(|word| size_of::<String>() + word.len()).sum::<usize>()
 }
 
-/// What samples write, without a lock.
+/// What samples write, without a lock. Numbers that may be missing stand as themselves plus one;
+/// 0 is none.
 #[derive(Debug, Default)]
 pub struct ServiceLive {
     checked_at_ms: AtomicI64,
-    /// The average plus one; 0 is none.
     latency_ms_avg: AtomicU64,
+    requests_running: AtomicU64,
+    requests_waiting: AtomicU64,
     expires: ArcSwap<BTreeMap<String, Timestamp>>,
 }
 
@@ -193,6 +233,8 @@ impl ServiceLive {
             let average = self.latency_ms_avg().map_or(ms, |old| average(old, ms));
             self.latency_ms_avg.store(average.saturating_add(1), Ordering::Relaxed);
         }
+        write_some(&self.requests_running, sample.requests_running);
+        write_some(&self.requests_waiting, sample.requests_waiting);
         let expires = sample.expires.iter().map(|expiry| (expiry.model.clone(), expiry.at));
         self.write_expires(expires.collect());
     }
@@ -215,11 +257,27 @@ impl ServiceLive {
         self.latency_ms_avg.load(Ordering::Relaxed).checked_sub(1)
     }
 
+    /// How many requests it worked on when it was asked last.
+    #[must_use]
+    pub fn requests_running(&self) -> Option<u64> {
+        self.requests_running.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// How many requests waited when it was asked last.
+    #[must_use]
+    pub fn requests_waiting(&self) -> Option<u64> {
+        self.requests_waiting.load(Ordering::Relaxed).checked_sub(1)
+    }
+
     /// When a model expires.
     #[must_use]
     pub fn expires_at(&self, model: &str) -> Option<Timestamp> {
         self.expires.load().get(model).copied()
     }
+}
+
+fn write_some(cell: &AtomicU64, number: Option<u64>) {
+    cell.store(number.map_or(0, |n| n.saturating_add(1)), Ordering::Relaxed);
 }
 
 /// The moving average of all latencies here: one part new, four parts old.
@@ -230,6 +288,21 @@ fn average(old: u64, sample: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_known_while_they_are_told() {
+        let live = ServiceLive::default();
+        let told = |running, waiting| ServiceSample {
+            requests_running: running,
+            requests_waiting: waiting,
+            ..ServiceSample::default()
+        };
+        assert_eq!(live.requests_running(), None);
+        live.write(&told(Some(0), Some(7)));
+        assert_eq!((live.requests_running(), live.requests_waiting()), (Some(0), Some(7)));
+        live.write(&told(Some(1), None));
+        assert_eq!((live.requests_running(), live.requests_waiting()), (Some(1), None));
+    }
 
     #[test]
     fn the_first_latency_sets_the_average_and_zero_counts() {

@@ -1,7 +1,12 @@
 //! Hosts and services as they are told to the outside: the full view of one, and the summary of
 //! at most about 300 bytes a host that the page and the live feed use.
 
+pub mod missing;
+
+pub mod detail;
+pub mod gpu;
 pub mod host;
+pub mod machine;
 pub mod resources;
 pub mod service;
 
@@ -43,3 +48,6 @@ pub(crate) fn rounded(percent: f64) -> f64 {
 pub(crate) fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| rounded(100.0 * part as f64 / whole as f64))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,11 @@ use std::error::Error as _;
 use proptest::prelude::*;
 
 use crate::ids::InstanceId;
-use crate::wire::fixtures::{GOODBYE, HELLO, INVENTORY, REFUSED, SAMPLE, WELCOME};
-use crate::wire::inventory::{Model, ServiceState};
+use crate::missing::MissingReason;
+use crate::wire::fixtures::{
+    GOODBYE, HELLO, INVENTORY, INVENTORY_DEPTH, REFUSED, SAMPLE, SAMPLE_DEPTH, WELCOME,
+};
+use crate::wire::inventory::{Model, Scope, ServiceState, ToldBy};
 
 use super::*;
 
@@ -35,6 +38,33 @@ fn frozen_frames_of_version_1_are_read() {
     let AgentMessage::Sample(sample) = survives(SAMPLE) else { panic!("no sample") };
     assert_eq!(sample.cpu_percent, Some(12.5));
     assert_eq!(sample.gpus.unwrap()[0].processes.as_ref().unwrap()[0].pid, 4242);
+}
+
+#[test]
+fn frozen_frames_with_all_their_depth_are_read() {
+    let AgentMessage::Inventory(inventory) = survives(INVENTORY_DEPTH) else { panic!() };
+    assert_eq!(inventory.system.unwrap().container.as_deref(), Some("docker"));
+    assert!(inventory.address_details[0].is_own_end);
+    assert_eq!(inventory.address_details[2].scope, Scope::Container);
+    let gpus = inventory.gpus.unwrap();
+    assert_eq!(gpus[0].mig[0].profile.as_deref(), Some("1g.18gb"));
+    assert_eq!(gpus[1].missing["pcie_width_max"], MissingReason::NotSupported);
+    let [ollama, vllm] = &inventory.services[..] else { panic!("two services") };
+    assert_eq!(ollama.state_told_by, Some(ToldBy::Processes));
+    assert!(ollama.models[0].loading);
+    assert_eq!((vllm.asks_credential, vllm.unit.as_ref()), (Some(true), None));
+
+    let AgentMessage::Sample(sample) = survives(SAMPLE_DEPTH) else { panic!("no sample") };
+    let detail = sample.detail.unwrap();
+    assert_eq!(detail.cores_percent.as_deref(), Some(&[3, 100, 0, 17][..]));
+    assert_eq!(detail.disks.unwrap()[1].mount, None);
+    assert_eq!(detail.limits.unwrap().cpu_cores, Some(1.5));
+    let gap = sample.gap.unwrap();
+    assert_eq!(gap.to.ms_since(gap.from), 3_600_000);
+    let gpus = sample.gpus.unwrap();
+    assert_eq!(gpus[0].detail.as_ref().unwrap().mig[0].memory_used_bytes, Some(6_654_289_920));
+    assert_eq!(gpus[1].missing["detail"], MissingReason::Asleep);
+    assert_eq!(sample.services.unwrap()[1].requests_waiting, Some(7));
 }
 
 #[test]

@@ -7,6 +7,10 @@ pub const HELLO: &str = include_str!("../../fixtures/v1/hello.json");
 pub const INVENTORY: &str = include_str!("../../fixtures/v1/inventory.json");
 /// A complete sample.
 pub const SAMPLE: &str = include_str!("../../fixtures/v1/sample.json");
+/// An inventory with every field that version 1 grew after its first release.
+pub const INVENTORY_DEPTH: &str = include_str!("../../fixtures/v1/inventory_depth.json");
+/// A complete sample with every field that version 1 grew after its first release.
+pub const SAMPLE_DEPTH: &str = include_str!("../../fixtures/v1/sample_depth.json");
 /// A goodbye.
 pub const GOODBYE: &str = include_str!("../../fixtures/v1/goodbye.json");
 /// The collector's welcome.

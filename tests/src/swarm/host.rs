@@ -5,11 +5,14 @@ use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::hello::{Hello, ProtocolRange};
 use herdbook_shared::wire::inventory::{
-    Gpu, Inventory, MemoryKind, Model, Service, ServiceState, System, Vendor,
+    Address, Gpu, Inventory, MemoryKind, Model, Scope, Service, ServiceState, System, ToldBy,
+    Vendor,
 };
 use herdbook_shared::wire::sample::{Disk, GpuProcess, GpuSample, Pressure, Sample};
 use herdbook_shared::wire::{PROTOCOL, sample};
 use uuid::{Builder, Uuid};
+
+use super::depth;
 
 const GIB: u64 = 1 << 30;
 const MEMORY_BYTES: u64 = 256 * GIB;
@@ -17,6 +20,9 @@ const GPU_BYTES: u64 = 80 * GIB;
 
 /// Every how many samples the slow fields come along.
 const SLOW_EVERY: u64 = 10;
+
+/// The unit that runs the Ollama.
+const UNIT: &str = "ollama.service";
 
 const FAMILIES: [&str; 5] = ["llama", "qwen3", "gemma3", "mistral", "phi4"];
 
@@ -98,12 +104,13 @@ impl SimulatedHost {
                 kernel: "6.1.0".to_owned(),
                 arch: "x86_64".to_owned(),
                 cpu_model: Some("AMD EPYC 9654".to_owned()),
-                cpu_cores: Some(32),
+                cpu_cores: Some(depth::N_CORES),
                 memory_total_bytes: Some(MEMORY_BYTES),
                 boot_time: Some(Timestamp::from_unix_ms(1_795_000_000_000)),
                 container: None,
             }),
             addresses: vec!["10.0.0.7".to_owned(), "fd00::7".to_owned()],
+            address_details: ["10.0.0.7", "fd00::7"].map(address).into(),
             gpus: Some((0..self.n_gpus).map(|index| self.gpu(index)).collect()),
             services: if self.n_models > 0 { vec![self.service()] } else { Vec::new() },
             ..Inventory::empty()
@@ -124,6 +131,13 @@ impl SimulatedHost {
             memory_kind: MemoryKind::Dedicated,
             memory_total_bytes: Some(GPU_BYTES),
             power_limit_watts: Some(700.0),
+            cuda_version: Some("13.0".to_owned()),
+            compute_capability: Some("9.0".to_owned()),
+            pci_address: Some(format!("0000:{:02x}:00.0", index + 1)),
+            pcie_generation_max: Some(5),
+            pcie_width_max: Some(16),
+            ecc_enabled: Some(true),
+            mig_enabled: Some(false),
             ..Gpu::default()
         }
     }
@@ -136,6 +150,10 @@ impl SimulatedHost {
             port: 11434,
             version: Some("0.33.0".to_owned()),
             state: ServiceState::Resident,
+            state_told_by: Some(ToldBy::Runner),
+            asks_credential: Some(false),
+            unit: Some(UNIT.to_owned()),
+            gpu_ids: (0..self.n_gpus.min(1)).map(|index| self.gpu_id(index)).collect(),
             models,
             ..Service::default()
         }
@@ -164,6 +182,7 @@ impl SimulatedHost {
                 io_some_avg10: Some(0.0),
             }),
             disk: slow.then_some(Disk { used_bytes: 400 * GIB, total_bytes: 1900 * GIB }),
+            detail: slow.then(|| Box::new(depth::detail(&mut self.random, self.seq))),
             gpus: Some(gpus),
             services: slow.then(|| self.service_samples()),
             ..Sample::default()
@@ -175,6 +194,7 @@ impl SimulatedHost {
             pid: 4242 + index,
             name: Some("llama-server".to_owned()),
             memory_bytes: Some(40 * GIB),
+            unit: Some(UNIT.to_owned()),
             ..GpuProcess::default()
         };
         GpuSample {
@@ -187,6 +207,7 @@ impl SimulatedHost {
             fan_percent: Some(40.0),
             throttle_reasons: Some(Vec::new()),
             processes: slow.then(|| vec![process]),
+            detail: slow.then(|| Box::new(depth::gpu_detail())),
             ..GpuSample::default()
         }
     }
@@ -197,9 +218,19 @@ impl SimulatedHost {
             port: 11434,
             checked_at: Some(Timestamp::now()),
             latency_ms: Some(2),
+            requests_running: Some(1),
             ..sample::ServiceSample::default()
         };
         if self.n_models > 0 { vec![one] } else { Vec::new() }
+    }
+}
+
+fn address(address: &str) -> Address {
+    Address {
+        address: address.to_owned(),
+        interface: Some("eth0".to_owned()),
+        scope: Scope::Private,
+        is_own_end: false,
     }
 }
 

@@ -69,6 +69,10 @@ export interface GpuProcess {
   pid: number;
   name: string | null;
   memory_bytes: number | null;
+  unit?: string | null;
+  container?: string | null;
+  mig_id?: string | null;
+  missing?: Missing;
 }
 
 export interface Gpu {
@@ -163,6 +167,26 @@ export interface Finding {
   since: string | null;
 }
 
+/** A GPU in the full view; what samples bring has none of these. */
+export interface FullGpu extends Gpu {
+  cuda_version?: string | null;
+  compute_capability?: string | null;
+  pci_address?: string | null;
+  pcie_generation_max?: number | null;
+  pcie_width_max?: number | null;
+  ecc_enabled?: boolean | null;
+  mig_enabled?: boolean | null;
+  mig?: { id: string; index: number; profile: string | null; memory_total_bytes: number | null }[];
+}
+
+/** How far an address reaches; an open word. */
+export interface Address {
+  address: string;
+  interface: string | null;
+  scope: string;
+  is_own_end: boolean;
+}
+
 export interface HostDetail {
   id: string;
   name: string;
@@ -174,6 +198,7 @@ export interface HostDetail {
   interval_ms: number | null;
   session: { opened_at: string | null; remote_address: string | null } | null;
   addresses: string[] | null;
+  address_details?: Address[];
   system: {
     os: string | null;
     kernel: string | null;
@@ -182,9 +207,10 @@ export interface HostDetail {
     cpu_cores: number | null;
     memory_total_bytes: number | null;
     boot_time: string | null;
+    container?: string | null;
   } | null;
   resources: Resources | null;
-  gpus: Gpu[] | null;
+  gpus: FullGpu[] | null;
   findings: Finding[] | null;
 }
 
@@ -194,7 +220,8 @@ export interface Model {
   parameters: string | null;
   quantization: string | null;
   context_length: number | null;
-  warm: boolean;
+  warm: boolean | null;
+  loading?: boolean | null;
   vram_bytes: number | null;
   loaded_context_length: number | null;
   expires_at: string | null;
@@ -212,5 +239,14 @@ export interface ServiceDetail {
   version: string | null;
   reachable: Reachable;
   last_error: string | null;
+  state_told_by?: string | null;
+  asks_credential?: boolean | null;
+  exposed?: boolean;
+  unit?: string | null;
+  container?: string | null;
+  gpu_ids?: string[];
+  requests_running?: number | null;
+  queue_depth?: number | null;
+  findings?: Finding[];
   models: Model[] | null;
 }

@@ -8,7 +8,8 @@ use crate::registry::encode::json;
 use crate::registry::host::HostEntry;
 use crate::registry::service::ServiceEntry;
 use crate::registry::snapshot::push_list;
-use crate::registry::view::resources::{GpuView, ResourcesView};
+use crate::registry::view::gpu::GpuView;
+use crate::registry::view::resources::ResourcesView;
 
 /// Most hosts and services, together, that one viewer may watch.
 pub const WATCHED_MAX: usize = 500;
@@ -100,8 +101,9 @@ fn host_sample(host: &HostEntry) -> String {
         resources: Option<ResourcesView<'a>>,
         gpus: Option<Vec<GpuView<'a>>>,
     }
-    let present = host.present();
-    let sample = present.as_deref();
+    let (present, slow) = (host.present(), host.present_slow());
+    let (sample, slow) = (present.as_deref(), slow.as_deref());
+    let gpu = |gpu| GpuView::of(gpu, sample, slow);
     let gpus = host.facts.gpus.as_deref();
     json(&HostSample {
         host_id: host.id.as_str(),
@@ -109,7 +111,7 @@ fn host_sample(host: &HostEntry) -> String {
         latency_ms: host.live.latency_ms().filter(|_| sample.is_some()),
         clock_skew_ms: sample.map(|_| host.live.clock_skew_ms()),
         resources: sample.map(|sample| ResourcesView::of(host, sample)),
-        gpus: gpus.map(|gpus| gpus.iter().map(|gpu| GpuView::of(gpu, sample)).collect()),
+        gpus: gpus.map(|gpus| gpus.iter().map(gpu).collect()),
     })
 }
 
@@ -124,6 +126,8 @@ fn service_sample(service: &ServiceEntry) -> String {
         id: &'a str,
         last_check: Option<Timestamp>,
         check_latency_ms_avg: Option<u64>,
+        requests_running: Option<u64>,
+        queue_depth: Option<u64>,
         models: Vec<Expiry<'a>>,
     }
     let models = service.warm().map(|name| {
@@ -134,6 +138,8 @@ fn service_sample(service: &ServiceEntry) -> String {
         id: service.id.as_str(),
         last_check: service.live.checked_at(),
         check_latency_ms_avg: service.live.latency_ms_avg(),
+        requests_running: service.requests_running(),
+        queue_depth: service.queue_depth(),
         models: models.collect(),
     })
 }

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::System;
 use herdbook_shared::wire::sample::Sample;
 use serde::Serialize;
 
 use crate::registry::finding::{Code, Finding, Severity};
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::session::Session;
+use crate::registry::slow::Slow;
 
-use super::resources::{GpuView, ResourcesView, vram};
+use super::detail::DetailView;
+use super::gpu::FullGpuView;
+use super::machine::{AddressView, SystemView};
+use super::missing::{Reasons, reasons};
+use super::resources::{ResourcesView, vram, why};
 use super::{percent, rounded};
 
 /// Everything about a host.
@@ -40,12 +44,14 @@ pub struct HostView<'a> {
     pub interval_ms: u64,
     pub session: Option<OpenSessionView<'a>>,
     pub addresses: &'a [String],
-    pub system: Option<&'a System>,
+    pub address_details: Vec<AddressView<'a>>,
+    pub system: Option<SystemView<'a>>,
     pub resources: Option<ResourcesView<'a>>,
-    pub gpus: Option<Vec<GpuView<'a>>>,
+    pub detail: Option<DetailView<'a>>,
+    pub gpus: Option<Vec<FullGpuView<'a>>>,
     pub services: &'a [ServiceId],
     pub findings: &'a [Finding],
-    pub missing: BTreeMap<&'a str, MissingReason>,
+    pub missing: Reasons<'a>,
 }
 
 /// The open session of a host.
@@ -69,15 +75,17 @@ impl<'a> OpenSessionView<'a> {
 }
 
 impl<'a> HostView<'a> {
-    /// Of a host and its present sample.
+    /// Of a host, its present sample and what is told less often.
     #[must_use]
-    pub fn of(host: &'a HostEntry, present: Option<&'a Sample>) -> Self {
+    pub fn of(host: &'a HostEntry, present: Option<&'a Sample>, slow: Option<&'a Slow>) -> Self {
         let facts = &host.facts;
         let heard = present.is_some();
-        let mut missing: BTreeMap<&str, MissingReason> =
-            facts.missing.iter().map(|(field, why)| (field.as_str(), *why)).collect();
+        let mut missing = reasons(&facts.missing);
+        let detail = slow.filter(|_| heard).and_then(Slow::host);
+        let no_detail = present.map_or(MissingReason::Stale, |s| why(&s.missing, "detail"));
         let unknown = [
             ("resources", !heard, MissingReason::Stale),
+            ("detail", detail.is_none(), no_detail),
             ("system", facts.system.is_none(), MissingReason::CannotTell),
             ("gpus", facts.gpus.is_none(), MissingReason::CannotTell),
         ];
@@ -85,6 +93,7 @@ impl<'a> HostView<'a> {
             missing.entry(field).or_insert(why);
         }
         let gpus = facts.gpus.as_deref();
+        let gpu = |gpu| FullGpuView::of(gpu, present, slow);
         Self {
             id: &host.id,
             revision: host.revision,
@@ -105,9 +114,11 @@ impl<'a> HostView<'a> {
             interval_ms: facts.interval_ms,
             session: host.session.as_deref().map(OpenSessionView::of),
             addresses: &facts.addresses,
-            system: facts.system.as_ref(),
+            address_details: facts.address_details.iter().map(AddressView::of).collect(),
+            system: facts.system.as_ref().map(|system| SystemView::of(system, &facts.missing)),
             resources: present.map(|sample| ResourcesView::of(host, sample)),
-            gpus: gpus.map(|gpus| gpus.iter().map(|gpu| GpuView::of(gpu, present)).collect()),
+            detail: detail.map(DetailView::of),
+            gpus: gpus.map(|gpus| gpus.iter().map(gpu).collect()),
             services: &host.services,
             findings: &host.findings,
             missing,

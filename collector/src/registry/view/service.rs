@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::{Model, ServiceState};
+use herdbook_shared::wire::inventory::{Model, ServiceState, ToldBy};
 use serde::Serialize;
 
+use crate::registry::finding::Finding;
 use crate::registry::service::{Reachable, ServiceEntry, ServiceStatus};
+
+use super::missing::{Reasons, give_reasons, why_no_place};
 
 /// Everything about a service.
 #[derive(Debug, Serialize)]
@@ -23,12 +26,18 @@ pub struct ServiceView<'a> {
     pub kind: &'a str,
     pub url: &'a str,
     pub host_id: &'a HostId,
-    pub gpu_ids: [&'static str; 0],
+    pub gpu_ids: &'a [String],
+    pub unit: Option<&'a str>,
+    pub container: Option<&'a str>,
+    /// It listens beyond loopback.
+    pub exposed: bool,
+    pub asks_credential: Option<bool>,
     pub sources: [&'static str; 1],
     pub check: &'static str,
     pub status: ServiceStatus,
     pub unconfirmed: bool,
     pub state: Option<ServiceState>,
+    pub state_told_by: Option<ToldBy>,
     pub reachable: Reachable,
     pub version: Option<&'a str>,
     pub role: &'static str,
@@ -52,11 +61,12 @@ pub struct ServiceView<'a> {
     pub heartbeat_interval_s: Option<u64>,
     pub ttl_s: Option<u64>,
     pub p95_ms: Option<f64>,
+    pub requests_running: Option<u64>,
     pub queue_depth: Option<u64>,
     pub load: Option<f64>,
     pub registered_at: Timestamp,
-    pub findings: [&'static str; 0],
-    pub missing: BTreeMap<&'static str, MissingReason>,
+    pub findings: &'a [Finding],
+    pub missing: Reasons<'static>,
 }
 
 impl<'a> ServiceView<'a> {
@@ -65,11 +75,7 @@ impl<'a> ServiceView<'a> {
     pub fn of(service: &'a ServiceEntry) -> Self {
         let facts = &service.facts;
         let models = facts.models.iter().map(|model| ModelView::of(service, model));
-        let missing = match service.state {
-            None => [("state", MissingReason::Stale), ("warm", MissingReason::Stale)].into(),
-            Some(_) => BTreeMap::new(),
-        };
-        Self {
+        let mut view = Self {
             id: &service.id,
             aliases: [],
             revision: service.revision,
@@ -78,12 +84,17 @@ impl<'a> ServiceView<'a> {
             kind: &facts.kind,
             url: &facts.url,
             host_id: &facts.host_id,
-            gpu_ids: [],
+            gpu_ids: &facts.gpu_ids,
+            unit: facts.unit.as_deref(),
+            container: facts.container.as_deref(),
+            exposed: facts.is_exposed(),
+            asks_credential: facts.asks_credential,
             sources: ["agent"],
             check: "agent",
             status: service.status,
             unconfirmed: service.unconfirmed,
             state: service.state,
+            state_told_by: facts.state_told_by.filter(|_| service.state.is_some()),
             reachable: facts.reachable,
             version: facts.version.as_deref(),
             role: "experimental",
@@ -107,12 +118,31 @@ impl<'a> ServiceView<'a> {
             heartbeat_interval_s: None,
             ttl_s: None,
             p95_ms: None,
-            queue_depth: None,
+            requests_running: service.requests_running(),
+            queue_depth: service.queue_depth(),
             load: None,
             registered_at: facts.registered_at,
-            findings: [],
-            missing,
-        }
+            findings: &service.findings,
+            missing: Reasons::new(),
+        };
+        view.give_reasons();
+        view
+    }
+
+    fn give_reasons(&mut self) {
+        let unknown = MissingReason::CannotTell;
+        let moving = match self.state {
+            None => {
+                let stale = MissingReason::Stale;
+                self.missing.extend([("warm", stale), ("loading", stale)]);
+                stale
+            }
+            Some(_) => unknown,
+        };
+        let no_place = why_no_place(self.unit, self.container);
+        give_reasons!(self, moving, [state, state_told_by, requests_running, queue_depth]);
+        give_reasons!(self, no_place, [unit, container]);
+        give_reasons!(self, unknown, [asks_credential]);
     }
 }
 
@@ -130,6 +160,8 @@ pub struct ModelView<'a> {
     pub capabilities: &'a [String],
     /// `None` while the service cannot be told.
     pub warm: Option<bool>,
+    /// Likewise.
+    pub loading: Option<bool>,
     pub vram_bytes: Option<u64>,
     pub loaded_context_length: Option<u64>,
     pub expires_at: Option<Timestamp>,
@@ -155,6 +187,7 @@ impl<'a> ModelView<'a> {
             context_length: model.context_length,
             capabilities: &model.capabilities,
             warm: known.then_some(model.warm),
+            loading: known.then_some(model.loading),
             vram_bytes: model.vram_bytes.filter(|_| known),
             loaded_context_length: model.loaded_context_length.filter(|_| known),
             expires_at,
