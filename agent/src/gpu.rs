@@ -3,22 +3,32 @@
 //! JSON lines (`line`) on stdout. The parent only reads them against a deadline, so that a hang
 //! or a crash costs GPU readings and nothing else.
 //!
-//! Child: `library` loads NVML, `card` reads one GPU (`metric` filters what it says, `holders`
-//! lists its processes, `power` keeps sleeping GPUs asleep), `child` is its loop. Parent: `driver`
-//! tells whether a child is worth starting, `deadline` and `restart` are its timing, `process` its
-//! hands, `view` what it knows, `watch` its loop.
+//! Child: `library` loads NVML, `roster` finds the GPUs and `bus` keeps sleeping ones asleep;
+//! `card` is one GPU: `describe` tells what it is, `reading` what it does, `mig` how it is cut,
+//! `holders` and `owners` who uses it, each asking through `questions` and believing as `metric`
+//! does; `child` is its loop. Parent: `driver` tells whether a child is worth starting, `deadline`,
+//! `restart` and `revival` are its timing, `process` its hands, `known` and `view` what it
+//! knows, `watch` its loop.
 //!
 //! AMD and Intel are to come as readers of sysfs beside the child: they need no library.
 
 mod line;
 
 mod metric;
+mod questions;
 
-mod power;
+mod bus;
+mod host_memory;
 
 mod holders;
+mod owners;
+
+mod describe;
+mod mig;
+mod reading;
 
 mod card;
+mod roster;
 
 mod library;
 
@@ -30,9 +40,13 @@ mod deadline;
 
 mod restart;
 
+mod revival;
+
 mod lines;
 
 mod process;
+
+mod known;
 
 mod view;
 

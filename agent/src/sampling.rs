@@ -32,7 +32,6 @@ mod temperatures;
 mod uptime;
 
 mod addresses;
-#[cfg_attr(not(test), expect(dead_code, reason = "those who look at processes come next"))]
 pub(crate) mod cgroup;
 mod container;
 mod processor;

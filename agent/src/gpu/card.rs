@@ -1,94 +1,82 @@
-//! One GPU as NVML sees it: what it is, and what it does now. An error dims the value that it
-//! came for; a GPU that fell off the bus is lost by itself, the others go on.
+//! One GPU: whether it can be asked at present, what it is, and what it does now. An error dims
+//! the value that it came for; a GPU that fell off the bus is lost by itself, the others go on.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use herdbook_shared::missing::{Missing, MissingReason};
-use herdbook_shared::wire::inventory::{Gpu, MemoryKind, Vendor};
-use herdbook_shared::wire::sample::GpuSample;
-use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use herdbook_shared::missing::MissingReason;
+use herdbook_shared::wire::inventory::Gpu;
+use herdbook_shared::wire::sample::{GpuProcess, GpuSample};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
-use crate::sampling::word::word;
 use crate::sampling::{Depth, Roots};
 
-use super::{holders, metric, power};
+use super::describe::{Software, describe, refresh};
+use super::mig::{self, Instance};
+use super::owners::Owners;
+use super::questions::{Questions, Unsupported};
+use super::reading::{self, dim};
+use super::{bus, holders, metric};
 
-/// The fields of [`GpuSample`] that are read every tick.
-const FAST: [&str; 6] = [
-    "utilization_percent",
-    "memory_used_bytes",
-    "power_watts",
-    "sm_clock_mhz",
-    "fan_percent",
-    "throttle_reasons",
-];
-/// Those that are read now and then.
-const SLOW: [&str; 2] = ["temperature_celsius", "processes"];
+/// A GPU that could not be opened is tried again after one slow reading, then after twice as many
+/// each time: each try makes the driver start the whole card, and log that it failed.
+const TRIES_APART_MAX: u32 = 64;
 
-/// A sample in which nothing could be told.
-pub(super) fn dim(id: &str, reason: MissingReason) -> GpuSample {
-    let fields = FAST.iter().chain(&SLOW);
-    GpuSample {
-        id: id.to_owned(),
-        missing: fields.map(|field| ((*field).to_owned(), reason)).collect(),
-        ..GpuSample::default()
-    }
+/// What all cards are read with.
+#[derive(Debug)]
+pub(super) struct Tools<'nvml> {
+    pub(super) nvml: &'nvml Nvml,
+    pub(super) roots: &'nvml Roots,
+    pub(super) software: Software,
+}
+
+/// How NVML finds the GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// By its index, where all GPUs are awake.
+    Index,
+    /// By its PCI address, where some sleep: opening by index could wake any of them.
+    Address(String),
 }
 
 /// A GPU, and what was learnt about it.
 #[derive(Debug)]
 pub(super) struct Card<'nvml> {
+    seat: Seat,
     gpu: Gpu,
-    handle: Result<Device<'nvml>, MissingReason>,
+    state: State<'nvml>,
     status_file: Option<PathBuf>,
-    /// What this GPU does not have; not asked for again.
-    unsupported: BTreeSet<&'static str>,
-    lost: bool,
+    unsupported: Unsupported,
+    instances: Vec<Instance>,
+}
+
+#[derive(Debug)]
+enum State<'nvml> {
+    Open(Device<'nvml>),
+    /// It fell off the bus. It is asked now and then whether it is back.
+    Lost(Device<'nvml>),
+    Unopened {
+        reason: MissingReason,
+        wait: u32,
+        waited: u32,
+    },
 }
 
 impl<'nvml> Card<'nvml> {
-    /// The GPU with this index; one that cannot be opened is listed with the reason.
-    ///
-    /// # Errors
-    ///
-    /// Only what makes NVML as a whole useless.
-    pub(super) fn find(
-        nvml: &'nvml Nvml,
-        index: u32,
-        driver: Option<&str>,
-        sys: &Path,
-    ) -> Result<Self, NvmlError> {
-        let device = match nvml.device_by_index(index) {
-            Ok(device) => device,
-            Err(error) if metric::is_fatal(&error) => return Err(error),
-            Err(error) => return Ok(Self::unopened(index, driver, metric::reason(&error))),
+    /// A card that is not opened yet.
+    pub(super) fn new(index: u32, seat: Seat, roots: &Roots) -> Self {
+        let address = match &seat {
+            Seat::Address(address) => Some(address.clone()),
+            Seat::Index => None,
         };
-        let address = pci_address(&device);
-        let gpu = describe(&device, index, driver, address.as_deref())?;
-        Ok(Self {
-            gpu,
-            handle: Ok(device),
-            status_file: address.map(|address| power::status_file(sys, &address)),
-            unsupported: BTreeSet::new(),
-            lost: false,
-        })
-    }
-
-    fn unopened(index: u32, driver: Option<&str>, reason: MissingReason) -> Self {
-        let fields = ["name", "memory_total_bytes", "power_limit_watts"];
+        let reason = MissingReason::CannotTell;
         Self {
-            gpu: Gpu {
-                missing: fields.map(|field| (field.to_owned(), reason)).into(),
-                memory_kind: MemoryKind::Unknown,
-                ..blank(format!("index:{index}"), index, driver)
-            },
-            handle: Err(reason),
-            status_file: None,
-            unsupported: BTreeSet::new(),
-            lost: reason == MissingReason::Lost,
+            status_file: address.as_ref().map(|address| bus::status_file(&roots.sys, address)),
+            gpu: bus::unasked(index, address, reason),
+            seat,
+            state: State::Unopened { reason, wait: 0, waited: 0 },
+            unsupported: Unsupported::new(),
+            instances: Vec::new(),
         }
     }
 
@@ -101,21 +89,25 @@ impl<'nvml> Card<'nvml> {
         self.gpu.id = id;
     }
 
-    /// Reads anew what rarely changes.
-    pub(super) fn refresh(&mut self) {
-        if self.lost || self.is_asleep() {
-            return;
-        }
-        if let Ok(device) = &self.handle
-            && let Ok(milliwatts) = device.enforced_power_limit()
-            && let Some(watts) = metric::watts(milliwatts)
-        {
-            self.gpu.power_limit_watts = Some(watts);
-            self.gpu.missing.remove("power_limit_watts");
-        }
+    /// Looks anew at what rarely changes, and for a GPU that was not there.
+    ///
+    /// # Errors
+    ///
+    /// Only what makes NVML as a whole useless, or says that there is no such GPU for us.
+    pub(super) fn refresh(&mut self, tools: &Tools<'nvml>) -> Result<(), NvmlError> {
+        let refreshed = match &self.state {
+            _ if self.is_asleep() => {
+                self.note_asleep(tools);
+                Ok(())
+            }
+            State::Unopened { .. } => self.open(tools),
+            State::Open(_) => self.look_again(),
+            State::Lost(_) => Ok(()),
+        };
+        self.bear(refreshed)
     }
 
-    /// What the GPU does now. At most `room` processes are listed.
+    /// What the GPU does now, and how many processes were left out: at most `room` are listed.
     ///
     /// # Errors
     ///
@@ -123,185 +115,204 @@ impl<'nvml> Card<'nvml> {
     pub(super) fn read(
         &mut self,
         depth: Depth,
-        roots: &Roots,
+        tools: &Tools<'nvml>,
+        owners: &mut Owners,
         room: usize,
-    ) -> Result<GpuSample, NvmlError> {
-        let device = match &self.handle {
-            Ok(device) => device,
-            Err(reason) => return Ok(dim(&self.gpu.id, *reason)),
-        };
-        // A lost GPU is asked now and then whether it is back, and left in peace otherwise.
-        if self.lost && depth == Depth::Fast {
-            return Ok(dim(&self.gpu.id, MissingReason::Lost));
-        }
+    ) -> Result<(GpuSample, usize), NvmlError> {
         if self.is_asleep() {
-            return Ok(dim(&self.gpu.id, MissingReason::CannotTell));
+            return Ok((dim(&self.gpu.id, MissingReason::Asleep), 0));
         }
-        let mut reading = Reading { unsupported: &mut self.unsupported, missing: Missing::new() };
-        let sample = reading.sample(device, &self.gpu, depth, roots, room);
-        self.lost = matches!(sample, Err(NvmlError::GpuLost | NvmlError::ResetRequired));
+        let device = match &self.state {
+            State::Open(device) => device,
+            State::Lost(device) if depth == Depth::Complete => device,
+            State::Lost(_) => return Ok((dim(&self.gpu.id, MissingReason::Lost), 0)),
+            State::Unopened { reason, .. } => return Ok((dim(&self.gpu.id, *reason), 0)),
+        };
+        let mut asked = Questions::new(&mut self.unsupported);
+        let sample = sample(&mut asked, device, &self.gpu, &self.instances, depth, tools.roots);
         match sample {
-            Ok(sample) => Ok(sample),
-            Err(_) if self.lost => Ok(dim(&self.gpu.id, MissingReason::Lost)),
-            Err(fatal) => Err(fatal),
+            Ok(mut sample) => {
+                self.note_present();
+                let mut n_left_out = 0;
+                if let Some(processes) = &mut sample.processes {
+                    n_left_out = holders::cut(processes, room);
+                    processes.iter_mut().for_each(|process| owners.complete(process));
+                }
+                Ok((sample, n_left_out))
+            }
+            Err(error) => {
+                self.bear(Err(error))?;
+                Ok((dim(&self.gpu.id, MissingReason::Lost), 0))
+            }
+        }
+    }
+
+    fn open(&mut self, tools: &Tools<'nvml>) -> Result<(), NvmlError> {
+        let State::Unopened { wait, waited, .. } = &mut self.state else { return Ok(()) };
+        if *waited < *wait {
+            *waited += 1;
+            return Ok(());
+        }
+        let next = (2 * *wait).clamp(1, TRIES_APART_MAX);
+        let device = match &self.seat {
+            Seat::Index => tools.nvml.device_by_index(self.gpu.index),
+            Seat::Address(address) => tools.nvml.device_by_pci_bus_id(address.clone()),
+        };
+        let index = self.gpu.index;
+        let opened = device.and_then(|device| {
+            let gpu = describe(&device, index, &tools.software, tools.roots)?;
+            Ok((device, gpu))
+        });
+        match opened {
+            Ok((device, gpu)) => {
+                let address = gpu.pci_address.as_deref();
+                let file = address.map(|address| bus::status_file(&tools.roots.sys, address));
+                self.status_file = file.or(self.status_file.take());
+                self.gpu = gpu;
+                self.state = State::Open(device);
+                self.look_again()
+            }
+            Err(error) if metric::is_fatal(&error) || metric::is_nobody(&error) => Err(error),
+            Err(error) => {
+                let reason = metric::reason(&error);
+                self.note_unopened(reason, next);
+                Ok(())
+            }
+        }
+    }
+
+    /// What may change while the driver runs: the power limit, and how the GPU is cut.
+    fn look_again(&mut self) -> Result<(), NvmlError> {
+        let State::Open(device) = &self.state else { return Ok(()) };
+        if !self.unsupported.contains("power_limit_watts") {
+            refresh(device, &mut self.gpu)?;
+            if self.gpu.missing.get("power_limit_watts") == Some(&MissingReason::NotSupported) {
+                self.unsupported.insert("power_limit_watts");
+            }
+        }
+        let mut asked = Questions::new(&mut self.unsupported);
+        let ask = || mig::is_enabled(device);
+        let is_cut = asked.ask("mig_enabled", ask, metric::enabled)?;
+        self.gpu.missing.remove("mig_enabled");
+        self.gpu.missing.extend(asked.take_missing());
+        let instances = if is_cut == Some(true) { mig::instances(device)? } else { Vec::new() };
+        if is_cut != self.gpu.mig_enabled {
+            // Cut and whole GPUs support different things.
+            self.unsupported.retain(|field| *field == "mig_enabled");
+        }
+        self.gpu.mig_enabled = is_cut;
+        self.keep_numbers(instances);
+        Ok(())
+    }
+
+    /// An instance's numbers are known while a process runs on it, and do not change.
+    fn keep_numbers(&mut self, mut instances: Vec<Instance>) {
+        for Instance { told, .. } in &mut instances {
+            let last = self.gpu.mig.iter().find(|last| last.id == told.id);
+            told.gpu_instance = told.gpu_instance.or(last.and_then(|last| last.gpu_instance));
+            told.compute_instance =
+                told.compute_instance.or(last.and_then(|last| last.compute_instance));
+        }
+        self.gpu.mig = instances.iter().map(|instance| instance.told.clone()).collect();
+        self.instances = instances;
+    }
+
+    /// A lost GPU is this card's own trouble; any other error is not.
+    fn bear(&mut self, result: Result<(), NvmlError>) -> Result<(), NvmlError> {
+        match result {
+            Err(error) if metric::reason(&error) == MissingReason::Lost => {
+                self.note_lost();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn note_lost(&mut self) {
+        let nothing = State::Unopened { reason: MissingReason::Lost, wait: 1, waited: 0 };
+        self.state = match std::mem::replace(&mut self.state, nothing) {
+            State::Open(device) | State::Lost(device) => State::Lost(device),
+            unopened @ State::Unopened { .. } => unopened,
+        };
+    }
+
+    fn note_present(&mut self) {
+        let nothing = State::Unopened { reason: MissingReason::Lost, wait: 1, waited: 0 };
+        self.state = match std::mem::replace(&mut self.state, nothing) {
+            State::Open(device) | State::Lost(device) => State::Open(device),
+            unopened @ State::Unopened { .. } => unopened,
+        };
+    }
+
+    fn note_unopened(&mut self, reason: MissingReason, wait: u32) {
+        self.gpu.missing.values_mut().for_each(|value| *value = reason);
+        self.state = State::Unopened { reason, wait, waited: 0 };
+    }
+
+    /// A GPU that was never opened is told as what the kernel knows of it.
+    fn note_asleep(&mut self, tools: &Tools<'nvml>) {
+        if matches!(self.state, State::Unopened { .. }) {
+            self.gpu.driver.clone_from(&tools.software.driver);
+            self.note_unopened(MissingReason::Asleep, 0);
         }
     }
 
     fn is_asleep(&self) -> bool {
-        self.status_file.as_deref().is_some_and(power::is_asleep)
+        self.status_file.as_deref().is_some_and(bus::is_asleep)
     }
 }
 
-/// `0000:01:00.0`
-fn pci_address(device: &Device<'_>) -> Option<String> {
-    let pci = device.pci_info().ok()?;
-    let sane = pci.domain <= u32::from(u16::MAX) && pci.bus <= 0xff && pci.device <= 0x1f;
-    sane.then(|| format!("{:04x}:{:02x}:{:02x}.0", pci.domain, pci.bus, pci.device))
-}
-
-fn blank(id: String, index: u32, driver: Option<&str>) -> Gpu {
-    Gpu {
-        id,
-        index,
-        vendor: Vendor::Nvidia,
-        name: "NVIDIA GPU".to_owned(),
-        driver: driver.map(word),
-        memory_kind: MemoryKind::Dedicated,
-        ..Gpu::default()
-    }
-}
-
-/// A GPU that is lost before it could be described keeps its PCI address as its id.
-fn describe(
+/// One round of questions to a GPU that is awake.
+fn sample(
+    asked: &mut Questions<'_>,
     device: &Device<'_>,
-    index: u32,
-    driver: Option<&str>,
-    address: Option<&str>,
-) -> Result<Gpu, NvmlError> {
-    let mut reading = Reading { unsupported: &mut BTreeSet::new(), missing: Missing::new() };
-    let mut known = |field, value: Result<String, NvmlError>| {
-        reading.take_once(field, value, |text| Some(word(&text)).filter(|text| !text.is_empty()))
-    };
-    let id = known("id", device.uuid())?;
-    let name = known("name", device.name())?;
-    let total = device.memory_info().map(|memory| memory.total);
-    let unified = matches!(total, Err(NvmlError::NotSupported));
-    let memory_total_bytes = reading.take_once("memory_total_bytes", total, metric::total_bytes)?;
-    let limit = device.enforced_power_limit();
-    let power_limit_watts = reading.take_once("power_limit_watts", limit, metric::watts)?;
-    let address = address.map_or_else(|| format!("index:{index}"), |at| format!("pci:{at}"));
-    let blank = blank(id.unwrap_or(address), index, driver);
-    Ok(Gpu {
-        name: name.unwrap_or_else(|| blank.name.clone()),
-        memory_kind: if unified { MemoryKind::Unified } else { MemoryKind::Dedicated },
-        memory_total_bytes,
-        power_limit_watts,
-        missing: reading.missing,
-        ..blank
-    })
+    gpu: &Gpu,
+    instances: &[Instance],
+    depth: Depth,
+    roots: &Roots,
+) -> Result<GpuSample, NvmlError> {
+    let (mut sample, memory) = reading::fast(asked, device, gpu, roots)?;
+    if depth == Depth::Complete {
+        sample.temperature_celsius = reading::temperature(asked, device)?;
+        sample.processes = processes(asked, device, gpu, instances)?;
+        sample.missing = asked.take_missing();
+        let why = sample.missing.get("utilization_percent").copied();
+        let memory = memory.ok_or(why.unwrap_or(MissingReason::CannotTell));
+        sample.detail = Some(Box::new(reading::detail(asked, device, memory, instances)?));
+    } else {
+        sample.missing = asked.take_missing();
+    }
+    Ok(sample)
 }
 
-/// One round of questions to one GPU.
-struct Reading<'a> {
-    unsupported: &'a mut BTreeSet<&'static str>,
-    missing: Missing,
-}
-
-impl Reading<'_> {
-    /// Fails where the GPU is lost, or NVML as a whole useless.
-    fn sample(
-        &mut self,
-        device: &Device<'_>,
-        gpu: &Gpu,
-        depth: Depth,
-        roots: &Roots,
-        room: usize,
-    ) -> Result<GpuSample, NvmlError> {
-        let total = gpu.memory_total_bytes;
-        let used = |bytes| metric::used_bytes(bytes, total);
-        let [utilization, memory, watts, clock, fan, throttle] = FAST;
-        let mut sample = GpuSample {
-            id: gpu.id.clone(),
-            utilization_percent: self.take(
-                utilization,
-                || device.utilization_rates().map(|rates| rates.gpu),
-                metric::percent,
-            )?,
-            memory_used_bytes: self.take(memory, || device.memory_info().map(|m| m.used), used)?,
-            power_watts: self.take(watts, || device.power_usage(), metric::watts)?,
-            sm_clock_mhz: self.take(clock, || device.clock_info(Clock::SM), metric::megahertz)?,
-            fan_percent: self.take(fan, || device.fan_speed(0), metric::fan_percent)?,
-            throttle_reasons: self.take(
-                throttle,
-                || device.current_throttle_reasons(),
-                |reasons| Some(metric::throttle_words(reasons)),
-            )?,
-            ..GpuSample::default()
+/// Of a GPU that is cut, each instance is asked for its own: of the whole GPU they are told only
+/// to the privileged, and without the instance.
+fn processes(
+    asked: &mut Questions<'_>,
+    device: &Device<'_>,
+    gpu: &Gpu,
+    instances: &[Instance],
+) -> Result<Option<Vec<GpuProcess>>, NvmlError> {
+    let mut listed = Vec::new();
+    if instances.is_empty() {
+        let add = |contexts: Vec<_>| {
+            // A part without memory of its own may be held beyond what the host has, by swapping.
+            holders::add(&mut listed, &contexts, gpu.memory_total_bytes, None);
+            Some(())
         };
-        if depth == Depth::Complete {
-            let [temperature, processes] = SLOW;
-            let celsius = || device.temperature(TemperatureSensor::Gpu);
-            sample.temperature_celsius = self.take(temperature, celsius, metric::celsius)?;
-            sample.processes = self.take(
-                processes,
-                || holders::contexts(device),
-                |contexts| Some(holders::named(contexts, total, &roots.proc, room)),
-            )?;
-        }
-        sample.missing = std::mem::take(&mut self.missing);
-        Ok(sample)
+        let told = asked.ask("processes", || holders::contexts(device), add)?;
+        return Ok(told.map(|()| listed));
     }
-
-    /// One answer, unless this GPU is known to have none.
-    fn take<T, U>(
-        &mut self,
-        field: &'static str,
-        ask: impl FnOnce() -> Result<T, NvmlError>,
-        sane: impl FnOnce(T) -> Option<U>,
-    ) -> Result<Option<U>, NvmlError> {
-        if self.unsupported.contains(field) {
-            self.missing.insert(field.to_owned(), MissingReason::NotSupported);
-            return Ok(None);
-        }
-        let answer = ask();
-        if let Err(error) = &answer
-            && (metric::is_fatal(error) || metric::reason(error) == MissingReason::Lost)
-        {
-            return Err(answer.err().unwrap_or(NvmlError::Unknown));
-        }
-        self.keep(field, answer, sane)
-    }
-
-    /// Like `take` for what is asked once: a lost GPU only dims the value.
-    fn take_once<T, U>(
-        &mut self,
-        field: &'static str,
-        answer: Result<T, NvmlError>,
-        sane: impl FnOnce(T) -> Option<U>,
-    ) -> Result<Option<U>, NvmlError> {
-        match answer {
-            Err(error) if metric::is_fatal(&error) => Err(error),
-            answer => self.keep(field, answer, sane),
+    let mut n_told = 0;
+    for Instance { told, contexts, .. } in instances {
+        match contexts {
+            Ok(contexts) => {
+                holders::add(&mut listed, contexts, told.memory_total_bytes, Some(&told.id));
+                n_told += 1;
+            }
+            Err(error) => asked.lack("processes", metric::reason(error)),
         }
     }
-
-    fn keep<T, U>(
-        &mut self,
-        field: &'static str,
-        answer: Result<T, NvmlError>,
-        sane: impl FnOnce(T) -> Option<U>,
-    ) -> Result<Option<U>, NvmlError> {
-        let reason = match answer {
-            Ok(value) => match sane(value) {
-                Some(value) => return Ok(Some(value)),
-                None => MissingReason::CannotTell,
-            },
-            Err(error) => metric::reason(&error),
-        };
-        if reason == MissingReason::NotSupported {
-            self.unsupported.insert(field);
-        }
-        self.missing.insert(field.to_owned(), reason);
-        Ok(None)
-    }
+    // Some are better than none; the reason stands beside them.
+    Ok((n_told > 0).then_some(listed))
 }

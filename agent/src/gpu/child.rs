@@ -1,7 +1,6 @@
 //! The child process, `herdbook-agent gpu`: loads NVML, then writes one line of readings a tick
 //! until its stdin closes or its parent dies. It may hang in any call: the parent is ready for it.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::num::ParseIntError;
@@ -10,19 +9,21 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::Gpu;
-use nvml_wrapper::Nvml;
+use herdbook_shared::wire::sample::GpuSample;
 use nvml_wrapper::error::NvmlError;
 use tokio::time::Instant;
 
 use crate::sampling::word::word;
 use crate::sampling::{Depth, Roots};
 
-use super::card::Card;
-use super::line::{Line, VERSION};
-use super::{library, metric, power};
+use super::card::Tools;
+use super::describe::Software;
+use super::library::Library;
+use super::line::{Line, READINGS_BYTES, VERSION};
+use super::roster::Roster;
+use super::{bus, metric};
 
 /// Slow fields come with every so many readings.
 const SLOW_EVERY: u64 = 10;
@@ -36,6 +37,9 @@ pub struct ChildOptions {
     /// Time between two readings, in milliseconds.
     #[arg(long = "interval-ms", value_name = "MS", value_parser = milliseconds, default_value = "1000")]
     pub interval: Duration,
+    /// The folder that stands for `/`: where the host's `proc` and `sys` are.
+    #[arg(long = "host-root", value_name = "PATH", hide = true, default_value = "/")]
+    pub host_root: PathBuf,
 }
 
 fn milliseconds(text: &str) -> Result<Duration, ParseIntError> {
@@ -51,8 +55,8 @@ pub(super) enum End {
     Unavailable,
     /// Nobody reads stdout.
     Unread,
-    /// There are more GPUs than at the start: a new child will see them.
-    MoreGpus,
+    /// GPUs or library are others than at the start: a new child will see them.
+    Changed,
 }
 
 impl From<End> for ExitCode {
@@ -61,7 +65,7 @@ impl From<End> for ExitCode {
             End::Asked => Self::SUCCESS,
             End::Unavailable => Self::from(3),
             End::Unread => Self::from(4),
-            End::MoreGpus => Self::from(5),
+            End::Changed => Self::from(5),
         }
     }
 }
@@ -75,7 +79,9 @@ pub fn child_main(options: ChildOptions, out: &mut impl Write) -> ExitCode {
         tracing::warn!(%error, "cannot be bound to the parent's life");
     }
     let stop = stdin_end();
-    run(&options, &Roots::default(), &stop, out).into()
+    let root = &options.host_root;
+    let roots = Roots { proc: root.join("proc"), sys: root.join("sys"), root: root.clone() };
+    run(&options, &roots, &stop, out).into()
 }
 
 /// A channel that disconnects when stdin ends. Its thread ends with the process.
@@ -125,26 +131,48 @@ struct Child<'a, W> {
 impl<W: Write> Child<'_, W> {
     fn live(&mut self, options: &ChildOptions) -> Result<End, Ending> {
         self.say(&Line::Start { version: VERSION })?;
-        while power::all_asleep(&self.roots.sys) {
-            self.say(&Line::Asleep)?;
+        while let Some(gpus) = bus::all_asleep(self.roots) {
+            self.say(&Line::Asleep { gpus })?;
             if self.pace.wait().is_err() {
                 return Ok(End::Asked);
             }
         }
-        let nvml = library::load(options.nvml_lib.as_deref())?;
-        let driver = nvml.sys_driver_version().ok().map(|version| word(&version));
-        let n_gpus = nvml.device_count()?;
-        let mut cards = self.cards(&nvml, n_gpus, driver.as_deref())?;
+        let library = Library::load(options.nvml_lib.as_deref())?;
+        let nvml = &library.nvml;
+        let software = Software {
+            driver: nvml.sys_driver_version().ok().map(|version| word(&version)),
+            cuda: nvml.sys_cuda_driver_version().ok().and_then(metric::cuda_version),
+        };
+        let tools = Tools { nvml, roots: self.roots, software };
+        let roster = Roster::new(&tools).map_err(Ending::from);
+        match roster.and_then(|roster| self.watch(&library, &tools, roster)) {
+            // Said before the library goes: it might hang in its end.
+            Err(Ending::Useless(error)) => Ok(self.say_unavailable(&error)),
+            ended => ended,
+        }
+    }
+
+    fn watch<'nvml>(
+        &mut self,
+        library: &Library,
+        tools: &Tools<'nvml>,
+        mut roster: Roster<'nvml>,
+    ) -> Result<End, Ending> {
         let mut told = None;
         for n in 0_u64.. {
             let depth = if n.is_multiple_of(SLOW_EVERY) { Depth::Complete } else { Depth::Fast };
-            if depth == Depth::Complete {
-                if nvml.device_count().is_ok_and(|now| now > n_gpus) {
-                    return Ok(End::MoreGpus);
+            if depth == Depth::Complete && n > 0 {
+                if let Some(message) = what_changed(library, tools, &roster) {
+                    self.say(&Line::Again { message: message.to_owned() })?;
+                    return Ok(End::Changed);
                 }
-                self.say_inventory(&mut cards, &mut told, driver.as_deref())?;
+                roster.refresh(tools)?;
             }
-            self.say_readings(&mut cards, depth)?;
+            if depth == Depth::Complete {
+                self.say_inventory(&roster, &mut told, tools)?;
+            }
+            let gpus = roster.read(depth, tools)?;
+            self.say_readings(gpus)?;
             if self.pace.wait().is_err() {
                 break;
             }
@@ -152,49 +180,32 @@ impl<W: Write> Child<'_, W> {
         Ok(End::Asked)
     }
 
-    fn cards<'nvml>(
-        &self,
-        nvml: &'nvml Nvml,
-        n_gpus: u32,
-        driver: Option<&str>,
-    ) -> Result<Vec<Card<'nvml>>, NvmlError> {
-        let mut ids = HashSet::new();
-        let mut cards = Vec::new();
-        for index in (0..n_gpus).take(limits::GPUS) {
-            let mut card = Card::find(nvml, index, driver, &self.roots.sys)?;
-            if !ids.insert(card.gpu().id.clone()) {
-                card.rename(format!("index:{index}"));
-            }
-            cards.push(card);
-        }
-        Ok(cards)
-    }
-
     fn say_inventory(
         &mut self,
-        cards: &mut [Card<'_>],
+        roster: &Roster<'_>,
         told: &mut Option<Vec<Gpu>>,
-        driver: Option<&str>,
+        tools: &Tools<'_>,
     ) -> Result<(), Ending> {
-        cards.iter_mut().for_each(Card::refresh);
-        let gpus: Vec<Gpu> = cards.iter().map(|card| card.gpu().clone()).collect();
+        let gpus = roster.gpus();
         if told.as_ref() == Some(&gpus) {
             return Ok(());
         }
         *told = Some(gpus.clone());
-        self.say(&Line::Inventory { driver: driver.map(str::to_owned), gpus })
+        self.say(&Line::Inventory { driver: tools.software.driver.clone(), gpus })
     }
 
-    fn say_readings(&mut self, cards: &mut [Card<'_>], depth: Depth) -> Result<(), Ending> {
+    /// A line that would be too long for the parent loses processes, the smallest first.
+    fn say_readings(&mut self, gpus: Vec<GpuSample>) -> Result<(), Ending> {
         let at = Timestamp::now();
-        let mut room = limits::GPU_PROCESSES;
-        let mut gpus = Vec::with_capacity(cards.len());
-        for card in cards {
-            let sample = card.read(depth, self.roots, room)?;
-            room -= sample.processes.as_ref().map_or(0, Vec::len).min(room);
-            gpus.push(sample);
+        let mut line = Line::Readings { at, gpus };
+        let mut text = text_of(&line)?;
+        while text.len() > READINGS_BYTES
+            && let Line::Readings { gpus, .. } = &mut line
+            && halve_processes(gpus)
+        {
+            text = text_of(&line)?;
         }
-        self.say(&Line::Readings { at, gpus })
+        self.write(&text)
     }
 
     fn say_unavailable(&mut self, error: &NvmlError) -> End {
@@ -209,10 +220,40 @@ impl<W: Write> Child<'_, W> {
     }
 
     fn say(&mut self, line: &Line) -> Result<(), Ending> {
-        let mut text = serde_json::to_vec(line).map_err(|_| Ending::Unread)?;
-        text.push(b'\n');
-        self.out.write_all(&text).and_then(|()| self.out.flush()).map_err(|_| Ending::Unread)
+        let text = text_of(line)?;
+        self.write(&text)
     }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), Ending> {
+        self.out.write_all(text).and_then(|()| self.out.flush()).map_err(|_| Ending::Unread)
+    }
+}
+
+fn text_of(line: &Line) -> Result<Vec<u8>, Ending> {
+    let mut text = serde_json::to_vec(line).map_err(|_| Ending::Unread)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// What only another child will see.
+fn what_changed(library: &Library, tools: &Tools<'_>, roster: &Roster<'_>) -> Option<&'static str> {
+    if library.is_replaced() {
+        return Some("the library was replaced");
+    }
+    roster.has_changed(tools).then_some("the driver has other GPUs")
+}
+
+/// Whether there was anything to leave out.
+fn halve_processes(gpus: &mut [GpuSample]) -> bool {
+    let mut n_left_out = 0;
+    for processes in gpus.iter_mut().filter_map(|gpu| gpu.processes.as_mut()) {
+        n_left_out += processes.len() - processes.len() / 2;
+        processes.truncate(processes.len() / 2);
+    }
+    if n_left_out > 0 {
+        tracing::warn!(n_left_out, "GPU processes are left out: their names are too long");
+    }
+    n_left_out > 0
 }
 
 /// One tick every interval; ticks that were slept through are not made up for.

@@ -42,8 +42,9 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn new(patience: Patience, now: Instant) -> Self {
-        Self { patience, heard: now, taken: None }
+    /// For a child that starts now, or for the successor of one that was heard last.
+    pub(super) fn new(patience: Patience, heard: Instant) -> Self {
+        Self { patience, heard, taken: None }
     }
 
     /// The child spoke.

@@ -5,6 +5,7 @@
 //!   asleep       each tick while every GPU sleeps: NVML is not loaded, which would wake them
 //!   inventory    once NVML is up, and again when it changes
 //!   readings     right after it, then each tick; slow fields every tenth time
+//!   again        last: something changed that only a new child will see
 //! or
 //!   unavailable  why there is nothing to read; the child ends with its own exit code
 //! ```
@@ -20,8 +21,11 @@ use serde::{Deserialize, Serialize};
 
 /// The version of these lines.
 pub(super) const VERSION: u32 = 1;
-/// The longest line that the parent takes; 64 GPUs with 512 processes need half of it.
+/// The longest line that the parent takes.
 pub(super) const LINE_BYTES: usize = 256 * 1024;
+/// The longest line of readings that the child writes: it travels on in one frame of the wire,
+/// beside the rest of a sample. 64 GPUs with 512 processes and short names need 150 KiB.
+pub(super) const READINGS_BYTES: usize = 160 * 1024;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +37,11 @@ pub(super) enum Line {
         version: u32,
     },
     /// Every GPU is suspended by the kernel.
-    Asleep,
+    Asleep {
+        /// What the kernel knows of them.
+        #[serde(default)]
+        gpus: Vec<Gpu>,
+    },
     /// What there is.
     Inventory {
         /// Driver version.
@@ -48,6 +56,11 @@ pub(super) enum Line {
         at: Timestamp,
         /// One entry for each GPU of the inventory.
         gpus: Vec<GpuSample>,
+    },
+    /// The child ends, and another is to be started.
+    Again {
+        /// For a person.
+        message: String,
     },
     /// NVML cannot be used at all.
     Unavailable {

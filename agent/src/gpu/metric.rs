@@ -1,10 +1,16 @@
 //! What NVML says, before it is believed: its errors as reasons, its figures within what a GPU
 //! can be. Drivers do return nonsense (`u64::MAX` bytes, utilisation of millions of percent).
+//!
+//! The errors are those of `nvmlReturn_t`, the figures have the units of the NVML API reference
+//! (<https://docs.nvidia.com/deploy/nvml-api/>): power in milliwatts, clocks in MHz, memory in
+//! bytes, the CUDA version as 1000 × major + 10 × minor.
 
 use herdbook_shared::limits;
 use herdbook_shared::missing::MissingReason;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::structs::device::CudaComputeCapability;
 
 /// Why a value is missing, where `error` came instead of it.
 pub(super) fn reason(error: &NvmlError) -> MissingReason {
@@ -28,6 +34,11 @@ pub(super) fn is_fatal(error: &NvmlError) -> bool {
     )
 }
 
+/// Whether there is no such device for us: past the last one, or hidden from this container.
+pub(super) fn is_nobody(error: &NvmlError) -> bool {
+    matches!(error, NvmlError::InvalidArg | NvmlError::NotFound)
+}
+
 pub(super) fn percent(percent: u32) -> Option<f64> {
     (percent <= 100).then(|| f64::from(percent))
 }
@@ -41,12 +52,62 @@ pub(super) fn celsius(celsius: u32) -> Option<f64> {
     (celsius <= 200).then(|| f64::from(celsius))
 }
 
+/// A temperature that came as a field value, of which only whole numbers are known.
+pub(super) fn field_celsius(value: SampleValue) -> Option<f64> {
+    match value {
+        SampleValue::U32(degrees) => celsius(degrees),
+        SampleValue::U64(degrees) => celsius(u32::try_from(degrees).ok()?),
+        SampleValue::I64(degrees) => celsius(u32::try_from(degrees).ok()?),
+        SampleValue::F64(_) => None,
+    }
+}
+
 pub(super) fn watts(milliwatts: u32) -> Option<f64> {
     (milliwatts <= 20_000_000).then(|| f64::from(milliwatts) / 1000.0)
 }
 
 pub(super) fn megahertz(megahertz: u32) -> Option<u32> {
     (megahertz <= 20_000).then_some(megahertz)
+}
+
+pub(super) fn pcie_generation(generation: u32) -> Option<u32> {
+    (1..=16).contains(&generation).then_some(generation)
+}
+
+pub(super) fn pcie_lanes(lanes: u32) -> Option<u32> {
+    (1..=64).contains(&lanes).then_some(lanes)
+}
+
+/// Events since the driver was loaded; a counter that says −1 does not count.
+pub(super) fn events(n: u64) -> Option<u64> {
+    (n <= limits::BYTES_MAX).then_some(n)
+}
+
+/// The same of a counter of 32 bits.
+pub(super) fn few_events(n: u32) -> Option<u64> {
+    (n < u32::MAX).then_some(n.into())
+}
+
+/// `nvmlEnableState_t`, where the wrapper passes it on as a number.
+pub(super) fn enabled(state: u32) -> Option<bool> {
+    match state {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// 13020 is `13.2`.
+pub(super) fn cuda_version(version: i32) -> Option<String> {
+    let sane = (1000..1_000_000).contains(&version);
+    sane.then(|| format!("{}.{}", version / 1000, version % 1000 / 10))
+}
+
+/// `9.0`
+pub(super) fn compute_capability(capability: CudaComputeCapability) -> Option<String> {
+    let CudaComputeCapability { major, minor } = capability;
+    let sane = (1..100).contains(&major) && (0..100).contains(&minor);
+    sane.then(|| format!("{major}.{minor}"))
 }
 
 /// Bytes in all. 0 is no size, and what looks negative is none either.
@@ -76,29 +137,4 @@ pub(super) fn throttle_words(reasons: ThrottleReasons) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nonsense_is_no_value() {
-        assert_eq!(percent(101), None);
-        assert_eq!(percent(100), Some(100.0));
-        assert_eq!(fan_percent(u32::MAX), None);
-        assert_eq!(celsius(u32::MAX), None);
-        assert_eq!(watts(u32::MAX), None);
-        assert_eq!(watts(512_300), Some(512.3));
-        assert_eq!(megahertz(u32::MAX), None);
-        assert_eq!(total_bytes(0), None);
-        assert_eq!(total_bytes(u64::MAX), None);
-        assert_eq!(used_bytes(11, Some(10)), None);
-        assert_eq!(used_bytes(u64::MAX, None), None);
-        assert_eq!(used_bytes(10, Some(10)), Some(10));
-    }
-
-    #[test]
-    fn idle_is_no_reason() {
-        assert!(throttle_words(ThrottleReasons::GPU_IDLE).is_empty());
-        let both = ThrottleReasons::SW_POWER_CAP | ThrottleReasons::GPU_IDLE;
-        assert_eq!(throttle_words(both), ["power_cap"]);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) struct Program {
     pub(super) path: PathBuf,
     pub(super) nvml_lib: Option<PathBuf>,
     pub(super) interval: Duration,
+    /// Told where it is not `/`.
+    pub(super) host_root: PathBuf,
 }
 
 impl Launch for Program {
@@ -50,6 +52,9 @@ impl Launch for Program {
         command.arg("gpu").arg("--interval-ms").arg(self.interval.as_millis().to_string());
         if let Some(path) = &self.nvml_lib {
             command.arg("--nvml-lib").arg(path);
+        }
+        if self.host_root != Path::new("/") {
+            command.arg("--host-root").arg(&self.host_root);
         }
         // Not killed on drop: a child in uninterruptible sleep cannot be, and the runtime would
         // only pretend. The watch ends it step by step; should the agent die, stdin closes.

@@ -6,7 +6,8 @@ use herdbook_shared::wire::sample::GpuSample;
 
 use crate::sampling::Depth;
 
-use super::card::dim;
+use super::reading::dim;
+use super::revival::Muster;
 
 /// The GPUs at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +33,7 @@ impl GpuView {
             for sample in &mut samples {
                 sample.temperature_celsius = None;
                 sample.processes = None;
+                sample.detail = None;
             }
         }
         Some(samples)
@@ -59,7 +61,7 @@ impl GpuView {
         Self { gpus: Some(gpus), missing: None, samples, ..*self }.revised(self)
     }
 
-    /// The child read the GPUs.
+    /// The child read the GPUs. One that it does not know is lost.
     pub(super) fn with_readings(&self, mut samples: Vec<GpuSample>) -> Self {
         for sample in &mut samples {
             let last = self.samples.iter().flatten().find(|last| last.id == sample.id);
@@ -67,14 +69,30 @@ impl GpuView {
                 keep_slow(sample, last);
             }
         }
+        for gpu in self.gpus.iter().flatten() {
+            if samples.iter().all(|sample| sample.id != gpu.id) {
+                samples.push(dim(&gpu.id, MissingReason::Lost));
+            }
+        }
         let samples = Some(samples).filter(|samples| !samples.is_empty());
         Self { samples, ..self.clone() }
+    }
+
+    /// Whether a GPU is lost.
+    pub(super) fn muster(&self) -> Muster {
+        let lost = |sample: &GpuSample| {
+            sample.missing.get("utilization_percent") == Some(&MissingReason::Lost)
+        };
+        match self.samples.iter().flatten().any(lost) {
+            true => Muster::SomeLost,
+            false => Muster::Complete,
+        }
     }
 
     /// Nothing can be read. What there is stays known, once it was.
     pub(super) fn dimmed(&self, reason: MissingReason) -> Self {
         let Some(gpus) = &self.gpus else {
-            return Self { missing: Some(reason), ..self.clone() }.revised(self);
+            return Self { missing: Some(reason), samples: None, ..self.clone() }.revised(self);
         };
         let samples: Vec<GpuSample> = gpus.iter().map(|gpu| dim(&gpu.id, reason)).collect();
         let samples = Some(samples).filter(|samples| !samples.is_empty());
@@ -101,6 +119,7 @@ impl GpuView {
 fn keep_slow(sample: &mut GpuSample, last: &GpuSample) {
     keep(sample, last, "temperature_celsius", |sample| &mut sample.temperature_celsius);
     keep(sample, last, "processes", |sample| &mut sample.processes);
+    keep(sample, last, "detail", |sample| &mut sample.detail);
 }
 
 fn keep<T: Clone>(

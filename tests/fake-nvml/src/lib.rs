@@ -7,18 +7,23 @@
 //! library (`libnvidia-ml.so.1.json`), so that several copies can tell several stories at once.
 //! What the library does not export is missing as in an old driver.
 //!
-//! This crate alone may use `unsafe` (`symbols` is a C interface), so it does not inherit
+//! This crate alone may use `unsafe` (`symbols` and `put` are a C interface), so it does not inherit
 //! the workspace's lints.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod layout;
+mod machine;
+mod put;
 mod script;
+mod stories;
 mod story;
 mod symbols;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-pub use script::{Fault, Gpu, Process, Script, code};
+pub use machine::Machine;
+pub use script::{Fault, Gpu, MigInstance, Process, Script, code};
 
 /// A copy of the library with a script of its own.
 #[derive(Clone, Debug)]
@@ -39,6 +44,17 @@ impl Installed {
         let installed = Self { library };
         installed.tell(script)?;
         Ok(installed)
+    }
+
+    /// Puts the library in its place anew, as an upgrade does: the same path, another file.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be written.
+    pub fn replace(&self) -> io::Result<()> {
+        let unfinished = self.library.with_extension("unfinished");
+        fs::copy(built()?, &unfinished)?;
+        fs::rename(unfinished, &self.library)
     }
 
     /// Tells another story from the next call on.

@@ -21,8 +21,14 @@ pub mod code {
     pub const INSUFFICIENT_SIZE: u32 = 7;
     /// The kernel module is not loaded.
     pub const DRIVER_NOT_LOADED: u32 = 9;
+    /// The driver gave up waiting.
+    pub const TIMEOUT: u32 = 10;
+    /// The library does not have it.
+    pub const FUNCTION_NOT_FOUND: u32 = 13;
     /// The GPU fell off the bus.
     pub const GPU_IS_LOST: u32 = 15;
+    /// The GPU wants a reset first.
+    pub const RESET_REQUIRED: u32 = 16;
     /// The kernel module is of another version.
     pub const LIB_RM_VERSION_MISMATCH: u32 = 18;
     /// Something else.
@@ -35,11 +41,13 @@ pub mod code {
 pub struct Script {
     /// Driver version.
     pub driver: String,
+    /// The newest CUDA that the driver serves, as NVML counts: 13000 is 13.0.
+    pub cuda: i32,
     /// The GPUs, by index.
     pub gpus: Vec<Gpu>,
     /// Faults by C symbol (`nvmlInit_v2`), on any GPU; `*` is every symbol.
     pub faults: BTreeMap<String, Fault>,
-    /// Where each call's symbol is written, one a line.
+    /// Where each call is written, one a line: its symbol, then the GPU's index, if it has one.
     pub calls: Option<PathBuf>,
 }
 
@@ -47,6 +55,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             driver: "580.95.05".to_owned(),
+            cuda: 13_000,
             gpus: Vec::new(),
             faults: BTreeMap::new(),
             calls: None,
@@ -58,13 +67,33 @@ impl Script {
     /// A machine with so many healthy GPUs.
     #[must_use]
     pub fn with_gpus(n: u32) -> Self {
-        Self { gpus: (0..n).map(Gpu::numbered).collect(), ..Self::default() }
+        Self::of((0..n).map(Gpu::numbered).collect())
+    }
+
+    /// A machine with these GPUs.
+    #[must_use]
+    pub fn of(gpus: Vec<Gpu>) -> Self {
+        Self { gpus, ..Self::default() }
     }
 
     /// The same with a fault on any GPU.
     #[must_use]
     pub fn with_fault(mut self, symbol: &str, fault: Fault) -> Self {
         self.faults.insert(symbol.to_owned(), fault);
+        self
+    }
+
+    /// The same with a fault on one GPU.
+    #[must_use]
+    pub fn with_gpu_fault(mut self, gpu: usize, symbol: &str, fault: Fault) -> Self {
+        self.gpus[gpu].faults.insert(symbol.to_owned(), fault);
+        self
+    }
+
+    /// The same, writing down each call.
+    #[must_use]
+    pub fn noting_calls(mut self, file: &std::path::Path) -> Self {
+        self.calls = Some(file.to_owned());
         self
     }
 }
@@ -80,28 +109,54 @@ pub struct Gpu {
     pub name: String,
     /// PCI bus: its address is `0000:{bus}:00.0`.
     pub pci_bus: u32,
-    /// All memory.
+    /// CUDA compute capability.
+    pub compute_capability: Option<(i32, i32)>,
+    /// All memory; `None` on a part that uses the host's.
     pub memory_total_bytes: Option<u64>,
     /// Memory in use.
     pub memory_used_bytes: u64,
     /// Share of time with a kernel running.
     pub utilization_percent: Option<u32>,
+    /// Share of time with memory read or written.
+    pub memory_utilization_percent: u32,
     /// Of the chip.
     pub temperature_celsius: Option<u32>,
+    /// Of the memory chips.
+    pub memory_temperature_celsius: Option<u32>,
     /// Drawn now.
     pub power_milliwatts: Option<u32>,
     /// Enforced limit.
     pub power_limit_milliwatts: Option<u32>,
-    /// Every clock.
+    /// Clock of the multiprocessors.
     pub clock_mhz: Option<u32>,
-    /// The only fan.
+    /// Clock of the memory.
+    pub memory_clock_mhz: Option<u32>,
+    /// Each fan; none on a passively cooled card.
     pub fan_percent: Option<u32>,
     /// Bits of `nvmlClocksThrottleReason…`.
     pub throttle_reasons: Option<u64>,
+    /// The PCIe link now: generation and lanes.
+    pub pcie: Option<(u32, u32)>,
+    /// The best PCIe link: generation and lanes.
+    pub pcie_max: Option<(u32, u32)>,
+    /// Frames that were sent again.
+    pub pcie_replays: Option<u32>,
+    /// Whether ECC is on.
+    pub ecc_enabled: Option<bool>,
+    /// Errors that were corrected.
+    pub ecc_corrected: u64,
+    /// Errors that were not.
+    pub ecc_uncorrected: u64,
+    /// Whether it is cut into instances; `None` where it cannot be.
+    pub mig_enabled: Option<bool>,
+    /// The instances, by index; `None` is an empty slot.
+    pub mig: Vec<Option<MigInstance>>,
     /// Processes with a compute context.
     pub compute: Vec<Process>,
     /// Processes with a graphics context.
     pub graphics: Vec<Process>,
+    /// Once lost, it stays lost to this process until the library is initialised anew.
+    pub returns_at_init: bool,
     /// Faults of this GPU by C symbol; `*` is every symbol.
     pub faults: BTreeMap<String, Fault>,
 }
@@ -113,34 +168,40 @@ impl Default for Gpu {
 }
 
 impl Gpu {
-    /// A healthy GPU, in the middle of its work.
-    #[must_use]
-    pub fn numbered(n: u32) -> Self {
-        Self {
-            uuid: format!("GPU-00000000-0000-0000-0000-{n:012}"),
-            name: "NVIDIA H200".to_owned(),
-            pci_bus: n + 1,
-            memory_total_bytes: Some(150_754_820_096),
-            memory_used_bytes: 42_949_672_960,
-            utilization_percent: Some(93),
-            temperature_celsius: Some(64),
-            power_milliwatts: Some(512_300),
-            power_limit_milliwatts: Some(700_000),
-            clock_mhz: Some(1980),
-            fan_percent: None,
-            throttle_reasons: Some(0x4),
-            compute: Vec::new(),
-            graphics: Vec::new(),
-            faults: BTreeMap::new(),
-        }
-    }
-
     /// The same with a fault.
     #[must_use]
     pub fn with_fault(mut self, symbol: &str, fault: Fault) -> Self {
         self.faults.insert(symbol.to_owned(), fault);
         self
     }
+
+    /// The same, fallen off the bus.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        self.with_fault("*", Fault::Code(code::GPU_IS_LOST))
+    }
+
+    /// `0000:01:00.0`
+    #[must_use]
+    pub fn pci_address(&self) -> String {
+        format!("0000:{:02x}:00.0", self.pci_bus)
+    }
+}
+
+/// A part of a GPU that programs see as a device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MigInstance {
+    /// `MIG-…`
+    pub uuid: String,
+    /// `1g.18gb`
+    pub profile: String,
+    /// All memory.
+    pub memory_total_bytes: Option<u64>,
+    /// Memory in use.
+    pub memory_used_bytes: u64,
+    /// Processes with a compute context.
+    pub compute: Vec<Process>,
 }
 
 /// A process with a context on a GPU.
@@ -159,6 +220,9 @@ pub struct Process {
 pub enum Fault {
     /// This return code.
     Code(u32),
+    /// Success, and every byte of the answer is this one: 255 makes counts huge, sizes negative
+    /// and strings invalid UTF-8.
+    Garbage(u8),
     /// No return, ever.
     Hang,
     /// The answer, so many milliseconds late.

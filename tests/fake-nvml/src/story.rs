@@ -1,13 +1,15 @@
 //! The script as the running library knows it: read again when its file changes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, ffi, fs, thread, time};
 
+use crate::put::set_garbage;
 use crate::script::{Fault, Gpu, Script, code};
 
 /// The script that belongs to this copy of the library.
@@ -17,12 +19,13 @@ pub(crate) fn beside(library: &Path) -> PathBuf {
     path.into()
 }
 
-/// Answers one call: plays the fault that is scripted for it, else lets `answer` speak.
-pub(crate) fn answer(symbol: &str, answer: impl FnOnce(&Script) -> Result<(), u32>) -> u32 {
+/// Answers one call: plays the fault that is scripted for it, else lets `speak` answer.
+pub(crate) fn answer(symbol: &str, speak: impl FnOnce(&Script) -> Result<(), u32>) -> u32 {
     let script = script();
-    note(&script, symbol);
+    note(&script, symbol, None);
+    set_garbage(None);
     let played = play(&script.faults, symbol);
-    played.and_then(|()| answer(&script)).err().unwrap_or(code::SUCCESS)
+    played.and_then(|()| speak(&script)).err().unwrap_or(code::SUCCESS)
 }
 
 /// The same for a call about one GPU.
@@ -31,18 +34,45 @@ pub(crate) fn answer_gpu(
     index: usize,
     speak: impl FnOnce(&Gpu) -> Result<(), u32>,
 ) -> u32 {
-    answer(symbol, |script| {
+    let script = script();
+    note(&script, symbol, Some(index));
+    set_garbage(None);
+    let answered = play(&script.faults, symbol).and_then(|()| {
         // A GPU that the story no longer has fell off the bus.
         let gpu = script.gpus.get(index).ok_or(code::GPU_IS_LOST)?;
-        play(&gpu.faults, symbol)?;
+        if gone().contains(&index) {
+            return Err(code::GPU_IS_LOST);
+        }
+        play(&gpu.faults, symbol).inspect_err(|error| {
+            if *error == code::GPU_IS_LOST && gpu.returns_at_init {
+                gone().insert(index);
+            }
+        })?;
         speak(gpu)
-    })
+    });
+    answered.err().unwrap_or(code::SUCCESS)
 }
 
-fn play(faults: &std::collections::BTreeMap<String, Fault>, symbol: &str) -> Result<(), u32> {
+/// The GPUs that are lost until the library is initialised anew.
+static GONE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+fn gone() -> MutexGuard<'static, BTreeSet<usize>> {
+    GONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an initialisation does besides answering.
+pub(crate) fn begin() {
+    gone().clear();
+}
+
+fn play(faults: &BTreeMap<String, Fault>, symbol: &str) -> Result<(), u32> {
     match faults.get(symbol).or_else(|| faults.get("*")) {
         None => Ok(()),
         Some(Fault::Code(code)) => Err(*code),
+        Some(Fault::Garbage(byte)) => {
+            set_garbage(Some(*byte));
+            Ok(())
+        }
         Some(Fault::Hang) => loop {
             thread::park();
         },
@@ -59,10 +89,11 @@ fn play(faults: &std::collections::BTreeMap<String, Fault>, symbol: &str) -> Res
     }
 }
 
-fn note(script: &Script, symbol: &str) {
+fn note(script: &Script, symbol: &str, gpu: Option<usize>) {
     let Some(path) = &script.calls else { return };
     if let Ok(mut file) = fs::OpenOptions::new().create(true).append(true).open(path) {
-        let _ = file.write_all(format!("{symbol}\n").as_bytes());
+        let gpu = gpu.map_or_else(String::new, |gpu| format!(" {gpu}"));
+        let _ = file.write_all(format!("{symbol}{gpu}\n").as_bytes());
     }
 }
 
@@ -71,7 +102,7 @@ type Stamp = (i64, i64, u64);
 static LAST: Mutex<Option<(Stamp, Arc<Script>)>> = Mutex::new(None);
 
 /// The present script; an unreadable one leaves the last one, or no GPUs at all.
-fn script() -> Arc<Script> {
+pub(crate) fn script() -> Arc<Script> {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let known = last.as_ref().map(|(stamp, script)| (*stamp, Arc::clone(script)));
     let read = path().and_then(|path| {

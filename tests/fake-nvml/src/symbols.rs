@@ -1,50 +1,82 @@
-//! The C interface, as far as the agent calls it: names, layouts and return codes of `nvml.h`.
-//!
-//! Every pointer comes from a caller that keeps to `nvml.h`: it points to what its type says, or
-//! is null where the header allows that. This is what each `SAFETY` below leans on.
+//! The C interface, as far as the agent calls it: names and return codes of `nvml.h`. Pointers
+//! are the caller's; `put` says what is taken for granted of them.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::ops::Deref;
 
-use crate::script::{Gpu, Process, Script, code};
-use crate::story::{answer, answer_gpu};
+use crate::layout::{FieldValue, Memory, Pci, ProcessInfo, Utilization};
+use crate::put::{put, put_list, put_some, put_text};
+use crate::script::{Gpu, MigInstance, Script, code};
+use crate::story::{answer, answer_gpu, begin, script};
 
-/// `nvmlDevice_t`: the index plus one.
+/// `nvmlDevice_t`: the GPU's index plus one; above that, the instance's index plus one.
 type Handle = *mut c_void;
+
+const INSTANCE_SHIFT: u32 = 16;
 
 fn handle(index: usize) -> Handle {
     (index + 1) as Handle
 }
 
+fn instance_handle(index: usize, instance: usize) -> Handle {
+    ((index + 1) | (instance + 1) << INSTANCE_SHIFT) as Handle
+}
+
 fn index(handle: Handle) -> usize {
-    (handle as usize).wrapping_sub(1)
+    (handle as usize & ((1 << INSTANCE_SHIFT) - 1)).wrapping_sub(1)
 }
 
-/// Writes an answer through a caller's pointer.
-fn put<T>(slot: *mut T, value: T) -> Result<(), u32> {
-    if slot.is_null() {
-        return Err(code::INVALID_ARGUMENT);
-    }
-    // SAFETY: not null, and the caller's own.
-    unsafe { slot.write(value) };
-    Ok(())
+/// What a handle stands for.
+struct Device<'a> {
+    gpu: &'a Gpu,
+    instance: Option<(u32, &'a MigInstance)>,
 }
 
-fn put_some<T>(slot: *mut T, value: Option<T>) -> Result<(), u32> {
-    put(slot, value.ok_or(code::NOT_SUPPORTED)?)
+impl Deref for Device<'_> {
+    type Target = Gpu;
+
+    fn deref(&self) -> &Gpu {
+        self.gpu
+    }
 }
 
-fn put_text(slot: *mut c_char, length: c_uint, text: &str) -> Result<(), u32> {
-    let length = length as usize;
-    if slot.is_null() || length == 0 {
-        return Err(code::INVALID_ARGUMENT);
+impl<'a> Device<'a> {
+    fn new(gpu: &'a Gpu, handle: Handle) -> Result<Self, u32> {
+        let Some(n) = (handle as usize >> INSTANCE_SHIFT).checked_sub(1) else {
+            return Ok(Self { gpu, instance: None });
+        };
+        let instance = gpu.mig.get(n).and_then(Option::as_ref).ok_or(code::GPU_IS_LOST)?;
+        Ok(Self { gpu, instance: Some((n as u32, instance)) })
     }
-    let n = text.len().min(length - 1);
-    // SAFETY: the caller's buffer has `length` bytes, and n + 1 are written.
-    unsafe {
-        slot.copy_from_nonoverlapping(text.as_ptr().cast(), n);
-        slot.add(n).write(0);
+
+    fn memory(&self) -> Option<Memory> {
+        match self.instance {
+            Some((_, part)) => Some(Memory::new(part.memory_total_bytes?, part.memory_used_bytes)),
+            None => Some(Memory::new(self.memory_total_bytes?, self.memory_used_bytes)),
+        }
     }
-    Ok(())
+
+    fn uuid(&self) -> &str {
+        self.instance.map_or(&self.gpu.uuid, |(_, part)| &part.uuid)
+    }
+
+    fn product(&self) -> String {
+        let part = self.instance.map(|(_, part)| format!(" MIG {}", part.profile));
+        self.name.clone() + &part.unwrap_or_default()
+    }
+
+    fn compute(&self) -> Vec<ProcessInfo> {
+        let (processes, instance) = match self.instance {
+            Some((n, part)) => (&part.compute, Some(n + 1)),
+            None => (&self.gpu.compute, None),
+        };
+        processes.iter().map(|process| ProcessInfo::new(process, instance)).collect()
+    }
+
+    fn graphics(&self) -> Vec<ProcessInfo> {
+        let processes = self.gpu.graphics.iter().filter(|_| self.instance.is_none());
+        processes.map(|process| ProcessInfo::new(process, None)).collect()
+    }
 }
 
 /// Functions about the library as a whole.
@@ -58,163 +90,149 @@ macro_rules! system {
     )*};
 }
 
-/// Functions about one GPU.
+/// Functions about one GPU, or a part of one.
 macro_rules! device {
     ($($symbol:ident($($name:ident: $type:ty),*) => $speak:expr;)*) => {$(
         #[unsafe(no_mangle)]
         extern "C" fn $symbol(device: Handle, $($name: $type),*) -> c_uint {
-            let speak: fn(&Gpu, $($type),*) -> Result<(), u32> = $speak;
-            answer_gpu(stringify!($symbol), index(device), |gpu| speak(gpu, $($name),*))
+            let speak: fn(&Device<'_>, $($type),*) -> Result<(), u32> = $speak;
+            answer_gpu(stringify!($symbol), index(device), |gpu| {
+                speak(&Device::new(gpu, device)?, $($name),*)
+            })
         }
     )*};
 }
 
 system! {
-    nvmlInit_v2() => |_| Ok(());
-    nvmlInitWithFlags(flags: c_uint) => |_, _| Ok(());
+    nvmlInit_v2() => |_| { begin(); Ok(()) };
+    nvmlInitWithFlags(flags: c_uint) => |_, _| { begin(); Ok(()) };
     nvmlShutdown() => |_| Ok(());
     nvmlSystemGetDriverVersion(version: *mut c_char, length: c_uint) =>
         |script, version, length| put_text(version, length, &script.driver);
     nvmlSystemGetNVMLVersion(version: *mut c_char, length: c_uint) =>
         |script, version, length| put_text(version, length, &script.driver);
-    nvmlSystemGetCudaDriverVersion_v2(version: *mut c_int) => |_, version| put(version, 13_000);
+    nvmlSystemGetCudaDriverVersion_v2(version: *mut c_int) =>
+        |script, version| put(version, script.cuda);
     nvmlDeviceGetCount_v2(count: *mut c_uint) =>
         |script, count| put(count, script.gpus.len() as c_uint);
-    nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: *mut Handle) => by_uuid;
 }
 
-fn by_uuid(script: &Script, uuid: *const c_char, device: *mut Handle) -> Result<(), u32> {
-    if uuid.is_null() {
-        return Err(code::INVALID_ARGUMENT);
+/// Opens the GPU that `wanted` takes; opening is a call about that GPU.
+fn open(symbol: &str, device: *mut Handle, wanted: impl Fn(usize, &Gpu) -> bool) -> c_uint {
+    let script = script();
+    match script.gpus.iter().enumerate().position(|(n, gpu)| wanted(n, gpu)) {
+        Some(index) => answer_gpu(symbol, index, |_| put(device, handle(index))),
+        None => answer(symbol, |_| Err(code::INVALID_ARGUMENT)),
     }
-    // SAFETY: not null, and a string of the caller's.
-    let uuid = unsafe { CStr::from_ptr(uuid) }.to_string_lossy();
-    let index = script.gpus.iter().position(|gpu| gpu.uuid == uuid).ok_or(code::NOT_FOUND)?;
-    put(device, handle(index))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut Handle) -> c_uint {
-    let index = index as usize;
-    answer_gpu("nvmlDeviceGetHandleByIndex_v2", index, |_| put(device, handle(index)))
+    open("nvmlDeviceGetHandleByIndex_v2", device, |n, _| n == index as usize)
 }
 
-#[repr(C)]
-struct Memory {
-    version: c_uint,
-    total: c_ulonglong,
-    reserved: c_ulonglong,
-    free: c_ulonglong,
-    used: c_ulonglong,
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(
+    bus_id: *const c_char,
+    device: *mut Handle,
+) -> c_uint {
+    if bus_id.is_null() {
+        return code::INVALID_ARGUMENT;
+    }
+    // SAFETY: not null, and a string of the caller's.
+    let address = unsafe { CStr::from_ptr(bus_id) }.to_string_lossy();
+    open("nvmlDeviceGetHandleByPciBusId_v2", device, |_, gpu| gpu.pci_address() == address)
 }
 
-#[repr(C)]
-struct Utilization {
-    gpu: c_uint,
-    memory: c_uint,
-}
-
-#[repr(C)]
-struct Pci {
-    bus_id_legacy: [c_char; 16],
-    domain: c_uint,
-    bus: c_uint,
-    device: c_uint,
-    device_id: c_uint,
-    subsystem_id: c_uint,
-    bus_id: [c_char; 32],
-}
-
-#[repr(C)]
-struct ProcessInfo {
-    pid: c_uint,
-    used_memory: c_ulonglong,
-    gpu_instance: c_uint,
-    compute_instance: c_uint,
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
+    device: Handle,
+    instance: c_uint,
+    part: *mut Handle,
+) -> c_uint {
+    answer_gpu("nvmlDeviceGetMigDeviceHandleByIndex", index(device), |gpu| {
+        let slot = gpu.mig.get(instance as usize).and_then(Option::as_ref);
+        slot.ok_or(code::NOT_FOUND)?;
+        put(part, instance_handle(index(device), instance as usize))
+    })
 }
 
 device! {
     nvmlDeviceGetName(name: *mut c_char, length: c_uint) =>
-        |gpu, name, length| put_text(name, length, &gpu.name);
+        |device, name, length| put_text(name, length, &device.product());
     nvmlDeviceGetUUID(uuid: *mut c_char, length: c_uint) =>
-        |gpu, uuid, length| put_text(uuid, length, &gpu.uuid);
-    nvmlDeviceGetMemoryInfo_v2(slot: *mut Memory) => |gpu, slot| put_some(slot, memory(gpu));
-    nvmlDeviceGetUtilizationRates(rates: *mut Utilization) => |gpu, rates| {
-        put_some(rates, gpu.utilization_percent.map(|gpu| Utilization { gpu, memory: 0 }))
+        |device, uuid, length| put_text(uuid, length, device.uuid());
+    nvmlDeviceGetMemoryInfo_v2(slot: *mut Memory) => |device, slot| put_some(slot, device.memory());
+    nvmlDeviceGetUtilizationRates(rates: *mut Utilization) => |device, rates| {
+        let memory = device.memory_utilization_percent;
+        put_some(rates, device.utilization_percent.map(|gpu| Utilization { gpu, memory }))
     };
     nvmlDeviceGetTemperature(sensor: c_uint, celsius: *mut c_uint) =>
-        |gpu, _, celsius| put_some(celsius, gpu.temperature_celsius);
+        |device, _, celsius| put_some(celsius, device.temperature_celsius);
     nvmlDeviceGetPowerUsage(milliwatts: *mut c_uint) =>
-        |gpu, milliwatts| put_some(milliwatts, gpu.power_milliwatts);
+        |device, milliwatts| put_some(milliwatts, device.power_milliwatts);
     nvmlDeviceGetEnforcedPowerLimit(milliwatts: *mut c_uint) =>
-        |gpu, milliwatts| put_some(milliwatts, gpu.power_limit_milliwatts);
-    nvmlDeviceGetPowerManagementLimit(milliwatts: *mut c_uint) =>
-        |gpu, milliwatts| put_some(milliwatts, gpu.power_limit_milliwatts);
-    nvmlDeviceGetClockInfo(clock: c_uint, mhz: *mut c_uint) =>
-        |gpu, _, mhz| put_some(mhz, gpu.clock_mhz);
-    nvmlDeviceGetMaxClockInfo(clock: c_uint, mhz: *mut c_uint) =>
-        |gpu, _, mhz| put_some(mhz, gpu.clock_mhz);
-    nvmlDeviceGetNumFans(n_fans: *mut c_uint) =>
-        |gpu, n_fans| put(n_fans, gpu.fan_percent.map_or(0, |_| 1));
-    nvmlDeviceGetFanSpeed_v2(fan: c_uint, percent: *mut c_uint) =>
-        |gpu, _, percent| put_some(percent, gpu.fan_percent);
-    nvmlDeviceGetPciInfo_v3(slot: *mut Pci) => |gpu, slot| put(slot, pci(gpu));
-    nvmlDeviceGetCurrentClocksThrottleReasons(reasons: *mut c_ulonglong) =>
-        |gpu, reasons| put_some(reasons, gpu.throttle_reasons);
-    nvmlDeviceGetComputeRunningProcesses_v3(count: *mut c_uint, infos: *mut ProcessInfo) =>
-        |gpu, count, infos| put_processes(count, infos, &gpu.compute);
-    nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut c_uint, infos: *mut ProcessInfo) =>
-        |gpu, count, infos| put_processes(count, infos, &gpu.graphics);
-}
-
-fn memory(gpu: &Gpu) -> Option<Memory> {
-    let total = gpu.memory_total_bytes?;
-    let used = gpu.memory_used_bytes;
-    let free = total.saturating_sub(used);
-    Some(Memory { version: 0, total, reserved: 0, free, used })
-}
-
-fn pci(gpu: &Gpu) -> Pci {
-    let mut pci = Pci {
-        bus_id_legacy: [0; 16],
-        domain: 0,
-        bus: gpu.pci_bus,
-        device: 0,
-        device_id: 0x2335_10de,
-        subsystem_id: 0,
-        bus_id: [0; 32],
+        |device, milliwatts| put_some(milliwatts, device.power_limit_milliwatts);
+    nvmlDeviceGetClockInfo(clock: c_uint, mhz: *mut c_uint) => |device, clock, mhz| {
+        const MEMORY: c_uint = 2;
+        put_some(mhz, if clock == MEMORY { device.memory_clock_mhz } else { device.clock_mhz })
     };
-    let address = format!("00000000:{:02X}:00.0", gpu.pci_bus);
-    for (slot, byte) in pci.bus_id.iter_mut().zip(address.bytes()) {
-        *slot = byte as c_char;
-    }
-    pci
+    nvmlDeviceGetNumFans(n_fans: *mut c_uint) =>
+        |device, n_fans| put(n_fans, device.fan_percent.map_or(0, |_| 1));
+    nvmlDeviceGetFanSpeed_v2(fan: c_uint, percent: *mut c_uint) =>
+        |device, _, percent| put_some(percent, device.fan_percent);
+    nvmlDeviceGetPciInfo_v3(slot: *mut Pci) => |device, slot| put(slot, device.gpu.into());
+    nvmlDeviceGetCudaComputeCapability(major: *mut c_int, minor: *mut c_int) =>
+        |device, major, minor| {
+            put_some(major, device.compute_capability.map(|(major, _)| major))?;
+            put_some(minor, device.compute_capability.map(|(_, minor)| minor))
+        };
+    nvmlDeviceGetCurrPcieLinkGeneration(generation: *mut c_uint) =>
+        |device, generation| put_some(generation, device.pcie.map(|link| link.0));
+    nvmlDeviceGetCurrPcieLinkWidth(width: *mut c_uint) =>
+        |device, width| put_some(width, device.pcie.map(|link| link.1));
+    nvmlDeviceGetMaxPcieLinkGeneration(generation: *mut c_uint) =>
+        |device, generation| put_some(generation, device.pcie_max.map(|link| link.0));
+    nvmlDeviceGetMaxPcieLinkWidth(width: *mut c_uint) =>
+        |device, width| put_some(width, device.pcie_max.map(|link| link.1));
+    nvmlDeviceGetPcieReplayCounter(replays: *mut c_uint) =>
+        |device, replays| put_some(replays, device.pcie_replays);
+    nvmlDeviceGetEccMode(current: *mut c_uint, pending: *mut c_uint) => |device, current, pending| {
+        put_some(current, device.ecc_enabled.map(c_uint::from))?;
+        put_some(pending, device.ecc_enabled.map(c_uint::from))
+    };
+    nvmlDeviceGetTotalEccErrors(kind: c_uint, counter: c_uint, errors: *mut c_ulonglong) =>
+        |device, kind, _, errors| {
+            const CORRECTED: c_uint = 0;
+            let n = if kind == CORRECTED { device.ecc_corrected } else { device.ecc_uncorrected };
+            put_some(errors, device.ecc_enabled.map(|_| n))
+        };
+    nvmlDeviceGetMigMode(current: *mut c_uint, pending: *mut c_uint) => |device, current, pending| {
+        put_some(current, device.mig_enabled.map(c_uint::from))?;
+        put_some(pending, device.mig_enabled.map(c_uint::from))
+    };
+    nvmlDeviceGetMaxMigDeviceCount(count: *mut c_uint) =>
+        |device, count| put(count, device.mig_enabled.map_or(0, |_| 7));
+    nvmlDeviceGetCurrentClocksThrottleReasons(reasons: *mut c_ulonglong) =>
+        |device, reasons| put_some(reasons, device.throttle_reasons);
+    nvmlDeviceGetFieldValues(count: c_int, values: *mut FieldValue) => put_fields;
+    nvmlDeviceGetComputeRunningProcesses_v3(count: *mut c_uint, infos: *mut ProcessInfo) =>
+        |device, count, infos| put_list(count, infos, device.compute().into_iter());
+    nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut c_uint, infos: *mut ProcessInfo) =>
+        |device, count, infos| put_list(count, infos, device.graphics().into_iter());
 }
 
-/// Too little room is answered with the count that would do, as the real one does.
-fn put_processes(
-    count: *mut c_uint,
-    infos: *mut ProcessInfo,
-    processes: &[Process],
-) -> Result<(), u32> {
-    if count.is_null() {
-        return Err(code::INVALID_ARGUMENT);
-    }
-    // SAFETY: not null, and the caller's own.
-    let room = unsafe { count.read() } as usize;
-    put(count, processes.len() as c_uint)?;
-    if room < processes.len() {
-        return Err(code::INSUFFICIENT_SIZE);
-    }
-    for (n, process) in processes.iter().enumerate() {
-        let info = ProcessInfo {
-            pid: process.pid,
-            used_memory: process.memory_bytes.unwrap_or(c_ulonglong::MAX),
-            gpu_instance: c_uint::MAX,
-            compute_instance: c_uint::MAX,
+/// Of all fields, the memory's temperature is told.
+fn put_fields(device: &Device<'_>, count: c_int, values: *mut FieldValue) -> Result<(), u32> {
+    const MEMORY_TEMPERATURE: c_uint = 82;
+    for n in 0..usize::try_from(count).unwrap_or_default() {
+        // SAFETY: the caller has `count` of them, each with its field's number.
+        let (slot, field) = unsafe { (values.add(n), (*values.add(n)).field) };
+        let value = match field {
+            MEMORY_TEMPERATURE => device.memory_temperature_celsius.ok_or(code::NOT_SUPPORTED),
+            _ => Err(code::INVALID_ARGUMENT),
         };
-        // SAFETY: the caller has room for `room` of them, and n is below that.
-        put(unsafe { infos.add(n) }, info)?;
+        put(slot, FieldValue::new(field, value))?;
     }
     Ok(())
 }

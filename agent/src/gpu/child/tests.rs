@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, channel};
 use std::thread::JoinHandle;
 
-use fake_nvml::{Fault, Installed, Process, Script, code};
+use fake_nvml::{Fault, Installed, Machine, Process, Script, code};
 use herdbook_shared::missing::MissingReason;
-use herdbook_shared::wire::inventory::MemoryKind;
 use herdbook_shared::wire::sample::GpuSample;
 
 use super::*;
@@ -48,8 +47,9 @@ impl Stage {
         prepare(folder.path());
         let nvml = Installed::new(folder.path(), script).unwrap();
         let nvml_lib = Some(nvml.library.clone());
-        let options = ChildOptions { nvml_lib, interval: Duration::from_millis(5) };
         let root = folder.path().to_owned();
+        let interval = Duration::from_millis(5);
+        let options = ChildOptions { nvml_lib, interval, host_root: root.clone() };
         let roots = Roots { proc: root.join("proc"), sys: root.join("sys"), root };
         let (alive, stop) = sync_channel(0);
         let (out, lines) = channel();
@@ -89,6 +89,19 @@ impl Stage {
         })
     }
 
+    /// Why the child wants to be followed by another.
+    fn again(&self) -> String {
+        loop {
+            if let Line::Again { message } = self.line() {
+                return message;
+            }
+        }
+    }
+
+    fn machine(&self) -> Machine {
+        Machine::new(self.folder.path())
+    }
+
     fn end(mut self) -> End {
         self.alive = None;
         self.thread.take().unwrap().join().unwrap()
@@ -96,48 +109,7 @@ impl Stage {
 }
 
 fn all_missing(gpu: &GpuSample, reason: MissingReason) -> bool {
-    gpu.missing.len() == 8 && gpu.missing.values().all(|missing| *missing == reason)
-}
-
-#[test]
-fn a_gpu_is_described_and_read() {
-    let mut script = Script::with_gpus(2);
-    script.gpus[1].compute = vec![
-        Process { pid: 4242, memory_bytes: Some(7) },
-        Process { pid: 4243, memory_bytes: None },
-    ];
-    script.gpus[1].graphics = vec![Process { pid: 4242, memory_bytes: Some(7) }];
-    let stage = Stage::prepared(&script, |folder| {
-        std::fs::create_dir_all(folder.join("proc/4242")).unwrap();
-        std::fs::write(folder.join("proc/4242/comm"), "llama-server\n").unwrap();
-    });
-    let gpus = stage.inventory();
-    assert_eq!(gpus.len(), 2);
-    assert_eq!(gpus[1].id, script.gpus[1].uuid);
-    assert_eq!(gpus[1].index, 1);
-    assert_eq!(gpus[1].name, "NVIDIA H200");
-    assert_eq!(gpus[1].driver.as_deref(), Some("580.95.05"));
-    assert_eq!(gpus[1].memory_total_bytes, script.gpus[1].memory_total_bytes);
-    assert_eq!(gpus[1].power_limit_watts, Some(700.0));
-    assert!(gpus[1].missing.is_empty());
-
-    let gpus = stage.complete_readings();
-    assert_eq!(gpus[1].utilization_percent, Some(93.0));
-    assert_eq!(gpus[1].memory_used_bytes, Some(42_949_672_960));
-    assert_eq!(gpus[1].power_watts, Some(512.3));
-    assert_eq!(gpus[1].sm_clock_mhz, Some(1980));
-    assert_eq!(gpus[1].temperature_celsius, Some(64.0));
-    assert_eq!(gpus[1].throttle_reasons.as_deref(), Some(&["power_cap".to_owned()][..]));
-    assert_eq!(gpus[1].missing, [("fan_percent".to_owned(), MissingReason::NotSupported)].into());
-    let processes = gpus[1].processes.as_deref().unwrap();
-    assert_eq!(processes.len(), 2);
-    assert_eq!(processes[0].name.as_deref(), Some("llama-server"));
-    assert_eq!((processes[0].pid, processes[0].memory_bytes), (4242, Some(7)));
-    assert_eq!((processes[1].pid, processes[1].memory_bytes), (4243, None));
-
-    let fast = stage.readings(|_| true);
-    assert_eq!((fast[0].temperature_celsius, &fast[0].processes), (None, &None));
-    assert_eq!(stage.end(), End::Asked);
+    gpu.missing.len() == 9 && gpu.missing.values().all(|missing| *missing == reason)
 }
 
 #[test]
@@ -160,7 +132,8 @@ fn errors_dim_one_value_each_and_what_is_not_supported_is_not_asked_again() {
     }
     stage.end();
     let calls = std::fs::read_to_string(calls.path()).unwrap();
-    let n_calls = |symbol| calls.lines().filter(|line| *line == symbol).count();
+    let n_calls =
+        |symbol| calls.lines().filter(|line| line.split(' ').next() == Some(symbol)).count();
     assert_eq!(n_calls("nvmlDeviceGetUtilizationRates"), 1);
     assert!(n_calls("nvmlDeviceGetPowerUsage") >= 30);
     assert_eq!((n_calls("nvmlInit_v2"), n_calls("nvmlShutdown")), (1, 1));
@@ -233,44 +206,6 @@ fn nonsense_is_told_as_missing() {
 }
 
 #[test]
-fn memory_that_is_the_hosts_is_unified() {
-    let mut script = Script::with_gpus(1);
-    script.gpus[0].memory_total_bytes = None;
-    let stage = Stage::new(&script);
-    let gpus = stage.inventory();
-    assert_eq!(gpus[0].memory_kind, MemoryKind::Unified);
-    assert_eq!(gpus[0].memory_total_bytes, None);
-    assert_eq!(gpus[0].missing["memory_total_bytes"], MissingReason::NotSupported);
-}
-
-#[test]
-fn a_sleeping_gpu_is_not_asked() {
-    let calls = tempfile::NamedTempFile::new().unwrap();
-    let mut script = Script::with_gpus(2);
-    script.calls = Some(calls.path().to_owned());
-    let status = |folder: &Path, bus: u32, status: &str| {
-        let device = folder.join(format!("sys/bus/pci/devices/0000:{bus:02x}:00.0"));
-        std::fs::create_dir_all(device.join("power")).unwrap();
-        std::fs::write(device.join("vendor"), "0x10de\n").unwrap();
-        std::fs::write(device.join("class"), "0x030200\n").unwrap();
-        std::fs::write(device.join("power/runtime_status"), status).unwrap();
-    };
-    let stage = Stage::prepared(&script, |folder| {
-        status(folder, 1, "suspended\n");
-        status(folder, 2, "suspended\n");
-    });
-    for _ in 0..5 {
-        assert_eq!(stage.line(), Line::Asleep);
-    }
-    assert_eq!(std::fs::read(calls.path()).unwrap(), b"", "NVML was woken");
-
-    status(stage.folder.path(), 2, "active\n");
-    let gpus = stage.readings(|_| true);
-    assert!(all_missing(&gpus[0], MissingReason::CannotTell));
-    assert_eq!(gpus[1].utilization_percent, Some(93.0));
-}
-
-#[test]
 fn a_library_that_cannot_begin_says_why() {
     for (fault, reason) in [
         (code::LIB_RM_VERSION_MISMATCH, MissingReason::DriverMismatch),
@@ -293,6 +228,7 @@ fn a_library_that_is_none_says_so() {
     let options = ChildOptions {
         nvml_lib: Some("/dev/null/libnvidia-ml.so.1".into()),
         interval: Duration::from_millis(5),
+        host_root: "/".into(),
     };
     let (_alive, stop) = sync_channel(0);
     let mut out = Vec::new();
@@ -322,8 +258,9 @@ fn one_more_gpu_ends_the_child() {
     let stage = Stage::new(&Script::with_gpus(1));
     stage.readings(|_| true);
     stage.nvml.tell(&Script::with_gpus(2)).unwrap();
+    assert!(stage.again().contains("other GPUs"));
     while stage.lines.recv_timeout(PATIENCE).is_ok() {}
-    assert_eq!(stage.end(), End::MoreGpus);
+    assert_eq!(stage.end(), End::Changed);
 }
 
 #[test]
@@ -334,3 +271,6 @@ fn nobody_to_read_ends_the_child() {
     stage.lines = nobody;
     assert_eq!(stage.thread.take().unwrap().join().unwrap(), End::Unread);
 }
+
+mod faults;
+mod stories;

@@ -78,6 +78,8 @@ impl Process for FakeProcess {
 struct FakeLaunch {
     failures: VecDeque<io::Error>,
     remotes: mpsc::Sender<Remote>,
+    /// Whether the last one still lives: no second one is to be launched meanwhile.
+    last: Option<watch::Receiver<bool>>,
 }
 
 impl Launch for FakeLaunch {
@@ -87,8 +89,10 @@ impl Launch for FakeLaunch {
         if let Some(error) = self.failures.pop_front() {
             return Err(error);
         }
+        assert!(self.last.as_ref().is_none_or(|alive| !*alive.borrow()), "a second child");
         let (theirs, ours) = duplex(64 * 1024);
         let (alive, is_alive) = watch::channel(true);
+        self.last = Some(is_alive.clone());
         let done = Arc::new(Mutex::new(Vec::new()));
         let remote = Remote { output: Some(theirs), alive, done: Arc::clone(&done) };
         self.remotes.try_send(remote).map_err(|_| io::ErrorKind::WouldBlock)?;
@@ -97,6 +101,7 @@ impl Launch for FakeLaunch {
 }
 
 struct Stage {
+    folder: tempfile::TempDir,
     watch: GpuWatch,
     remotes: mpsc::Receiver<Remote>,
     tasks: JoinSet<()>,
@@ -111,11 +116,13 @@ impl Stage {
     fn with(failures: VecDeque<io::Error>, driver: impl Fn() -> bool + Send + 'static) -> Self {
         let (remotes, remote) = mpsc::channel(16);
         let stop = CancellationToken::new();
-        let launch = FakeLaunch { failures, remotes };
-        let (watcher, watch) = Watcher::new(launch, Patience::with(SECOND), stop.clone());
+        let launch = FakeLaunch { failures, remotes, last: None };
+        let folder = tempfile::tempdir().unwrap();
+        let sys = folder.path().join("sys");
+        let (watcher, watch) = Watcher::new(launch, Patience::with(SECOND), sys, stop.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(driver));
-        Self { watch, remotes: remote, tasks, stop }
+        Self { folder, watch, remotes: remote, tasks, stop }
     }
 
     async fn child(&mut self) -> Remote {
@@ -342,4 +349,6 @@ async fn a_child_that_obeys_is_not_signalled_at_the_end() {
     assert_eq!(*done.lock().unwrap(), [Done::InputClosed]);
 }
 
+mod histories;
+mod losses;
 mod processes;

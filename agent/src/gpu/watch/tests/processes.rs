@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn child_entry() {
     let Some(library) = std::env::var_os(LIBRARY) else { return };
     let interval = Duration::from_millis(50);
-    let options = crate::gpu::ChildOptions { nvml_lib: Some(library.into()), interval };
+    let host_root = "/".into();
+    let options = crate::gpu::ChildOptions { nvml_lib: Some(library.into()), interval, host_root };
     let _ = crate::gpu::child_main(options, &mut io::stdout().lock());
 }
 
