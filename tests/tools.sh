@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that what the tests need is here, and installs the one thing that a build does not: a
-# browser. Says what is missing where it cannot be installed.
+# Checks that what the tests need is here, and installs what a build does not: a browser, and the
+# tools for network namespaces. Says what is missing where it cannot be installed.
 set -euo pipefail
 
 node_major_min=20
@@ -14,14 +14,18 @@ need() {
     command -v "$1" >/dev/null || missing "$1 is missing: $2"
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif sudo -n true 2>/dev/null; then
-        sudo -n "$@"
-    else
-        missing "chromium is missing: install it (apt-get install chromium), or set HERDBOOK_CHROMIUM"
+# install WHAT PACKAGE…
+install() {
+    local what=$1 root=()
+    shift
+    command -v apt-get >/dev/null || missing "$what: install it"
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo -n true 2>/dev/null || missing "$what: install it (apt-get install $*)"
+        root=(sudo -n)
     fi
+    "${root[@]}" apt-get update -qq </dev/null
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null
 }
 
 need cargo 'install Rust, see rust-version in Cargo.toml'
@@ -35,8 +39,10 @@ node_major=$(node -p 'process.versions.node.split(".")[0]')
 chromium=${HERDBOOK_CHROMIUM:-/usr/bin/chromium}
 if [ ! -x "$chromium" ]; then
     [ -z "${HERDBOOK_CHROMIUM:-}" ] || missing "HERDBOOK_CHROMIUM=$chromium cannot be run"
-    command -v apt-get >/dev/null || missing "chromium is missing: install it, and set HERDBOOK_CHROMIUM"
-    as_root apt-get update -qq </dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core </dev/null
+    install "chromium is missing, and HERDBOOK_CHROMIUM names none" chromium fonts-dejavu-core
 fi
+
+PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || install "ip is missing" iproute2
+command -v unshare >/dev/null || install "unshare is missing" util-linux
+unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
+    missing "no network namespace can be made: run as root, or let users make namespaces"

@@ -12,6 +12,8 @@ mod collector_goes;
 mod identity;
 mod silence;
 
+mod namespaces;
+
 mod feed;
 mod web_edges;
 

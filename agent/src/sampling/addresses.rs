@@ -68,6 +68,10 @@ fn rank(
     let purpose = |found: &Found| match outward == Some(&found.interface) {
         // Whatever it is, it leads out.
         true => Purpose::of(&found.interface).min(Purpose::Tunnel),
+        // Its network has no route of its own, as those that make tunnels of this range leave it.
+        false if found.interface.is_empty() && scope_of(found.address) == Scope::Shared => {
+            Purpose::Tunnel
+        }
         false => purposes.get(&found.interface).copied().unwrap_or(Purpose::Network),
     };
     found.retain(|found| is_told(found.address));

@@ -175,6 +175,13 @@ impl AgentSetup {
         self.env("OLLAMA_HOST", value)
     }
 
+    /// Another way to the collector than its own address.
+    #[must_use]
+    pub fn through(mut self, forwarder: SocketAddr) -> Self {
+        self.arguments = vec!["--collector".to_owned(), format!("http://{forwarder}")];
+        self
+    }
+
     /// Where the GPU library lies.
     #[must_use]
     pub fn nvml_lib(mut self, path: &Path) -> Self {
