@@ -2,7 +2,7 @@
 //! while the driver runs, now and then. Each call's meaning is that of the NVML API reference,
 //! "Device Queries" (<https://docs.nvidia.com/deploy/nvml-api/>).
 
-use herdbook_shared::missing::Missing;
+use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::inventory::{Gpu, MemoryKind};
 use nvml_wrapper::Device;
 use nvml_wrapper::error::NvmlError;
@@ -51,7 +51,7 @@ pub(super) fn describe(
     let width = asked.ask("pcie_width_max", || device.max_pcie_link_width(), metric::pcie_lanes)?;
     let ecc = |mode: EccModeState| Some(mode.currently_enabled);
     let ecc_enabled = asked.ask("ecc_enabled", || device.is_ecc_enabled(), ecc)?;
-    let blank = unasked(index, address, metric::reason(&NvmlError::Unknown));
+    let blank = unasked(index, address, MissingReason::CannotTell);
     let mut gpu = Gpu {
         driver: software.driver.clone(),
         cuda_version: software.cuda.clone(),

@@ -74,6 +74,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::missing::MissingReason;
+    use proptest::prelude::*;
+
     use super::*;
 
     async fn heard(text: &[u8]) -> Vec<Heard> {
@@ -101,5 +104,65 @@ mod tests {
     #[tokio::test]
     async fn bytes_that_are_no_text_are_garbage() {
         assert_eq!(heard(b"\xff\xfe\0\n").await, [Heard::Garbage]);
+    }
+
+    fn any_line() -> impl Strategy<Value = Line> {
+        let text = || "\\PC{0,40}";
+        prop_oneof![
+            any::<u32>().prop_map(|version| Line::Start { version }),
+            text().prop_map(|message| Line::Again { message }),
+            text().prop_map(|message| {
+                Line::Unavailable { reason: MissingReason::DriverMismatch, message }
+            }),
+            prop::collection::vec((text(), any::<u32>()), 0..4).prop_map(|gpus| {
+                let gpu = |(name, index)| {
+                    let reason = MissingReason::Asleep;
+                    super::super::bus::unasked(index, Some(name), reason)
+                };
+                Line::Inventory { driver: None, gpus: gpus.into_iter().map(gpu).collect() }
+            }),
+        ]
+    }
+
+    /// Reads what comes in these pieces.
+    async fn heard_in_pieces(text: &[u8], piece: usize) -> Vec<Heard> {
+        let (mut ours, theirs) = tokio::io::duplex(piece);
+        let text = text.to_vec();
+        let mut writer = tokio::task::JoinSet::new();
+        writer.spawn(async move {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut ours, &text).await;
+        });
+        let mut lines = Lines::new(theirs);
+        let mut heard = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            heard.push(line);
+        }
+        heard
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    proptest! {
+        /// What is written is heard, however it is cut on its way.
+        #[test]
+        fn lines_survive_any_cut(lines in prop::collection::vec(any_line(), 0..6), piece in 1_usize..200) {
+            let mut text = Vec::new();
+            for line in &lines {
+                serde_json::to_writer(&mut text, line).unwrap();
+                text.push(b'\n');
+            }
+            let heard = block_on(heard_in_pieces(&text, piece));
+            let wanted: Vec<Heard> = lines.into_iter().map(Heard::Line).collect();
+            prop_assert_eq!(heard, wanted);
+        }
+
+        /// Any bytes are lines or garbage, one for each end of line.
+        #[test]
+        fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..400), piece in 1_usize..50) {
+            let n = bytes.iter().filter(|byte| **byte == b'\n').count();
+            prop_assert_eq!(block_on(heard_in_pieces(&bytes, piece)).len(), n);
+        }
     }
 }

@@ -99,3 +99,34 @@ impl Process for Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    /// What a program says that only repeats what it is told.
+    async fn told(program: &mut Program) -> String {
+        let mut echo = program.launch().unwrap();
+        let mut text = String::new();
+        echo.take_output().unwrap().read_to_string(&mut text).await.unwrap();
+        echo.ended().await;
+        text
+    }
+
+    #[tokio::test]
+    async fn a_child_is_told_what_its_parent_was_told() {
+        let mut program = Program {
+            path: "/bin/echo".into(),
+            nvml_lib: None,
+            interval: Duration::from_secs(1),
+            host_root: "/".into(),
+        };
+        assert_eq!(told(&mut program).await, "gpu --interval-ms 1000\n");
+        program.nvml_lib = Some("/x.so".into());
+        program.host_root = "/host".into();
+        let wanted = "gpu --interval-ms 1000 --nvml-lib /x.so --host-root /host\n";
+        assert_eq!(told(&mut program).await, wanted);
+    }
+}

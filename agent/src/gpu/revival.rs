@@ -23,6 +23,7 @@ pub(super) enum Muster {
 /// The wait for lost GPUs.
 #[derive(Debug)]
 pub(super) struct Revival {
+    first: Duration,
     pause: Duration,
     due: Option<Instant>,
     complete_since: Option<Instant>,
@@ -30,7 +31,12 @@ pub(super) struct Revival {
 
 impl Revival {
     pub(super) fn new() -> Self {
-        Self { pause: FIRST, due: None, complete_since: None }
+        Self::after(FIRST)
+    }
+
+    /// One whose first try comes so long after the loss.
+    pub(super) fn after(first: Duration) -> Self {
+        Self { first, pause: first, due: None, complete_since: None }
     }
 
     /// Notes what the last readings showed.
@@ -40,7 +46,7 @@ impl Revival {
                 self.due = None;
                 let since = *self.complete_since.get_or_insert(now);
                 if now - since >= FORGIVEN_AFTER {
-                    self.pause = FIRST;
+                    self.pause = self.first;
                 }
             }
             Muster::SomeLost => {

@@ -42,7 +42,7 @@ impl<'nvml> Roster<'nvml> {
         let mut cards = Vec::new();
         for (index, seat) in (0..).zip(seats(n_gpus, tools)) {
             let by_index = seat == Seat::Index;
-            let mut card = Card::new(index, seat, tools.roots);
+            let mut card = Card::new(index, seat, tools);
             match card.refresh(tools) {
                 Ok(()) => cards.push(card),
                 Err(error) if metric::is_fatal(&error) => return Err(error),

@@ -37,6 +37,15 @@ impl Machine {
         fs::create_dir_all(self.root.join("proc/driver/nvidia/gpus").join(gpu.pci_address()))
     }
 
+    /// Lets the kernel suspend the GPU when nobody uses it.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not there.
+    pub fn let_sleep(&self, gpu: &Gpu) -> io::Result<()> {
+        fs::write(self.device(gpu).join("power/control"), "auto\n")
+    }
+
     /// Takes a GPU from the bus.
     ///
     /// # Errors
@@ -61,6 +70,20 @@ impl Machine {
         )?;
         fs::write(folder.join("comm"), format!("{name}\n"))?;
         fs::write(folder.join("cgroup"), format!("0::{cgroup}\n"))
+    }
+
+    /// The driver that is loaded.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be written.
+    pub fn driver(&self, version: &str) -> io::Result<()> {
+        let folder = self.root.join("proc/driver/nvidia");
+        fs::create_dir_all(&folder)?;
+        let text = format!(
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {version}  Release\n"
+        );
+        fs::write(folder.join("version"), text)
     }
 
     /// The kernel's memory.

@@ -223,7 +223,7 @@ pub enum Fault {
     /// Success, and every byte of the answer is this one: 255 makes counts huge, sizes negative
     /// and strings invalid UTF-8.
     Garbage(u8),
-    /// No return, ever.
+    /// No return, as long as the story says so.
     Hang,
     /// The answer, so many milliseconds late.
     SleepMs(u64),

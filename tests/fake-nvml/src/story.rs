@@ -24,7 +24,7 @@ pub(crate) fn answer(symbol: &str, speak: impl FnOnce(&Script) -> Result<(), u32
     let script = script();
     note(&script, symbol, None);
     set_garbage(None);
-    let played = play(&script.faults, symbol);
+    let played = play(&script.faults, symbol, None);
     played.and_then(|()| speak(&script)).err().unwrap_or(code::SUCCESS)
 }
 
@@ -37,13 +37,13 @@ pub(crate) fn answer_gpu(
     let script = script();
     note(&script, symbol, Some(index));
     set_garbage(None);
-    let answered = play(&script.faults, symbol).and_then(|()| {
+    let answered = play(&script.faults, symbol, None).and_then(|()| {
         // A GPU that the story no longer has fell off the bus.
         let gpu = script.gpus.get(index).ok_or(code::GPU_IS_LOST)?;
         if gone().contains(&index) {
             return Err(code::GPU_IS_LOST);
         }
-        play(&gpu.faults, symbol).inspect_err(|error| {
+        play(&gpu.faults, symbol, Some(index)).inspect_err(|error| {
             if *error == code::GPU_IS_LOST && gpu.returns_at_init {
                 gone().insert(index);
             }
@@ -65,17 +65,21 @@ pub(crate) fn begin() {
     gone().clear();
 }
 
-fn play(faults: &BTreeMap<String, Fault>, symbol: &str) -> Result<(), u32> {
-    match faults.get(symbol).or_else(|| faults.get("*")) {
+/// The fault of a call, on this GPU or on any.
+fn play(faults: &BTreeMap<String, Fault>, symbol: &str, gpu: Option<usize>) -> Result<(), u32> {
+    match fault_at(faults, symbol) {
         None => Ok(()),
         Some(Fault::Code(code)) => Err(*code),
         Some(Fault::Garbage(byte)) => {
             set_garbage(Some(*byte));
             Ok(())
         }
-        Some(Fault::Hang) => loop {
-            thread::park();
-        },
+        Some(Fault::Hang) => {
+            while hangs(symbol, gpu) {
+                thread::sleep(time::Duration::from_millis(10));
+            }
+            Ok(())
+        }
         Some(Fault::SleepMs(ms)) => {
             thread::sleep(time::Duration::from_millis(*ms));
             Ok(())
@@ -87,6 +91,20 @@ fn play(faults: &BTreeMap<String, Fault>, symbol: &str) -> Result<(), u32> {
         },
         Some(Fault::Abort) => std::process::abort(),
     }
+}
+
+fn fault_at<'a>(faults: &'a BTreeMap<String, Fault>, symbol: &str) -> Option<&'a Fault> {
+    faults.get(symbol).or_else(|| faults.get("*"))
+}
+
+/// Whether the story still wants the call to hang.
+fn hangs(symbol: &str, gpu: Option<usize>) -> bool {
+    let script = script();
+    let faults = match gpu {
+        Some(gpu) => script.gpus.get(gpu).map(|gpu| &gpu.faults),
+        None => Some(&script.faults),
+    };
+    faults.and_then(|faults| fault_at(faults, symbol)) == Some(&Fault::Hang)
 }
 
 fn note(script: &Script, symbol: &str, gpu: Option<usize>) {

@@ -273,4 +273,5 @@ fn nobody_to_read_ends_the_child() {
 }
 
 mod faults;
+mod golden;
 mod stories;
