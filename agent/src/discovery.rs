@@ -7,11 +7,12 @@
 //!
 //! It only looks: no call here loads a model, leaves the host or changes a server.
 
-#[expect(dead_code, reason = "the search and the probers that use it come next")]
+#[expect(dead_code, reason = "the probers that use it come next")]
 mod lead;
+#[cfg_attr(not(test), expect(dead_code, reason = "the probers that use it come next"))]
+mod search;
 
 mod candidate;
-mod ollama_host;
 
 mod listeners;
 
@@ -49,7 +50,8 @@ use self::client::OllamaClient;
 use self::listeners::Listeners;
 use self::prober::Prober;
 
-pub use self::ollama_host::{NotAnOllamaUrl, OllamaUrl};
+use self::search::ollama_host;
+pub use self::search::ollama_host::{NotAnOllamaUrl, OllamaUrl};
 
 /// How long `--once` waits for the servers of this host.
 const ONCE_DEADLINE: Duration = Duration::from_secs(3);

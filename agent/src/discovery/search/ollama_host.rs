@@ -8,11 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Ollama's port.
-pub(super) const OLLAMA_PORT: u16 = 11434;
+pub(in crate::discovery) const OLLAMA_PORT: u16 = 11434;
 
 /// An address or a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub(in crate::discovery) enum Host {
     /// An address, ready to be contacted.
     Address(IpAddr),
     /// To be looked up; `localhost`, say.
@@ -27,9 +27,9 @@ impl Host {
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) host: Host,
-    pub(super) port: u16,
+pub(in crate::discovery) struct Place {
+    pub(in crate::discovery) host: Host,
+    pub(in crate::discovery) port: u16,
 }
 
 impl fmt::Display for Place {
@@ -45,7 +45,7 @@ impl fmt::Display for Place {
 
 /// Reads `OLLAMA_HOST` as Ollama does; an address that stands for all of them becomes loopback.
 /// `None` where it is empty or names no port that can be contacted.
-pub(super) fn ollama_host(value: &str) -> Option<Place> {
+pub(in crate::discovery) fn ollama_host(value: &str) -> Option<Place> {
     let value = value.trim().trim_matches(['"', '\'']).trim();
     if value.is_empty() {
         return None;
@@ -93,7 +93,7 @@ fn connectable(host: Host) -> Host {
 pub struct OllamaUrl(Place);
 
 impl OllamaUrl {
-    pub(super) fn place(&self) -> &Place {
+    pub(in crate::discovery) fn place(&self) -> &Place {
         &self.0
     }
 }
