@@ -8,9 +8,7 @@
 //!
 //! It only looks: no call here loads a model, leaves the host or changes a server.
 
-#[expect(dead_code, reason = "the search tells more of them next")]
 mod lead;
-mod listeners;
 mod search;
 
 mod answer;

@@ -22,7 +22,6 @@ mod network;
 mod pressure;
 
 mod addresses;
-#[cfg_attr(not(test), expect(dead_code, reason = "those who look at processes come next"))]
 pub(crate) mod cgroup;
 mod system;
 pub(crate) mod word;

@@ -1,27 +1,48 @@
 //! Where model servers may be on this host. It only looks, at the kernel's tables and at files:
 //! nobody is contacted here, which is what the probers do.
+//!
+//! Read in this order: what listens (`sockets`), what runs and what that looks like (`process`,
+//! `guise`), who holds which socket (`owner`), whose sockets make one server (`server`); what
+//! people say (`named`, `ollama_host`, `unit`); and which of all that is a lead (`rule`).
+//!
+//! Every five seconds the listening sockets are looked at. Processes are, when those have changed,
+//! and once a minute; so whatever serves is found within five seconds of its first listening.
 
-pub(super) mod ollama_host;
+mod sockets;
+
+mod guise;
+mod process;
+
+mod owner;
+mod server;
 
 mod named;
+pub(super) mod ollama_host;
+mod unit;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod rule;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use self::named::{Named, Names};
 use self::ollama_host::{Host, OLLAMA_PORT, OllamaUrl, Place};
-use super::lead::{Lead, Leads, Origin, Owner};
-use super::listeners::{Hearing, Listeners};
+use self::owner::Owners;
+use self::process::{Depth, Processes};
+use self::rule::Scene;
+use self::sockets::{Listening, Sockets};
+use self::unit::Units;
+use super::lead::{Leads, Origin};
 use crate::sampling::{self, Roots};
 
 /// How often the listening sockets are looked at.
 const TICK: Duration = Duration::from_secs(5);
-/// More servers than anyone runs on one host.
-const LEADS_MAX: usize = 64;
+/// How long until everything is looked at, though no socket has come or gone.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 
 /// Where to search.
 #[derive(Clone, Debug)]
@@ -40,75 +61,130 @@ pub(super) struct SearchSettings {
 pub(super) async fn watch(settings: SearchSettings, leads: watch::Sender<Arc<Leads>>) {
     let mut search = Search::new(&settings);
     let mut resumed = settings.resumed;
-    let mut ticks = interval(TICK);
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    leads.send_replace(Arc::new(search.look()));
+    let first = search.look(Instant::now()).await.unwrap_or_default();
+    leads.send_replace(Arc::new(first));
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = search.names.told() => {}
+            () = search.names.told() => search.look_at_all_next(),
             Ok(()) = resumed.changed() => search.wake(),
         }
-        let found = search.look();
-        leads.send_if_modified(|before| {
-            let is_news = **before != found;
-            if is_news {
-                *before = Arc::new(found);
-            }
-            is_news
-        });
+        if let Some(found) = search.look(Instant::now()).await {
+            publish(&leads, found);
+        }
     }
 }
 
+fn publish(leads: &watch::Sender<Arc<Leads>>, found: Leads) {
+    leads.send_if_modified(|before| {
+        let is_news = **before != found;
+        if is_news {
+            if found.left_out > before.left_out {
+                tracing::warn!(left_out = found.left_out, "more model servers than are followed");
+            }
+            *before = Arc::new(found);
+        }
+        is_news
+    });
+}
+
+/// All that is remembered between two looks.
+#[derive(Debug)]
 struct Search {
-    named: Vec<Named>,
+    roots: Roots,
+    /// What people said, the strongest first.
+    said: Vec<Named>,
     names: Names,
     own: Vec<IpAddr>,
-    listeners: Listeners,
-    roots: Roots,
+    sockets: Sockets,
+    listening: Option<Vec<Listening>>,
+    processes: Processes,
+    owners: Owners,
+    units: Units,
+    all_due_at: Option<Instant>,
 }
 
 impl Search {
     fn new(settings: &SearchSettings) -> Self {
-        let own = own_addresses(&settings.roots);
-        let listeners = Listeners::new(settings.roots.proc.clone());
         let roots = settings.roots.clone();
-        Self { named: named(settings), names: Names::default(), own, listeners, roots }
+        Self {
+            said: said(settings),
+            names: Names::default(),
+            own: Vec::new(),
+            sockets: Sockets::new(&roots.proc),
+            listening: None,
+            processes: Processes::new(&roots.proc),
+            owners: Owners::new(&roots.proc),
+            units: Units::new(&roots.root),
+            all_due_at: None,
+            roots,
+        }
     }
 
+    /// After sleep, whatever was known may be otherwise.
     fn wake(&mut self) {
         self.names.forget();
-        self.own = own_addresses(&self.roots);
+        self.look_at_all_next();
     }
 
-    fn look(&mut self) -> Leads {
-        let now = Instant::now();
-        self.names.ask(&self.named, now);
-        let mut leads: Vec<Lead> = Vec::new();
-        let mut heard: Vec<(IpAddr, u16)> = Vec::new();
-        for named in &self.named {
-            let addresses = self.names.addresses(&named.place);
-            if !addresses.iter().all(|ip| ip.is_loopback() || self.own.contains(ip)) {
-                continue;
-            }
-            for address in addresses {
-                let target = SocketAddr::new(address, named.place.port);
-                let listens_on = match self.listeners.hearing(target, now) {
-                    Hearing::At(address) => Some(address),
-                    Hearing::Nobody | Hearing::CannotTell => None,
-                };
-                let at = (listens_on.unwrap_or(address), target.port());
-                if !heard.contains(&at) {
-                    heard.push(at);
-                    let origin = named.origin;
-                    leads.push(Lead { target, listens_on, origin, owner: Owner::Unknown });
-                }
-            }
+    fn look_at_all_next(&mut self) {
+        self.all_due_at = None;
+    }
+
+    /// All leads, where anything may have changed since the last look.
+    async fn look(&mut self, now: Instant) -> Option<Leads> {
+        let listening = self.sockets.look();
+        let depth = match self.all_due_at {
+            Some(due_at) if now < due_at && listening == self.listening => return None,
+            Some(due_at) if now < due_at => Depth::News,
+            _ => Depth::All,
+        };
+        self.listening = listening;
+        if depth == Depth::All {
+            self.all_due_at = Some(now + LOOK_AT_ALL);
+            self.own = own_addresses(&self.roots);
         }
-        leads.sort_by_key(|lead| lead.target);
-        let left_out = leads.len().saturating_sub(LEADS_MAX) as u64;
-        leads.truncate(LEADS_MAX);
-        Leads { leads, left_out }
+        self.units.refresh();
+        self.processes.scan(depth).await;
+        let units = &self.units;
+        self.processes.tell_ports(|unit| units.port_of(unit));
+        Some(self.leads(depth, now).await)
+    }
+
+    async fn leads(&mut self, depth: Depth, now: Instant) -> Leads {
+        let named = self.named(now);
+        let listening = self.listening.as_deref();
+        let sockets = listening.unwrap_or_default();
+        let ports = named.iter().flat_map(|(_, targets)| targets.iter().map(SocketAddr::port));
+        let ports: Vec<u16> = ports.collect();
+        let holders = self.owners.holders(sockets, &ports, &self.processes, depth).await;
+        rule::leads(&Scene {
+            sockets: listening,
+            holders: &holders,
+            processes: &self.processes,
+            named: &named,
+            own: &self.own,
+        })
+    }
+
+    /// All named places with their addresses, the strongest first.
+    fn named(&mut self, now: Instant) -> Vec<(Origin, Vec<SocketAddr>)> {
+        let units = self.units.places().iter();
+        let units = units.map(|unit| Named { place: unit.place.clone(), origin: Origin::Unit });
+        let usual = rule::USUAL.map(|address| Named {
+            place: Place { host: Host::Address(address), port: OLLAMA_PORT },
+            origin: Origin::Usual,
+        });
+        let all: Vec<Named> = self.said.iter().cloned().chain(units).chain(usual).collect();
+        self.names.ask(&all, now);
+        let with_addresses = all.iter().map(|named| {
+            let port = named.place.port;
+            let addresses = self.names.addresses(&named.place).into_iter();
+            (named.origin, addresses.map(|address| SocketAddr::new(address, port)).collect())
+        });
+        with_addresses.collect()
     }
 }
 
@@ -116,40 +192,13 @@ fn own_addresses(roots: &Roots) -> Vec<IpAddr> {
     sampling::addresses(roots).iter().flat_map(|text| text.parse()).collect()
 }
 
-/// What people and environment name, and the usual places, the strongest first.
-fn named(settings: &SearchSettings) -> Vec<Named> {
+/// What people and the agent's own environment name.
+fn said(settings: &SearchSettings) -> Vec<Named> {
     let flags = settings.ollama_urls.iter().map(|url| (url.place().clone(), Origin::Flag));
     let env = settings.ollama_host_env.as_deref().and_then(ollama_host::ollama_host);
     let env = env.map(|place| (place, Origin::Environment));
-    let usual = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
-        .map(|ip| (Place { host: Host::Address(ip), port: OLLAMA_PORT }, Origin::Usual));
-    let all = flags.chain(env).chain(usual);
-    all.map(|(place, origin)| Named { place, origin }).collect()
+    flags.chain(env).map(|(place, origin)| Named { place, origin }).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_look_has_the_usual_places_and_what_people_named() {
-        let (_resume, resumed) = watch::channel(0);
-        let settings = SearchSettings {
-            ollama_urls: vec!["http://127.0.0.1:9".parse().unwrap()],
-            ollama_host_env: Some("192.0.2.1".into()),
-            roots: Roots { proc: "/nowhere".into(), ..Roots::default() },
-            resumed,
-        };
-        let (sender, mut leads) = watch::channel(Arc::default());
-        let mut searching = Box::pin(watch(settings, sender));
-        tokio::select! {
-            () = &mut searching => {}
-            _ = leads.changed() => {}
-        }
-        let targets = |leads: &Leads| -> Vec<String> {
-            leads.leads.iter().map(|lead| lead.target.to_string()).collect()
-        };
-        let all = targets(&leads.borrow());
-        assert_eq!(all, ["127.0.0.1:9", "127.0.0.1:11434", "[::1]:11434"]);
-    }
-}
+mod tests;

@@ -98,6 +98,14 @@ impl Names {
     }
 }
 
+#[cfg(test)]
+impl Names {
+    /// As a name server would.
+    pub(super) fn tell(&mut self, name: &str, addresses: &[IpAddr]) {
+        self.known.insert(name.to_owned(), Known::Told(addresses.to_vec()));
+    }
+}
+
 fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
