@@ -2,7 +2,6 @@
 //! starts a task here ends it here.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,13 +104,11 @@ pub(crate) fn gpu_settings(settings: &Settings, program: PathBuf, roots: &Roots)
 
 /// Where model servers are looked for.
 pub(crate) fn discovery_settings(settings: &Settings, roots: &Roots) -> DiscoverySettings {
-    let addresses = sampling::addresses(roots);
-    let own_addresses: Vec<IpAddr> = addresses.iter().flat_map(|text| text.parse()).collect();
     DiscoverySettings {
         ollama_urls: settings.ollama.clone(),
         ollama_host_env: settings.ollama_host.clone(),
-        own_addresses,
-        proc_root: roots.proc.clone(),
+        roots: roots.clone(),
+        resumed: tokio::sync::watch::channel(0).1,
     }
 }
 

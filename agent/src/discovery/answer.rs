@@ -1,27 +1,73 @@
-//! What Ollama answers, read from bytes. Every field may be absent, `null` or nonsense: it is then
-//! unknown, and the rest still counts. Only a body of another shape is refused.
-//!
-//! The names are those of Ollama's own types
-//! (<https://github.com/ollama/ollama/blob/main/api/types.go>).
+//! What servers tell, whatever their kind. The kinds read it from bytes.
 
-use std::fmt;
-
-use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use herdbook_shared::wire::inventory::ToldBy;
 
-use super::text;
+use super::list::List;
 
 /// The body is not what the route answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected JSON such as {expected}")]
+#[error("expected {expected}")]
 pub(super) struct NotTheAnswer {
     pub(super) expected: &'static str,
 }
 
-/// One installed model, from `/api/tags`.
+/// What a server tells of itself: it lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Alive {
+    pub(super) version: Option<String>,
+    /// It is not ready yet: the one model that it serves is being loaded.
+    pub(super) starting: bool,
+    /// It unloaded its model until somebody wants it.
+    pub(super) asleep: bool,
+    /// It starts a server of its own kind for each of its models.
+    pub(super) routes: bool,
+    /// Some of it is behind a credential.
+    pub(super) credential: bool,
+    /// Counting its requests would count as use, which keeps its model from falling asleep.
+    pub(super) light_sleeper: bool,
+    /// It speaks an older version of its kind's language.
+    pub(super) older: bool,
+    /// What its model was loaded with, tokens.
+    pub(super) context_length: Option<u64>,
+}
+
+/// What a server tells about its models and its work, as far as the question was about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// `None`: not by this answer.
+    pub(super) installed: Option<List<Installed>>,
+    /// `None`: not by this answer.
+    pub(super) loaded: Option<List<Loaded>>,
+    /// Names of models on their way into memory.
+    pub(super) loading: Vec<String>,
+    /// It holds a model, whether it lists it or not.
+    pub(super) holds: bool,
+    /// It is not ready yet.
+    pub(super) starting: bool,
+    /// Whether it is known what is loaded.
+    pub(super) knows_loaded: bool,
+    pub(super) requests: Requests,
+}
+
+/// Requests that a server counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Requests {
+    pub(super) running: Option<u64>,
+    pub(super) waiting: Option<u64>,
+    /// `None` where nothing was counted.
+    pub(super) told_by: Option<ToldBy>,
+}
+
+impl Requests {
+    /// As a server's own counters tell.
+    pub(super) fn counted(running: Option<u64>, waiting: Option<u64>) -> Self {
+        let told_by = running.map(|_| ToldBy::Metrics);
+        Self { running, waiting, told_by }
+    }
+}
+
+/// One model that a server can serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Installed {
     pub(super) name: String,
@@ -34,7 +80,7 @@ pub(super) struct Installed {
     pub(super) remote: bool,
 }
 
-/// One loaded model, from `/api/ps`.
+/// One model in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Loaded {
     pub(super) name: String,
@@ -47,7 +93,7 @@ pub(super) struct Loaded {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-/// What both lists tell of a model's make.
+/// What lists tell of a model's make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Details {
     pub(super) parameters: Option<String>,
@@ -55,182 +101,11 @@ pub(super) struct Details {
     pub(super) family: Option<String>,
 }
 
-/// What `/api/show` adds to the list.
+/// What a server tells of one model beyond its list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) context_length: Option<u64>,
     pub(super) capabilities: Vec<String>,
+    /// The digests of the files that it is made of, by which its processes name it.
+    pub(super) files: Vec<String>,
 }
-
-/// A list with its bound held: what came after is only counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct List<T> {
-    pub(super) items: Vec<T>,
-    pub(super) left_out: u64,
-}
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self { items: Vec::new(), left_out: 0 }
-    }
-}
-
-/// The version; its absence means that this is no Ollama.
-pub(super) fn version(body: &[u8]) -> Result<String, NotTheAnswer> {
-    let refusal = NotTheAnswer { expected: r#"{"version":"0.33.0"}"# };
-    let answer: Value = serde_json::from_slice(body).map_err(|_| refusal)?;
-    word(&answer, "version").ok_or(refusal)
-}
-
-/// The installed models.
-pub(super) fn installed(body: &[u8]) -> Result<List<Installed>, NotTheAnswer> {
-    models(body)
-}
-
-/// The loaded models.
-pub(super) fn loaded(body: &[u8]) -> Result<List<Loaded>, NotTheAnswer> {
-    models(body)
-}
-
-/// One model in detail.
-pub(super) fn shown(body: &[u8]) -> Result<Shown, NotTheAnswer> {
-    let refusal = NotTheAnswer { expected: r#"{"model_info":{…},"capabilities":[…]}"# };
-    let answer: Value = serde_json::from_slice(body).map_err(|_| refusal)?;
-    if !answer.is_object() {
-        return Err(refusal);
-    }
-    let info = &answer["model_info"];
-    let architecture = info["general.architecture"].as_str().unwrap_or_default();
-    Ok(Shown {
-        context_length: count(info, &format!("{architecture}.context_length")),
-        capabilities: capabilities(&answer),
-    })
-}
-
-fn models<T: FromValue>(body: &[u8]) -> Result<List<T>, NotTheAnswer> {
-    let refusal = NotTheAnswer { expected: r#"{"models":[{"name":"llama3.1:8b",…}]}"# };
-    // Serde would read a struct from a list too.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(refusal);
-    }
-    let answer: Models<T> = serde_json::from_slice(body).map_err(|_| refusal)?;
-    Ok(answer.models.unwrap_or_default())
-}
-
-/// The list may be `null`, but not absent: an error in JSON must not look like an empty list.
-#[derive(serde::Deserialize)]
-#[serde(bound(deserialize = "T: FromValue"))]
-struct Models<T> {
-    #[serde(deserialize_with = "Option::deserialize")]
-    models: Option<List<T>>,
-}
-
-/// Reads one element of a list; `None` where it names no model.
-trait FromValue: Sized {
-    fn from_value(value: &Value) -> Option<Self>;
-}
-
-/// No model takes as much to tell. A larger one would be many times larger once it is read.
-const ELEMENT_BYTES_MAX: usize = 64 * 1024;
-
-fn element<T: FromValue>(raw: &RawValue) -> Option<T> {
-    let text = Some(raw.get()).filter(|text| text.len() <= ELEMENT_BYTES_MAX)?;
-    T::from_value(&serde_json::from_str(text).ok()?)
-}
-
-/// One element at a time is held in full, so that a long list costs no more than its bound.
-impl<'de, T: FromValue> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements<T>(std::marker::PhantomData<T>);
-        impl<'de, T: FromValue> Visitor<'de> for Elements<T> {
-            type Value = List<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of models")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List<T>, A::Error> {
-                let mut list = List::default();
-                while list.items.len() < limits::MODELS
-                    && let Some(raw) = elements.next_element::<&RawValue>()?
-                {
-                    list.items.extend(element::<T>(raw));
-                }
-                while elements.next_element::<IgnoredAny>()?.is_some() {
-                    list.left_out += 1;
-                }
-                Ok(list)
-            }
-        }
-        deserializer.deserialize_seq(Elements(std::marker::PhantomData))
-    }
-}
-
-impl FromValue for Installed {
-    fn from_value(value: &Value) -> Option<Self> {
-        let name = name(value)?;
-        Some(Self {
-            digest: digest(value),
-            size_bytes: count(value, "size"),
-            details: details(value),
-            context_length: count(&value["details"], "context_length"),
-            capabilities: capabilities(value),
-            remote: is_remote(value, &name),
-            name,
-        })
-    }
-}
-
-impl FromValue for Loaded {
-    fn from_value(value: &Value) -> Option<Self> {
-        Some(Self {
-            name: name(value)?,
-            digest: digest(value),
-            details: details(value),
-            memory_bytes: count(value, "size"),
-            vram_bytes: count(value, "size_vram"),
-            context_length: count(value, "context_length"),
-            expires_at: value["expires_at"].as_str().and_then(|at| at.parse().ok()),
-        })
-    }
-}
-
-fn name(value: &Value) -> Option<String> {
-    word(value, "name").or_else(|| word(value, "model"))
-}
-
-fn word(value: &Value, key: &str) -> Option<String> {
-    value[key].as_str().and_then(text::word)
-}
-
-fn digest(value: &Value) -> Option<String> {
-    let digest = word(value, "digest")?;
-    Some(digest.strip_prefix("sha256:").map_or(digest.clone(), str::to_owned))
-}
-
-/// A whole number that the wire can carry; a negative, broken or absurd one is unknown.
-fn count(value: &Value, key: &str) -> Option<u64> {
-    value[key].as_u64().filter(|n| *n <= limits::BYTES_MAX)
-}
-
-fn details(value: &Value) -> Details {
-    let details = &value["details"];
-    Details {
-        parameters: word(details, "parameter_size"),
-        quantization: word(details, "quantization_level"),
-        family: word(details, "family"),
-    }
-}
-
-fn capabilities(value: &Value) -> Vec<String> {
-    let words = value["capabilities"].as_array().into_iter().flatten();
-    words.filter_map(|w| w.as_str().and_then(text::word)).take(limits::MODEL_CAPABILITIES).collect()
-}
-
-fn is_remote(value: &Value, name: &str) -> bool {
-    let has_origin = ["remote_host", "remote_model"].iter().any(|key| word(value, key).is_some());
-    has_origin || name.ends_with("-cloud") || name.ends_with(":cloud")
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,11 @@
 //! What all probers found, as one list; and who of them probes which server.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herdbook_shared::limits;
-use herdbook_shared::wire::inventory::{Model, Service};
+use herdbook_shared::wire::inventory::{Model, Service, ServiceState};
 use herdbook_shared::wire::sample::ServiceSample;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ pub(super) struct Identity {
 pub(super) struct Entry {
     pub(super) service: Service,
     pub(super) moving: ServiceSample,
+    /// Its processes: the server's own, then those in which it runs models.
+    pub(super) pids: Vec<u32>,
 }
 
 /// Whose a server is to probe.
@@ -32,6 +34,16 @@ pub(super) enum Claim {
     Mine,
     /// Another prober reaches the same server by another address.
     Anothers,
+}
+
+/// Held by one whose first look is waited for.
+#[derive(Debug)]
+pub(super) struct FirstLook(Arc<Board>);
+
+impl Drop for FirstLook {
+    fn drop(&mut self) {
+        self.0.looked();
+    }
 }
 
 /// The list, and the channel that it is published on.
@@ -44,22 +56,16 @@ pub(super) struct Board {
 
 #[derive(Debug)]
 struct State {
-    adopted: HashSet<SocketAddr>,
     claims: HashMap<Identity, SocketAddr>,
     entries: BTreeMap<SocketAddr, Entry>,
     n_to_look: usize,
 }
 
 impl Board {
-    /// An empty list; the first look is over when `n_candidates` have looked.
-    pub(super) fn new(n_candidates: usize) -> (Arc<Self>, watch::Receiver<Arc<Found>>) {
+    /// An empty list; the first look is over when so many have looked, and those whom they find.
+    pub(super) fn new(n_to_look: usize) -> (Arc<Self>, watch::Receiver<Arc<Found>>) {
         let (found, receiver) = watch::channel(Arc::default());
-        let state = State {
-            adopted: HashSet::new(),
-            claims: HashMap::new(),
-            entries: BTreeMap::new(),
-            n_to_look: n_candidates,
-        };
+        let state = State { claims: HashMap::new(), entries: BTreeMap::new(), n_to_look };
         let first_look = CancellationToken::new();
         (Arc::new(Self { state: Mutex::new(state), found, first_look }), receiver)
     }
@@ -68,9 +74,9 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a socket address under watch; false where it already is.
-    pub(super) fn adopt(&self, target: SocketAddr) -> bool {
-        self.lock().adopted.insert(target)
+    /// Whether a server stands on the list.
+    pub(super) fn is_listed(&self, target: SocketAddr) -> bool {
+        self.lock().entries.contains_key(&target)
     }
 
     /// Claims a server for the prober of `target`, and gives back what it had claimed before.
@@ -102,7 +108,14 @@ impl Board {
         }
     }
 
-    /// One candidate was looked at for the first time.
+    /// One more has to look before the first look is over. It has, or never will, when the guard
+    /// is dropped.
+    pub(super) fn expects(self: &Arc<Self>) -> FirstLook {
+        self.lock().n_to_look += 1;
+        FirstLook(self.clone())
+    }
+
+    /// One has looked for the first time.
     pub(super) fn looked(&self) {
         let mut state = self.lock();
         state.n_to_look = state.n_to_look.saturating_sub(1);
@@ -112,29 +125,37 @@ impl Board {
         }
     }
 
-    /// Waits until every candidate was looked at once.
+    /// Waits until every place was looked at once.
     pub(super) async fn first_look_over(&self) {
         self.first_look.cancelled().await;
     }
 
     fn publish(&self, state: &State) {
-        let (services, moving) = bounded(state.entries.values());
+        let (services, moving, pids) = bounded(state.entries.values());
         self.found.send_if_modified(|found| {
             let is_first = found.revision == 0 && self.first_look.is_cancelled();
             let is_new = is_first || !same_inventory(&found.services, &services);
             let revision = found.revision + u64::from(is_new);
-            *found = Arc::new(Found { services, moving, revision });
+            *found = Arc::new(Found { services, moving, pids, revision });
             is_new
         });
     }
 }
 
 /// Holds the bounds of a host: so many services, and so many models over all of them.
-fn bounded<'a>(entries: impl Iterator<Item = &'a Entry>) -> (Vec<Service>, Vec<ServiceSample>) {
-    let entries: Vec<&Entry> = entries.take(limits::SERVICES).collect();
+fn bounded<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+) -> (Vec<Service>, Vec<ServiceSample>, Vec<Vec<u32>>) {
+    let mut entries: Vec<&Entry> = entries.collect();
+    if entries.len() > limits::SERVICES {
+        // What is there comes before what was.
+        entries.sort_by_key(|entry| entry.service.state == ServiceState::Down);
+        entries.truncate(limits::SERVICES);
+    }
     let share = fair_share(entries.iter().map(|entry| entry.service.models.len()).collect());
     let mut services = Vec::new();
     let mut moving = Vec::new();
+    let mut pids = Vec::new();
     for entry in entries {
         let models = &entry.service.models;
         let n_taken = models.len().min(share);
@@ -144,8 +165,9 @@ fn bounded<'a>(entries: impl Iterator<Item = &'a Entry>) -> (Vec<Service>, Vec<S
             ..without_models(&entry.service)
         });
         moving.push(entry.moving.clone());
+        pids.push(entry.pids.clone());
     }
-    (services, moving)
+    (services, moving, pids)
 }
 
 /// The most models that one service may list, so that one with too many leaves the others theirs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::{Installed, Shown};
+use super::answer::{Installed, Loaded, Shown};
 
 /// Each question makes the server read a file.
 const PER_MINUTE: u32 = 30;
@@ -20,6 +20,15 @@ pub(super) struct DetailsCache {
     n_asked: u32,
 }
 
+/// What is wanted of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// What its list may lack.
+    Details,
+    /// The files that it is made of too, which no list tells.
+    Files,
+}
+
 /// A question to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -29,11 +38,22 @@ pub(super) struct Wanted {
 
 impl DetailsCache {
     /// The next model to ask about, if any lacks something and this minute's share is not spent.
-    pub(super) fn next(&mut self, installed: &[Installed], now: Instant) -> Option<Wanted> {
-        let wanted = installed.iter().filter(|model| lacks(model)).find_map(|model| {
-            let digest = model.digest.as_ref().filter(|d| !self.by_digest.contains_key(*d))?;
-            Some(Wanted { digest: digest.clone(), model: model.name.clone() })
-        })?;
+    /// The loaded ones come first.
+    pub(super) fn next(
+        &mut self,
+        want: Want,
+        installed: &[Installed],
+        loaded: &[Loaded],
+        now: Instant,
+    ) -> Option<Wanted> {
+        let is_loaded =
+            |model: &&Installed| loaded.iter().any(|other| other.digest == model.digest);
+        let first = installed.iter().filter(is_loaded);
+        let wanted =
+            first.chain(installed).filter(|model| lacks(want, model)).find_map(|model| {
+                let digest = model.digest.as_ref().filter(|d| !self.by_digest.contains_key(*d))?;
+                Some(Wanted { digest: digest.clone(), model: model.name.clone() })
+            })?;
         self.take_share(now).then_some(wanted)
     }
 
@@ -72,8 +92,9 @@ impl DetailsCache {
 }
 
 /// Of a model that runs elsewhere nothing is asked: the server would ask the other machine.
-fn lacks(model: &Installed) -> bool {
-    !model.remote && (model.context_length.is_none() || model.capabilities.is_empty())
+fn lacks(want: Want, model: &Installed) -> bool {
+    let is_incomplete = model.context_length.is_none() || model.capabilities.is_empty();
+    !model.remote && (is_incomplete || want == Want::Files)
 }
 
 #[cfg(test)]
@@ -89,13 +110,13 @@ mod tests {
         let now = Instant::now();
         let installed = [model("a:latest", "1"), model("b:latest", "1"), model("c:latest", "2")];
         let mut cache = DetailsCache::default();
-        let first = cache.next(&installed, now).unwrap();
+        let first = cache.next(Want::Details, &installed, &[], now).unwrap();
         assert_eq!(first, Wanted { digest: "1".to_owned(), model: "a:latest".to_owned() });
         cache.keep(first.digest, Some(Shown::default()));
-        let second = cache.next(&installed, now).unwrap();
+        let second = cache.next(Want::Details, &installed, &[], now).unwrap();
         assert_eq!(second.model, "c:latest");
         cache.keep(second.digest, None);
-        assert_eq!(cache.next(&installed, now), None);
+        assert_eq!(cache.next(Want::Details, &installed, &[], now), None);
     }
 
     #[test]
@@ -108,7 +129,26 @@ mod tests {
         };
         let digestless = Installed { digest: None, ..model("c", "3") };
         let mut cache = DetailsCache::default();
-        assert_eq!(cache.next(&[remote, complete, digestless], Instant::now()), None);
+        assert_eq!(
+            cache.next(Want::Details, &[remote, complete, digestless], &[], Instant::now()),
+            None
+        );
+    }
+
+    #[test]
+    fn files_are_asked_of_complete_models_too_and_of_loaded_ones_first() {
+        let complete = |name: &str, digest: &str| Installed {
+            context_length: Some(8192),
+            capabilities: vec!["completion".to_owned()],
+            ..model(name, digest)
+        };
+        let remote = Installed { remote: true, ..model("r", "9") };
+        let installed = [remote, complete("a", "1"), complete("b", "2")];
+        let loaded = [Loaded { digest: Some("2".to_owned()), ..Loaded::default() }];
+        let mut cache = DetailsCache::default();
+        let now = Instant::now();
+        assert_eq!(cache.next(Want::Details, &installed, &loaded, now), None);
+        assert_eq!(cache.next(Want::Files, &installed, &loaded, now).unwrap().model, "b");
     }
 
     #[test]
@@ -118,7 +158,7 @@ mod tests {
         let now = Instant::now();
         let ask_all = |cache: &mut DetailsCache, now| {
             let mut n_asked = 0;
-            while let Some(wanted) = cache.next(&installed, now) {
+            while let Some(wanted) = cache.next(Want::Details, &installed, &[], now) {
                 cache.keep(wanted.digest, Some(Shown::default()));
                 n_asked += 1;
             }
@@ -135,7 +175,7 @@ mod tests {
         cache.keep("1".to_owned(), Some(Shown::default()));
         cache.keep("2".to_owned(), None);
         cache.forget_unanswered();
-        assert!(cache.next(&[model("b", "2")], Instant::now()).is_some());
+        assert!(cache.next(Want::Details, &[model("b", "2")], &[], Instant::now()).is_some());
         cache.retain_installed(&[model("b", "2")]);
         assert_eq!(cache.get(Some("1")), None);
     }

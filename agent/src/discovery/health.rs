@@ -1,14 +1,12 @@
-//! What a server does, from how its layers answered. A pure state machine: time comes in.
-//!
-//! `loading` is never told yet: while a model is loaded, a current Ollama lists nothing, and only
-//! its runner processes would show it.
+//! What a server does, from how its layers answered and what its counters and runners told. A pure
+//! state machine: time comes in.
 
 use std::time::Duration;
 
 use herdbook_shared::wire::inventory::ServiceState;
 use tokio::time::Instant;
 
-use super::client::ProbeError;
+use super::ask::ProbeError;
 
 /// Alive is who answered for its version; hung is who has not for this long.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
@@ -35,6 +33,7 @@ impl From<&ProbeError> for Failure {
             ProbeError::Silent(_) => Self::Silent,
             ProbeError::Broken(_)
             | ProbeError::Credential(_)
+            | ProbeError::Turned
             | ProbeError::Redirect(_)
             | ProbeError::Status(_)
             | ProbeError::TooLarge(_)
@@ -46,12 +45,22 @@ impl From<&ProbeError> for Failure {
 /// The health of one server.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    /// It answered once as an Ollama does.
+    /// It answered once as a server of models does.
     seen: bool,
     gone: bool,
     /// Since when its version was asked in vain.
     silent_since: Option<Instant>,
     loaded: Answered,
+    work: Work,
+}
+
+/// What a server is at, where that is told beside its lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    /// A model is on its way into memory.
+    pub(super) is_loading: bool,
+    /// A request is worked on, or a model is on its way out.
+    pub(super) is_busy: bool,
 }
 
 /// How the question for loaded models stands.
@@ -68,6 +77,11 @@ enum Answered {
 }
 
 impl Health {
+    /// Whether nothing listens.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Whether it ever answered.
     pub(super) fn is_seen(&self) -> bool {
         self.seen
@@ -86,6 +100,7 @@ impl Health {
             self.gone = true;
             self.silent_since = None;
             self.loaded = Answered::Never;
+            self.work = Work::default();
         } else {
             self.gone = false;
             self.silent_since.get_or_insert(asked_at);
@@ -106,6 +121,17 @@ impl Health {
             Answered::Failed { since, n_models_before, .. } => (since, n_models_before),
         };
         self.loaded = Answered::Failed { how, since, n_models_before };
+    }
+
+    /// What it is at, as was told just now.
+    pub(super) fn works(&mut self, work: Work) {
+        self.work = work;
+    }
+
+    /// It answers, but not with what is loaded.
+    pub(super) fn nothing_told(&mut self) {
+        self.alive();
+        self.loaded = Answered::Never;
     }
 
     /// Whether the list of loaded models can still be believed.
@@ -130,7 +156,7 @@ impl Health {
         self.silent_since.is_some_and(|since| now.saturating_duration_since(since) >= HUNG_AFTER)
     }
 
-    /// What it does; `None` for what was never seen as an Ollama.
+    /// What it does; `None` for what was never seen as a server of models.
     pub(super) fn state(&self, now: Instant) -> Option<ServiceState> {
         if !self.seen {
             return None;
@@ -140,6 +166,12 @@ impl Health {
         }
         if self.is_hung(now) {
             return Some(ServiceState::Hung);
+        }
+        if self.work.is_loading {
+            return Some(ServiceState::Loading);
+        }
+        if self.work.is_busy {
+            return Some(ServiceState::Busy);
         }
         Some(match self.loaded {
             Answered::Never => ServiceState::Unknown,

@@ -10,10 +10,12 @@ use super::details::DetailsCache;
 /// An expiry this far ahead means that the server was told to keep the model.
 const CENTURY_MS: i64 = 100 * 365 * 24 * 3600 * 1000;
 
-/// All models of a server: the installed ones, then loaded ones that are not installed.
+/// All models of a server: the installed ones, then loaded ones that are not installed. Those whose
+/// name is in `loading` are on their way, and not there yet.
 pub(super) fn models(
     installed: &[Installed],
     loaded: &[Loaded],
+    loading: &[String],
     details: &DetailsCache,
     now: Timestamp,
 ) -> Vec<Model> {
@@ -29,6 +31,10 @@ pub(super) fn models(
         .collect();
     let elsewhere = loaded.iter().filter(|l| !installed.iter().any(|i| is_same(i, l)));
     models.extend(elsewhere.map(|loaded| warm(unlisted(loaded), loaded, now)));
+    for model in models.iter_mut().filter(|model| loading.contains(&model.name)) {
+        model.loading = true;
+        model.warm = false;
+    }
     models
 }
 

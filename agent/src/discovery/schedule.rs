@@ -31,7 +31,7 @@ pub(super) enum Pace {
     Gone,
     /// Something listens, but does not answer.
     Silent,
-    /// What answers is no Ollama.
+    /// What answers is nothing that is looked for.
     Stranger,
 }
 
@@ -65,7 +65,8 @@ impl Schedule {
         let seconds = match (layer, self.pace, self.is_quiet(now)) {
             (Layer::Version, Pace::Gone, _) | (Layer::Version, Pace::Silent, false) => 5,
             (Layer::Version, Pace::Silent, true) => 15,
-            (Layer::Version, Pace::Alive | Pace::Stranger, _) => 60,
+            (Layer::Version, Pace::Alive, _) | (Layer::Version, Pace::Stranger, false) => 60,
+            (Layer::Version, Pace::Stranger, true) => 600,
             (Layer::Loaded, _, false) => 5,
             (Layer::Loaded, _, true) => 15,
             (Layer::Installed, _, false) => 10,
@@ -97,9 +98,15 @@ impl Schedule {
         self.installed = None;
     }
 
-    /// The version is asked for at the next look.
-    pub(super) fn want_version(&mut self) {
-        self.version = None;
+    /// The loaded models are asked for in this round.
+    pub(super) fn want_loaded(&mut self) {
+        self.loaded = None;
+    }
+
+    /// Everything is due, and looked at closely for a while.
+    pub(super) fn want_all(&mut self, now: Instant) {
+        (self.version, self.loaded, self.installed) = (None, None, None);
+        self.moved(now);
     }
 
     /// The server answers, does not, or is none.
@@ -172,10 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_asked_once_a_minute() {
+    fn a_stranger_is_asked_once_a_minute_and_then_every_ten() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
         schedule.set_pace(Pace::Stranger, start);
         assert_eq!(questions(&mut schedule, start, 12)[0], 1);
+        assert_eq!(questions(&mut schedule, after(start, 3600), 12 * 60)[0], 6);
     }
 }

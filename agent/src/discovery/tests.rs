@@ -12,8 +12,8 @@ fn settings(urls: &[String]) -> DiscoverySettings {
     DiscoverySettings {
         ollama_urls: urls.iter().map(|url| url.parse().unwrap()).collect(),
         ollama_host_env: None,
-        own_addresses: Vec::new(),
-        proc_root: "/proc".into(),
+        roots: Roots::default(),
+        resumed: watch::channel(0).1,
     }
 }
 

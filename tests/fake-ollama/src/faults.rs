@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{Response, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SERVER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use crate::listener::Resetter;
 use crate::story::{Fault, Model};
 
 const MANY_MODELS: usize = 10_000;
+const BOMB_BYTES: usize = 100_000_000;
+const FLOOD_OF_MODELS: usize = 100_000;
 const ENDLESS_CHUNK: &[u8] = &[b' '; 16 * 1024];
 
 /// The response of a route on which this fault stands; `healthy` is what it would have said.
@@ -27,9 +29,12 @@ pub(crate) async fn respond(fault: Fault, healthy: Value, resetter: &Resetter) -
         Fault::EndlessBody => endless(),
         Fault::SlowBody => slow(&healthy),
         Fault::NeverAnswer => std::future::pending().await,
-        Fault::ManyModels => json_body(StatusCode::OK, &many_models()),
+        Fault::ManyModels => json_body(StatusCode::OK, &many_models(MANY_MODELS)),
+        Fault::Flood => json_body(StatusCode::OK, &many_models(FLOOD_OF_MODELS)),
+        Fault::GzipBomb => gzip_bomb(),
+        Fault::Garbage => with_json_type(Body::from(vec![0xff_u8, 0x00, 0xfe, 0x80, b'{', 0x9f])),
         Fault::Redirect => redirect(),
-        Fault::Unauthorized => json_body(StatusCode::UNAUTHORIZED, &answers::error("unauthorized")),
+        Fault::Unauthorized => unauthorized(),
         Fault::Forbidden => empty(StatusCode::FORBIDDEN),
         Fault::ServerError => {
             json_body(StatusCode::INTERNAL_SERVER_ERROR, &answers::error("an invented failure"))
@@ -63,7 +68,7 @@ fn raw(text: &str) -> Response<Body> {
 
 fn with_json_type(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    let json = axum::http::HeaderValue::from_static("application/json; charset=utf-8");
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
@@ -90,10 +95,36 @@ fn nonsense() -> Value {
     ]})
 }
 
-fn many_models() -> Value {
+fn many_models(n_models: usize) -> Value {
     let models: Vec<Value> =
-        (0..MANY_MODELS).map(|n| answers::installed(&Model::invented(n))).collect();
+        (0..n_models).map(|n| answers::installed(&Model::invented(n))).collect();
     json!({"models": models})
+}
+
+/// As a proxy in front answers.
+fn unauthorized() -> Response<Body> {
+    let mut response = json_body(StatusCode::UNAUTHORIZED, &answers::error("unauthorized"));
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("nginx/1.28.0"));
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// Zeros, packed as tightly as DEFLATE can (RFC 1951 §3.2.6): one that is written out, and then
+/// again and again "258 times the last one" in 13 bits.
+fn gzip_bomb() -> Response<Body> {
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 0x03];
+    const ZERO: &str = "00110000";
+    const AGAIN: &str = "1100010100000";
+    let n_again = BOMB_BYTES / 258;
+    let bits =
+        ["110", ZERO].into_iter().chain(std::iter::repeat_n(AGAIN, n_again)).chain(["0000000"]);
+    let bits: Vec<u8> = bits.flat_map(str::bytes).map(|bit| bit - b'0').collect();
+    let packed = bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit));
+    let body: Vec<u8> = HEAD.into_iter().chain(packed).collect();
+    let mut response = with_json_type(Body::from(body));
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
 }
 
 fn endless() -> Response<Body> {
@@ -118,7 +149,7 @@ fn slow(healthy: &Value) -> Response<Body> {
 
 fn redirect() -> Response<Body> {
     let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
-    let target = axum::http::HeaderValue::from_static("http://169.254.169.254/latest/meta-data/");
+    let target = HeaderValue::from_static("http://169.254.169.254/latest/meta-data/");
     response.headers_mut().insert(LOCATION, target);
     response
 }

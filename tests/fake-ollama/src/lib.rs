@@ -11,9 +11,12 @@ pub mod story;
 
 pub mod script;
 
+pub mod kin;
+
 mod answers;
 mod faults;
 mod listener;
+mod runner;
 mod serve;
 
 use std::io;
@@ -25,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use self::listener::CountingListener;
 
+pub use self::kin::{FakeKin, Kin, KinStory};
 pub use self::script::{Report, Script};
 pub use self::story::{Fault, Keep, LoadedModel, Model, Step, Story};
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::runner::RunnerProcess;
 use crate::story::{Fault, LoadedModel, Model, Step, Story};
 
 /// Changes the story and reads the counters; clones share both.
@@ -15,6 +16,8 @@ pub struct Script(Arc<Mutex<State>>);
 struct State {
     story: Story,
     report: Report,
+    runners: BTreeMap<String, RunnerProcess>,
+    listed: bool,
 }
 
 /// What was asked so far.
@@ -49,7 +52,12 @@ const FORBIDDEN_MAX: usize = 64;
 
 impl Script {
     pub(crate) fn new(story: Story) -> Self {
-        Self(Arc::new(Mutex::new(State { story, report: Report::default() })))
+        Self(Arc::new(Mutex::new(State {
+            story,
+            report: Report::default(),
+            runners: BTreeMap::new(),
+            listed: false,
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,11 +117,24 @@ impl Script {
         self.apply(Step::Heal);
     }
 
+    /// Whether its models were never listed before.
+    pub(crate) fn lists_for_the_first_time(&self) -> bool {
+        !std::mem::replace(&mut self.lock().listed, true)
+    }
+
     /// Changes the story by one step.
     pub fn apply(&self, step: Step) {
-        let story = &mut self.lock().story;
+        let mut state = self.lock();
+        let state = &mut *state;
+        let story = &mut state.story;
         match step {
+            Step::Loading { name } => story.loading.push(name),
+            Step::Run { name, port } => {
+                state.runners.extend(RunnerProcess::start(story, &name, port).map(|r| (name, r)));
+            }
+            Step::Kill { name } => drop(state.runners.remove(&name)),
             Step::Load { model } => {
+                story.loading.retain(|name| *name != model.name);
                 story.loaded.retain(|loaded| loaded.name != model.name);
                 story.loaded.push(model);
             }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -90,8 +91,13 @@ async fn healthy(
     match path {
         "/" if is_get => (StatusCode::OK, Value::Null),
         "/api/version" if is_get => (StatusCode::OK, answers::version(story)),
-        "/api/status" if is_get => (StatusCode::OK, answers::status()),
-        "/api/tags" if is_get => (StatusCode::OK, answers::tags(story)),
+        "/api/status" if is_get && story.is_since(17) => (StatusCode::OK, answers::status()),
+        "/api/tags" if is_get => {
+            if fake.script.lists_for_the_first_time() {
+                tokio::time::sleep(Duration::from_millis(story.first_tags_ms)).await;
+            }
+            (StatusCode::OK, answers::tags(story))
+        }
         "/api/ps" if is_get => (StatusCode::OK, answers::ps(story)),
         "/api/show" if *method == Method::POST => show(fake, story, request).await,
         _ => (StatusCode::NOT_FOUND, answers::error("page not found")),

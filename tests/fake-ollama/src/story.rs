@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,13 @@ pub struct Story {
     pub models: Vec<Model>,
     /// Loaded models.
     pub loaded: Vec<LoadedModel>,
+    /// Names of models on their way into memory. Versions before 0.30 list them as loaded; later
+    /// ones tell nobody.
+    pub loading: Vec<String>,
+    /// How long the first list of installed models takes, milliseconds.
+    pub first_tags_ms: u64,
+    /// The program that runs models: `llama-server`, with a process for each [`Step::Run`].
+    pub runner: Option<PathBuf>,
     /// What goes wrong, by route; `*` is every route.
     pub faults: BTreeMap<String, Fault>,
 }
@@ -28,6 +36,9 @@ impl Default for Story {
             version: "0.33.0".to_owned(),
             models: Vec::new(),
             loaded: Vec::new(),
+            loading: Vec::new(),
+            first_tags_ms: 0,
+            runner: None,
             faults: BTreeMap::new(),
         }
     }
@@ -44,6 +55,20 @@ impl Story {
     #[must_use]
     pub fn at(self, bind: SocketAddr) -> Self {
         Self { bind, ..self }
+    }
+
+    /// The same in another version, and in its shapes.
+    #[must_use]
+    pub fn in_version(self, version: &str) -> Self {
+        Self { version: version.to_owned(), ..self }
+    }
+
+    /// Whether its version is `0.{minor}` or later.
+    #[must_use]
+    pub fn is_since(&self, minor: u64) -> bool {
+        let mut parts = self.version.split('.').map(|part| part.parse::<u64>().unwrap_or_default());
+        let (major, own) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        major > 0 || own >= minor
     }
 
     /// The same with a fault on a route.
@@ -124,6 +149,12 @@ impl Model {
             size: 1_000_000_000 + 700_000_000 * (n as u64 % 20),
             ..Self::named(&name)
         }
+    }
+
+    /// The digest of the file that holds its weights, by which its runner names it.
+    #[must_use]
+    pub fn file_digest(&self) -> String {
+        digest_of(&format!("the weights of {}", self.name))
     }
 
     /// Its digest: the one given, or 64 hex digits made from its name.
@@ -215,9 +246,15 @@ pub enum Fault {
     NeverAnswer,
     /// 10,000 models.
     ManyModels,
+    /// 100,000 models.
+    Flood,
+    /// A little gzip that unpacks to a hundred megabytes.
+    GzipBomb,
+    /// Bytes that are no text.
+    Garbage,
     /// To an address that hands out a cloud machine's credentials.
     Redirect,
-    /// 401.
+    /// 401, as a proxy answers who has no key.
     Unauthorized,
     /// 403 without a body.
     Forbidden,
@@ -237,6 +274,23 @@ pub enum Step {
     Load {
         /// Which.
         model: LoadedModel,
+    },
+    /// A model is on its way into memory.
+    Loading {
+        /// Which.
+        name: String,
+    },
+    /// Starts a process that runs a model.
+    Run {
+        /// Which.
+        name: String,
+        /// Its port on 127.0.0.1.
+        port: u16,
+    },
+    /// Ends the process that runs a model.
+    Kill {
+        /// Which.
+        name: String,
     },
     /// Unloads a model.
     Unload {

@@ -84,3 +84,56 @@ async fn a_reset_breaks_the_connection() {
     let error = reqwest::get(format!("{}/api/version", fake.url())).await.unwrap_err();
     assert!(error.is_request(), "{error:?}");
 }
+
+#[tokio::test]
+async fn each_version_tells_what_it_told_then() {
+    // Version, then whether it has a status, the context of loaded models, capabilities in its
+    // list, and shows what it loads.
+    let table = [
+        ("0.6.2", [false, false, false, true]),
+        ("0.15.0", [false, true, false, true]),
+        ("0.22.0", [true, true, false, true]),
+        ("0.30.0", [true, true, true, false]),
+        ("0.33.0", [true, true, true, false]),
+    ];
+    for (version, expected) in table {
+        let story = Story {
+            loaded: vec![LoadedModel::named("llama3.1:8b")],
+            loading: vec!["gemma4:12b".to_owned()],
+            ..Story::with_models(2)
+        };
+        let fake = FakeOllama::start(story.in_version(version)).await.unwrap();
+        let (_, ps) = get(&fake, "/api/ps").await;
+        let (_, tags) = get(&fake, "/api/tags").await;
+        let told = [
+            get(&fake, "/api/status").await.0 == 200,
+            ps["models"][0]["context_length"].is_u64(),
+            tags["models"][0]["capabilities"].is_array(),
+            ps["models"].as_array().unwrap().len() == 2,
+        ];
+        assert_eq!(told, expected, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_list_may_take_its_time() {
+    let story = Story { first_tags_ms: 300, ..Story::with_models(1) };
+    let fake = FakeOllama::start(story).await.unwrap();
+    let client = reqwest::Client::new();
+    let tags = || client.get(format!("{}/api/tags", fake.url()));
+    let early = tags().timeout(std::time::Duration::from_millis(50)).send().await;
+    assert!(early.unwrap_err().is_timeout());
+    assert_eq!(tags().send().await.unwrap().status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_runner_is_named_by_the_file_that_details_tell() {
+    let fake = FakeOllama::start(Story::with_models(1)).await.unwrap();
+    let url = format!("{}/api/show", fake.url());
+    let post = reqwest::Client::new().post(url).body(r#"{"model":"llama3.1:8b"}"#);
+    let shown: Value =
+        serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
+    let file = fake.script().story().models[0].file_digest();
+    assert!(shown["modelfile"].as_str().unwrap().contains(&format!("sha256-{file}")));
+    assert_ne!(file, fake.script().story().models[0].digest());
+}

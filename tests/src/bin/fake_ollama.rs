@@ -1,12 +1,14 @@
-//! Serves the fake Ollama on a port, for demonstrations and for tests with real processes.
+//! Serves the fake Ollama on a port, for demonstrations and for tests with real processes. Under
+//! the name of a real program it takes the arguments of that: as `ollama` it serves where
+//! `OLLAMA_HOST` says, as `llama-server` it runs one model.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use fake_ollama::{FakeOllama, LoadedModel, Story};
+use fake_ollama::{FakeKin, FakeOllama, Kin, KinStory, LoadedModel, Story};
 
 /// An Ollama that runs no model. It prints `listening on http://…` and serves until it is stopped;
 /// `POST /_story` changes what it tells, and `GET /_story` says what it was asked.
@@ -32,7 +34,13 @@ struct Options {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match serve(Options::parse()).await {
+    let program = PathBuf::from(std::env::args_os().next().unwrap_or_default());
+    let ended = match program.file_name().and_then(|name| name.to_str()) {
+        Some("ollama") => as_ollama(&program).await,
+        Some("llama-server") => as_llama_server().await,
+        _ => serve(Options::parse()).await,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if even this fails.
@@ -58,4 +66,30 @@ fn story(options: &Options) -> io::Result<Story> {
     let named = story.models.iter().take(options.loaded);
     let loaded = named.map(|model| LoadedModel::named(&model.name)).collect();
     Ok(Story { loaded, ..story })
+}
+
+/// `OLLAMA_HOST=127.0.0.1:PORT ollama serve`; its runners are the `llama-server` beside it.
+async fn as_ollama(program: &Path) -> io::Result<()> {
+    let at = std::env::var("OLLAMA_HOST").unwrap_or_else(|_| "127.0.0.1:11434".to_owned());
+    let bind: SocketAddr = at.parse().map_err(io::Error::other)?;
+    let runner = Some(program.with_file_name("llama-server"));
+    let fake = FakeOllama::start(Story { runner, ..Story::with_models(3) }.at(bind)).await?;
+    writeln!(io::stdout(), "listening on {}", fake.url())?;
+    fake.run().await;
+    Ok(())
+}
+
+/// `llama-server --model PATH --port PORT …`; it loads until its story says otherwise.
+async fn as_llama_server() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let after = |flag: &str| {
+        arguments.iter().position(|word| word == flag).and_then(|n| arguments.get(n + 1))
+    };
+    let port = after("--port").and_then(|port| port.parse().ok()).unwrap_or(8080);
+    let models = after("--model").cloned().into_iter().collect();
+    let story = KinStory { models, loading: true, ..KinStory::of(Kin::LlamaCpp) };
+    let fake = FakeKin::start_at((Ipv4Addr::LOCALHOST, port).into(), story).await?;
+    writeln!(io::stdout(), "listening on {}", fake.url())?;
+    fake.run().await;
+    Ok(())
 }

@@ -33,15 +33,18 @@ fn entry(n: u8, models: Vec<Model>) -> Entry {
             latency_ms: Some(1),
             ..ServiceSample::default()
         },
+        pids: vec![u32::from(n)],
     }
 }
 
 #[test]
 fn the_first_look_raises_the_revision_even_when_nothing_is_there() {
     let (board, found) = Board::new(2);
+    let guard = board.expects();
+    board.looked();
     board.looked();
     assert_eq!(found.borrow().revision, 0);
-    board.looked();
+    drop(guard);
     assert_eq!(found.borrow().revision, 1);
     board.looked();
     assert_eq!(found.borrow().revision, 1);
@@ -69,7 +72,7 @@ fn what_moves_is_told_without_a_new_revision_or_a_wake_up() {
 #[test]
 fn every_other_change_raises_the_revision() {
     type Change = fn(&mut Service);
-    let changes: [Change; 18] = [
+    let changes: [Change; 23] = [
         |s| s.kind = "x".to_owned(),
         |s| s.address = "::".to_owned(),
         |s| s.port = 1,
@@ -77,6 +80,11 @@ fn every_other_change_raises_the_revision() {
         |s| s.state = ServiceState::Busy,
         |s| s.last_error = Some("x".to_owned()),
         |s| s.models_left_out = 1,
+        |s| s.state_told_by = Some(herdbook_shared::wire::inventory::ToldBy::Runner),
+        |s| s.asks_credential = Some(true),
+        |s| s.unit = Some("ollama.service".to_owned()),
+        |s| s.container = Some("c0ffee".to_owned()),
+        |s| s.models[0].loading = true,
         |s| s.models.push(model("b")),
         |s| s.models[0].name = "x".to_owned(),
         |s| s.models[0].digest = Some("x".to_owned()),
@@ -123,6 +131,25 @@ fn what_is_withdrawn_leaves_the_list() {
     assert_eq!(found.services.len(), 1);
     assert_eq!(found.services[0].address, "127.0.0.2");
     assert_eq!(found.moving.len(), 1);
+    assert_eq!(found.pids, [vec![2]]);
+}
+
+#[test]
+fn of_too_many_servers_those_that_are_gone_are_left_out() {
+    let (board, found) = Board::new(0);
+    for n in 0..70 {
+        let mut entry = entry(n, Vec::new());
+        if n < 10 {
+            entry.service.state = ServiceState::Down;
+        }
+        board.put(target(n), entry);
+    }
+    let found = found.borrow();
+    assert_eq!(found.services.len(), limits::SERVICES);
+    let n_down = found.services.iter().filter(|s| s.state == ServiceState::Down).count();
+    assert_eq!(n_down, 4);
+    let same_order = found.services.iter().zip(&found.moving).all(|(s, m)| s.address == m.address);
+    assert!(same_order);
 }
 
 #[test]

@@ -96,12 +96,27 @@ fn a_listener_that_comes_back_silent_is_not_down() {
     assert_eq!(health.state(after(start, 35)), Some(ServiceState::Hung));
 }
 
+#[test]
+fn what_it_is_at_comes_before_what_it_lists() {
+    let now = Instant::now();
+    let mut health = with_models(1);
+    health.works(Work { is_loading: false, is_busy: true });
+    assert_eq!(health.state(now), Some(ServiceState::Busy));
+    health.works(Work { is_loading: true, is_busy: true });
+    assert_eq!(health.state(now), Some(ServiceState::Loading));
+    health.version_failed(Failure::Refused, now);
+    assert_eq!(health.state(now), Some(ServiceState::Down));
+    health.alive();
+    assert_eq!(health.state(now), Some(ServiceState::Unknown));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Alive,
     VersionFailed(Failure),
     Told(usize),
     ListFailed(Failure),
+    Works(Work),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -111,13 +126,15 @@ fn event() -> impl Strategy<Value = Event> {
         failure.clone().prop_map(Event::VersionFailed),
         (0..3_usize).prop_map(Event::Told),
         failure.prop_map(Event::ListFailed),
+        any::<(bool, bool)>()
+            .prop_map(|(is_loading, is_busy)| Event::Works(Work { is_loading, is_busy })),
     ]
 }
 
 proptest! {
     /// Whatever happens: never listed before it answered; down exactly when the last word on its
-    /// life was a refusal; hung exactly when it was asked in vain for 30 s since; and never
-    /// resident without a list of models that holds.
+    /// life was a refusal; hung exactly when it was asked in vain for 30 s since; else loading
+    /// exactly when that was told; and never resident without a list of models that holds.
     #[test]
     fn the_state_follows_from_the_events(
         events in prop::collection::vec((event(), 0..60_u64), 0..40),
@@ -125,6 +142,7 @@ proptest! {
         let mut now = Instant::now();
         let mut health = Health::default();
         let (mut seen, mut gone, mut in_vain_since) = (false, false, None::<Instant>);
+        let mut work = Work::default();
         for (event, pause) in events {
             now = after(now, pause);
             match event {
@@ -132,6 +150,7 @@ proptest! {
                 Event::Told(n) => health.loaded_told(n),
                 Event::VersionFailed(how) => health.version_failed(how, now),
                 Event::ListFailed(how) => health.loaded_failed(how, now),
+                Event::Works(told) => health.works(told),
             }
             match event {
                 Event::Alive | Event::Told(_) => (seen, gone, in_vain_since) = (true, false, None),
@@ -141,12 +160,21 @@ proptest! {
                     in_vain_since.get_or_insert(now);
                 }
                 Event::ListFailed(_) => {}
+                Event::Works(told) => work = told,
+            }
+            if gone {
+                work = Work::default();
+                health.works(work);
             }
             let state = health.state(now);
             let hung = in_vain_since.is_some_and(|since| now.duration_since(since) >= HUNG_AFTER);
             prop_assert_eq!(state.is_some(), seen);
             prop_assert_eq!(state == Some(ServiceState::Down), seen && gone);
             prop_assert_eq!(state == Some(ServiceState::Hung), seen && hung);
+            if seen && !gone && !hung {
+                prop_assert_eq!(state == Some(ServiceState::Loading), work.is_loading);
+                prop_assert!(!work.is_busy || work.is_loading || state == Some(ServiceState::Busy));
+            }
             if state == Some(ServiceState::Resident) {
                 prop_assert!(health.loaded_holds(now));
             }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::discovery::answer::{self, Shown};
+use crate::discovery::answer::Shown;
+use crate::discovery::kinds::ollama as answer;
 
 const TAGS: &[u8] = include_bytes!("../fixtures/tags.json");
 const OLDER_TAGS: &[u8] = include_bytes!("../fixtures/tags_of_an_older_version.json");
@@ -10,7 +11,7 @@ fn now() -> Timestamp {
 }
 
 fn join(installed: &[Installed], loaded: &[Loaded]) -> Vec<Model> {
-    models(installed, loaded, &DetailsCache::default(), now())
+    models(installed, loaded, &[], &DetailsCache::default(), now())
 }
 
 fn installed(name: &str, digest: &str) -> Installed {
@@ -23,8 +24,8 @@ fn loaded(name: &str, digest: &str) -> Loaded {
 
 #[test]
 fn joins_what_a_server_tells() {
-    let tags = answer::installed(TAGS).unwrap().items;
-    let ps = answer::loaded(PS).unwrap().items;
+    let tags = answer::read_installed(TAGS).unwrap().items;
+    let ps = answer::read_loaded(PS).unwrap().items;
     let models = join(&tags, &ps);
     assert_eq!(models.len(), 2);
     let local = &models[0];
@@ -84,7 +85,7 @@ fn one_digest_under_two_tags_is_warm_where_it_was_loaded() {
 
 #[test]
 fn a_loaded_model_that_is_not_installed_is_listed_without_a_size_on_disk() {
-    let ps = answer::loaded(PS).unwrap().items;
+    let ps = answer::read_loaded(PS).unwrap().items;
     let models = join(&[], &ps);
     assert_eq!(models.len(), 1);
     assert!(models[0].warm);
@@ -129,11 +130,24 @@ fn an_expiry_beyond_a_century_is_for_ever() {
 
 #[test]
 fn details_fill_in_what_the_list_lacks() {
-    let tags = answer::installed(OLDER_TAGS).unwrap().items;
+    let tags = answer::read_installed(OLDER_TAGS).unwrap().items;
     let mut details = DetailsCache::default();
-    let shown = Shown { context_length: Some(8192), capabilities: vec!["tools".to_owned()] };
+    let shown = Shown {
+        context_length: Some(8192),
+        capabilities: vec!["tools".to_owned()],
+        ..Shown::default()
+    };
     details.keep(tags[0].digest.clone().unwrap(), Some(shown));
-    let models = models(&tags, &[], &details, now());
+    let models = models(&tags, &[], &[], &details, now());
     assert_eq!(models[0].context_length, Some(8192));
     assert_eq!(models[0].capabilities, ["tools"]);
+}
+
+#[test]
+fn a_model_on_its_way_is_not_there_yet() {
+    let tags = [installed("a", "1"), installed("b", "2")];
+    let loading = ["a".to_owned(), "c".to_owned()];
+    let models = models(&tags, &[loaded("a", "1")], &loading, &DetailsCache::default(), now());
+    let told: Vec<_> = models.iter().map(|m| (m.loading, m.warm)).collect();
+    assert_eq!(told, [(true, false), (false, false)]);
 }

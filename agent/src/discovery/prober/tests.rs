@@ -1,15 +1,19 @@
-//! On the paused clock, against a server without a socket.
+//! On the paused clock, against servers without a socket.
 
-mod scripted;
+mod kin;
+mod states;
+
+use std::time::Duration;
 
 use herdbook_shared::wire::inventory::{Model, Service, ServiceState};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::scripted::{Says, Scripted};
 use super::*;
 use crate::discovery::Found;
+use crate::discovery::answer::{Installed, Loaded};
+use crate::discovery::lead::Origin;
+use crate::discovery::scripted::{Says, Scripted};
 
 fn model(name: &str) -> Installed {
     Installed {
@@ -25,27 +29,62 @@ fn warm(name: &str) -> Loaded {
     Loaded { name: name.to_owned(), digest: Some(format!("digest of {name}")), ..Loaded::default() }
 }
 
-fn target(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+/// A place of which nothing is known.
+fn somewhere(at: &str) -> Lead {
+    let target = at.parse().unwrap();
+    Lead { target, listens_on: None, origin: Origin::Usual, owner: Owner::Unknown }
 }
 
 /// A prober in its loop.
 struct Watched {
     found: watch::Receiver<Arc<Found>>,
-    _loop: JoinSet<()>,
+    lead: watch::Sender<Option<Lead>>,
+    resume: watch::Sender<u64>,
+    board: Arc<Board>,
+    tasks: JoinSet<()>,
 }
 
-fn prober(server: &Scripted, board: &Arc<Board>, at: &str) -> Prober<Scripted> {
-    Prober::new(target(at), server.clone(), board.clone(), Listeners::deaf().into())
+impl Watched {
+    /// Starts one, and waits for no look of it.
+    fn start(server: &Scripted, lead: Lead) -> Self {
+        let (board, found) = Board::new(0);
+        let mut watched = Self {
+            found,
+            lead: watch::channel(None).0,
+            resume: watch::channel(0).0,
+            board,
+            tasks: JoinSet::new(),
+        };
+        watched.lead = watched.join(server, lead);
+        watched
+    }
+
+    /// Another prober on the same board.
+    fn join(&mut self, server: &Scripted, lead: Lead) -> watch::Sender<Option<Lead>> {
+        let (board, reach) = (self.board.clone(), server.clone());
+        let around = Around { reach, board, proc_root: "/nowhere".into() };
+        let prober = Prober::new(lead.target, around);
+        let (sender, leads) = watch::channel(Some(lead));
+        let first_look = self.board.expects();
+        self.tasks.spawn(prober.run(leads, self.resume.subscribe(), first_look));
+        sender
+    }
+
+    fn now_led(&self, lead: Lead) {
+        self.lead.send_replace(Some(lead));
+    }
 }
 
+/// A prober that has looked once.
 async fn watch(server: &Scripted) -> Watched {
-    let (board, found) = Board::new(0);
-    let mut prober = prober(server, &board, "127.0.0.1:11434");
-    prober.first_round().await;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(prober.run());
-    Watched { found, _loop: tasks }
+    watch_at(server, somewhere("127.0.0.1:11434")).await
+}
+
+async fn watch_at(server: &Scripted, lead: Lead) -> Watched {
+    let watched = Watched::start(server, lead);
+    tokio::task::yield_now().await;
+    watched.board.first_look_over().await;
+    watched
 }
 
 impl Watched {
@@ -251,16 +290,11 @@ async fn a_wrong_list_of_installed_models_leaves_the_old_one_and_an_error() {
 async fn a_server_that_is_slow_to_list_its_models_is_on_the_list_before_them() {
     let server = Scripted::with_models(vec![model("a")]);
     server.change(|state| state.installed = Says::Late);
-    let (board, found) = Board::new(0);
-    let mut prober = prober(&server, &board, "127.0.0.1:11434");
-    let mut first_round = std::pin::pin!(prober.first_round());
-    tokio::select! {
-        () = &mut first_round => panic!("the list came too early"),
-        () = seconds(3) => {}
-    }
-    assert_eq!(found.borrow().services[0].models.len(), 0);
-    first_round.await;
-    assert_eq!(found.borrow().services[0].models.len(), 1);
+    let watched = Watched::start(&server, somewhere("127.0.0.1:11434"));
+    seconds(3).await;
+    assert_eq!(watched.services()[0].models.len(), 0);
+    watched.board.first_look_over().await;
+    assert_eq!(watched.services()[0].models.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,15 +332,13 @@ async fn details_that_fail_are_asked_again_only_after_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn one_server_behind_two_loopback_addresses_is_listed_once() {
     let server = Scripted::with_models(Vec::new());
-    let (board, found) = Board::new(0);
-    let mut first = prober(&server, &board, "127.0.0.1:11434");
-    let mut second = prober(&server, &board, "[::1]:11434");
-    first.first_round().await;
-    second.first_round().await;
-    assert_eq!(found.borrow().services.len(), 1);
-    assert_eq!(found.borrow().services[0].address, "127.0.0.1");
+    let mut watched = watch(&server).await;
+    let _second = watched.join(&server, somewhere("[::1]:11434"));
+    seconds(1).await;
+    assert_eq!(watched.services().len(), 1);
+    assert_eq!(watched.services()[0].address, "127.0.0.1");
     assert_eq!(server.n_asked("ps"), 1);
     // The second knows now whose it is.
-    second.round(Instant::now() + TICK).await;
+    seconds(30).await;
     assert_eq!(server.n_asked("version"), 2);
 }

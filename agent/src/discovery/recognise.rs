@@ -1,0 +1,232 @@
+//! Who answers at a place: by what its process is where that is known, else by what it says.
+//!
+//! Many programs answer some of Ollama's or OpenAI's routes: proxies, routers, exporters and web
+//! pages, which hold no model and would be counted twice. They are told apart here, and not listed.
+
+use std::collections::BTreeSet;
+
+use super::answer::Alive;
+use super::ask::{Ask, LIST_BYTES_MAX, ProbeError, Question, Reply, Unanswered};
+use super::counters;
+use super::kinds::{self, Dialect};
+use super::lead::{Kind, Lead, Origin, Owner, Role};
+use super::list;
+
+/// Ollama's own port.
+const OLLAMA_PORT: u16 = 11434;
+const ROOT: &str = "/";
+const MODELS: &str = "/v1/models";
+const METRICS: &str = "/metrics";
+/// What Ollama says to who asks for nothing.
+const GREETING: &[u8] = b"Ollama is running";
+/// Words on the first page of programs that hand requests on.
+const PAGES: [(&str, &str); 4] = [
+    ("litellm", "LiteLLM"),
+    ("open webui", "Open WebUI"),
+    ("open-webui", "Open WebUI"),
+    ("ollama-herd", "ollama-herd"),
+];
+
+/// What was found at a place.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// A server of this kind.
+    Is(&'static dyn Dialect, Alive),
+    /// It lets nobody in without a credential, and is of this kind by all that is known.
+    Guarded(&'static dyn Dialect, Unanswered),
+    /// It hands requests on; these words say what it is.
+    Aggregator(&'static str),
+    /// Nothing that is looked for.
+    Stranger,
+}
+
+/// What the process is known to be.
+fn known_kind(lead: &Lead) -> Option<Kind> {
+    match &lead.owner {
+        Owner::Known(process) => match process.role {
+            Role::Server(kind) => Some(kind),
+            Role::Aggregator | Role::Unclear => None,
+        },
+        Owner::Forwarder | Owner::Unknown => None,
+    }
+}
+
+fn is_aggregator(lead: &Lead) -> bool {
+    matches!(&lead.owner, Owner::Known(process) if process.role == Role::Aggregator)
+}
+
+/// Asks until it is clear who answers. An error is one of the connection: nothing can be told.
+pub(super) async fn recognise(server: &dyn Ask, lead: &Lead) -> Result<Verdict, Unanswered> {
+    if is_aggregator(lead) {
+        return Ok(Verdict::Aggregator("by its process"));
+    }
+    if let Some(kind) = known_kind(lead) {
+        let dialect = kinds::dialect(kind);
+        match dialect.alive(server, &Alive::default()).await {
+            Ok(alive) => return Ok(Verdict::Is(dialect, alive)),
+            Err(error) if is_guarded(&error.error) => return Ok(Verdict::Guarded(dialect, error)),
+            Err(error) if !error.error.is_of_another() => return Err(error),
+            // It does not speak as its process should; what it says decides.
+            Err(_) => {}
+        }
+    }
+    by_answers(server, lead).await
+}
+
+fn is_guarded(error: &ProbeError) -> bool {
+    matches!(error, ProbeError::Credential(_) | ProbeError::Turned)
+}
+
+async fn by_answers(server: &dyn Ask, lead: &Lead) -> Result<Verdict, Unanswered> {
+    let ollama = kinds::dialect(Kind::Ollama);
+    let guarded = match ollama.alive(server, &Alive::default()).await {
+        Ok(alive) => return ollama_or_proxy(server, lead, alive).await,
+        Err(error) if is_guarded(&error.error) => Some(error),
+        Err(error) if error.error.is_of_another() || is_failing(&error.error) => None,
+        Err(error) => return Err(error),
+    };
+    let because = |error| Unanswered { path: MODELS, error };
+    let models = server.ask(Question::get(MODELS).up_to(LIST_BYTES_MAX)).await.map_err(because)?;
+    if let Some(kind) = by_header(&models) {
+        return is_or_guarded(server, kind).await;
+    }
+    match models.ok() {
+        Ok(body) => by_models(server, body).await,
+        Err(error) if is_guarded(&error) => {
+            behind_key(server, lead, guarded.unwrap_or(because(error))).await
+        }
+        Err(_) => Ok(guarded.map_or(Verdict::Stranger, |error| by_place(lead, error))),
+    }
+}
+
+/// An answer of 500 or the like: it may be another's, who fails at what it does not know.
+fn is_failing(error: &ProbeError) -> bool {
+    matches!(error, ProbeError::Status(_))
+}
+
+/// The kinds that name themselves in each answer.
+fn by_header(reply: &Reply) -> Option<Kind> {
+    (reply.server.as_deref() == Some("llama.cpp")).then_some(Kind::LlamaCpp)
+}
+
+async fn is_or_guarded(server: &dyn Ask, kind: Kind) -> Result<Verdict, Unanswered> {
+    let dialect = kinds::dialect(kind);
+    match dialect.alive(server, &Alive::default()).await {
+        Ok(alive) => Ok(Verdict::Is(dialect, alive)),
+        Err(error) if is_guarded(&error.error) => Ok(Verdict::Guarded(dialect, error)),
+        Err(error) if error.error.is_of_another() => Ok(Verdict::Stranger),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ollama greets, names no server program and has no metrics; others do one or the other. Whom a
+/// person named is believed to be what he says.
+async fn ollama_or_proxy(
+    server: &dyn Ask,
+    lead: &Lead,
+    alive: Alive,
+) -> Result<Verdict, Unanswered> {
+    let is = Verdict::Is(kinds::dialect(Kind::Ollama), alive);
+    let root = page(server).await?;
+    if root.body.trim_ascii() != GREETING {
+        return Ok(Verdict::Aggregator(named(&root.body).unwrap_or("it has another first page")));
+    }
+    if lead.origin == Origin::Flag {
+        return Ok(is);
+    }
+    if root.server.is_some() {
+        return Ok(Verdict::Aggregator("another program answers for Ollama"));
+    }
+    let because = |error| Unanswered { path: METRICS, error };
+    let metrics = server.ask(Question::get(METRICS).up_to(LIST_BYTES_MAX)).await;
+    match metrics {
+        Ok(reply) if reply.status.is_success() => {
+            Ok(Verdict::Aggregator("it has metrics, which Ollama has not"))
+        }
+        Ok(_) | Err(ProbeError::TooLarge(_)) => Ok(is),
+        Err(error) => Err(because(error)),
+    }
+}
+
+async fn page(server: &dyn Ask) -> Result<Reply, Unanswered> {
+    let reply = server.ask(Question::get(ROOT)).await;
+    match reply {
+        // A page that is too long to read is no greeting.
+        Err(ProbeError::TooLarge(_)) => {
+            Ok(Reply { status: reqwest::StatusCode::OK, server: None, body: Vec::new() })
+        }
+        reply => reply.map_err(|error| Unanswered { path: ROOT, error }),
+    }
+}
+
+/// Who names himself on his first page.
+fn named(page: &[u8]) -> Option<&'static str> {
+    let page = String::from_utf8_lossy(page).to_lowercase();
+    PAGES.iter().find(|(word, _)| page.contains(word)).map(|(_, name)| *name)
+}
+
+/// By who owns the models that are listed, as OpenAI's interface has it.
+async fn by_models(server: &dyn Ask, body: &[u8]) -> Result<Verdict, Unanswered> {
+    let owner = |value: &serde_json::Value| Some(list::word(value, "owned_by").unwrap_or_default());
+    let Ok(owners) = list::under(body, "data", owner, NOT_A_LIST) else {
+        return Ok(Verdict::Stranger);
+    };
+    let owners: BTreeSet<&str> = owners.items.iter().map(String::as_str).collect();
+    let mut owners = owners.into_iter();
+    let kind = match (owners.next(), owners.next()) {
+        // Nobody lists nothing but who is no server of models, or not yet.
+        (None, _) => return Ok(Verdict::Stranger),
+        (Some(_), Some(_)) => return Ok(Verdict::Aggregator("it lists models of several owners")),
+        (Some("library"), None) => return Ok(Verdict::Aggregator("it hands on a part of Ollama")),
+        (Some("llamacpp"), None) => Kind::LlamaCpp,
+        (Some("vllm"), None) => Kind::Vllm,
+        (Some("sglang"), None) => Kind::Sglang,
+        (Some("organization_owner"), None) => Kind::LmStudio,
+        (Some(_), None) => Kind::OpenAi,
+    };
+    if kind != Kind::OpenAi
+        && let is @ (Verdict::Is(..) | Verdict::Guarded(..)) = is_or_guarded(server, kind).await?
+    {
+        return Ok(is);
+    }
+    let page = page(server).await?;
+    if let Some(name) = named(&page.body) {
+        return Ok(Verdict::Aggregator(name));
+    }
+    Ok(Verdict::Is(kinds::dialect(Kind::OpenAi), Alive::default()))
+}
+
+const NOT_A_LIST: super::answer::NotTheAnswer =
+    super::answer::NotTheAnswer { expected: "a list of models" };
+
+/// Its models are behind a key, but its gauges may tell whose they are.
+async fn behind_key(
+    server: &dyn Ask,
+    lead: &Lead,
+    guarded: Unanswered,
+) -> Result<Verdict, Unanswered> {
+    let because = |error| Unanswered { path: METRICS, error };
+    let metrics = server.ask(Question::get(METRICS).up_to(LIST_BYTES_MAX)).await;
+    let metrics = metrics.map_err(because)?;
+    for (prefix, kind) in [("vllm:", Kind::Vllm), ("sglang:", Kind::Sglang)] {
+        if metrics.status.is_success() && counters::has_prefix(&metrics.body, prefix) {
+            return is_or_guarded(server, kind).await;
+        }
+    }
+    Ok(by_place(lead, guarded))
+}
+
+/// One that tells nothing is what people say that it is, or nothing.
+fn by_place(lead: &Lead, guarded: Unanswered) -> Verdict {
+    let said = matches!(lead.origin, Origin::Flag | Origin::Environment | Origin::Unit);
+    match known_kind(lead) {
+        Some(kind) => Verdict::Guarded(kinds::dialect(kind), guarded),
+        None if said || lead.target.port() == OLLAMA_PORT => {
+            Verdict::Guarded(kinds::dialect(Kind::Ollama), guarded)
+        }
+        None => Verdict::Stranger,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Where model servers may be on this host. It only looks, at the kernel's tables and at files:
+//! nobody is contacted here, which is what the probers do.
+//!
+//! Read in this order: what listens (`sockets`), what runs and what that looks like (`process`,
+//! `guise`), who holds which socket (`owner`), whose sockets make one server (`server`); what
+//! people say (`named`, `ollama_host`, `unit`); and which of all that is a lead (`rule`).
+//!
+//! Every five seconds the listening sockets are looked at. Processes are, when those have changed,
+//! and once a minute; so whatever serves is found within five seconds of its first listening.
+
+mod sockets;
+
+mod guise;
+mod process;
+
+mod owner;
+mod server;
+
+mod named;
+pub(super) mod ollama_host;
+mod unit;
+
+mod rule;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use self::named::{Named, Names};
+use self::ollama_host::{Host, OLLAMA_PORT, OllamaUrl, Place};
+use self::owner::Owners;
+use self::process::{Depth, Processes};
+use self::rule::Scene;
+use self::sockets::{Listening, Sockets};
+use self::unit::Units;
+use super::lead::{Leads, Origin};
+use crate::sampling::{self, Roots};
+
+/// How often the listening sockets are looked at.
+const TICK: Duration = Duration::from_secs(5);
+/// How long until everything is looked at, though no socket has come or gone.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
+
+/// Where to search.
+#[derive(Clone, Debug)]
+pub(super) struct SearchSettings {
+    /// The servers that the user named, with `--ollama`.
+    pub(super) ollama_urls: Vec<OllamaUrl>,
+    /// The agent's own `OLLAMA_HOST`.
+    pub(super) ollama_host_env: Option<String>,
+    /// Where the kernel's files are, and everybody's.
+    pub(super) roots: Roots,
+    /// Changes when the host has slept: everything is looked at again at once.
+    pub(super) resumed: watch::Receiver<u64>,
+}
+
+/// Searches for ever. What it publishes first is a whole look; later, only what differs.
+pub(super) async fn watch(settings: SearchSettings, leads: watch::Sender<Arc<Leads>>) {
+    let mut search = Search::new(&settings);
+    let mut resumed = settings.resumed;
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let first = search.look(Instant::now()).await.unwrap_or_default();
+    leads.send_replace(Arc::new(first));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = search.names.told() => search.look_at_all_next(),
+            Ok(()) = resumed.changed() => search.wake(),
+        }
+        if let Some(found) = search.look(Instant::now()).await {
+            publish(&leads, found);
+        }
+    }
+}
+
+fn publish(leads: &watch::Sender<Arc<Leads>>, found: Leads) {
+    leads.send_if_modified(|before| {
+        let is_news = **before != found;
+        if is_news {
+            if found.left_out > before.left_out {
+                tracing::warn!(left_out = found.left_out, "more model servers than are followed");
+            }
+            *before = Arc::new(found);
+        }
+        is_news
+    });
+}
+
+/// All that is remembered between two looks.
+#[derive(Debug)]
+struct Search {
+    roots: Roots,
+    /// What people said, the strongest first.
+    said: Vec<Named>,
+    names: Names,
+    own: Vec<IpAddr>,
+    sockets: Sockets,
+    listening: Option<Vec<Listening>>,
+    processes: Processes,
+    owners: Owners,
+    units: Units,
+    all_due_at: Option<Instant>,
+}
+
+impl Search {
+    fn new(settings: &SearchSettings) -> Self {
+        let roots = settings.roots.clone();
+        Self {
+            said: said(settings),
+            names: Names::default(),
+            own: Vec::new(),
+            sockets: Sockets::new(&roots.proc),
+            listening: None,
+            processes: Processes::new(&roots.proc),
+            owners: Owners::new(&roots.proc),
+            units: Units::new(&roots.root),
+            all_due_at: None,
+            roots,
+        }
+    }
+
+    /// After sleep, whatever was known may be otherwise.
+    fn wake(&mut self) {
+        self.names.forget();
+        self.look_at_all_next();
+    }
+
+    fn look_at_all_next(&mut self) {
+        self.all_due_at = None;
+    }
+
+    /// All leads, where anything may have changed since the last look.
+    async fn look(&mut self, now: Instant) -> Option<Leads> {
+        let listening = self.sockets.look();
+        let depth = match self.all_due_at {
+            Some(due_at) if now < due_at && listening == self.listening => return None,
+            Some(due_at) if now < due_at => Depth::News,
+            _ => Depth::All,
+        };
+        self.listening = listening;
+        if depth == Depth::All {
+            self.all_due_at = Some(now + LOOK_AT_ALL);
+            self.own = own_addresses(&self.roots);
+        }
+        self.units.refresh();
+        self.processes.scan(depth).await;
+        let units = &self.units;
+        self.processes.tell_ports(|unit| units.port_of(unit));
+        Some(self.leads(depth, now).await)
+    }
+
+    async fn leads(&mut self, depth: Depth, now: Instant) -> Leads {
+        let named = self.named(now);
+        let listening = self.listening.as_deref();
+        let sockets = listening.unwrap_or_default();
+        let ports = named.iter().flat_map(|(_, targets)| targets.iter().map(SocketAddr::port));
+        let ports: Vec<u16> = ports.collect();
+        let holders = self.owners.holders(sockets, &ports, &self.processes, depth).await;
+        rule::leads(&Scene {
+            sockets: listening,
+            holders: &holders,
+            processes: &self.processes,
+            named: &named,
+            own: &self.own,
+        })
+    }
+
+    /// All named places with their addresses, the strongest first.
+    fn named(&mut self, now: Instant) -> Vec<(Origin, Vec<SocketAddr>)> {
+        let units = self.units.places().iter();
+        let units = units.map(|unit| Named { place: unit.place.clone(), origin: Origin::Unit });
+        let usual = rule::USUAL.map(|address| Named {
+            place: Place { host: Host::Address(address), port: OLLAMA_PORT },
+            origin: Origin::Usual,
+        });
+        let all: Vec<Named> = self.said.iter().cloned().chain(units).chain(usual).collect();
+        self.names.ask(&all, now);
+        let with_addresses = all.iter().map(|named| {
+            let port = named.place.port;
+            let addresses = self.names.addresses(&named.place).into_iter();
+            (named.origin, addresses.map(|address| SocketAddr::new(address, port)).collect())
+        });
+        with_addresses.collect()
+    }
+}
+
+fn own_addresses(roots: &Roots) -> Vec<IpAddr> {
+    sampling::addresses(roots).iter().flat_map(|text| text.parse()).collect()
+}
+
+/// What people and the agent's own environment name.
+fn said(settings: &SearchSettings) -> Vec<Named> {
+    let flags = settings.ollama_urls.iter().map(|url| (url.place().clone(), Origin::Flag));
+    let env = settings.ollama_host_env.as_deref().and_then(ollama_host::ollama_host);
+    let env = env.map(|place| (place, Origin::Environment));
+    flags.chain(env).map(|(place, origin)| Named { place, origin }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+use proptest::prelude::*;
+
+use super::super::owner::Owners;
+use super::super::process::Depth;
+use super::super::process::tests::{Fake, FakeProc};
+use super::super::sockets::{ALL_V4, ALL_V6};
+use super::*;
+use crate::discovery::lead::{Process, Role};
+
+/// `address:port by pid`; no pid: nobody whose files may be read.
+fn socket(at: &str, inode: u64) -> Listening {
+    let at: SocketAddr = at.parse().unwrap();
+    let hears_v4 = at.is_ipv4() || at.ip() == ALL_V6;
+    Listening { port: at.port(), address: at.ip(), hears_v4, uid: 4, inode }
+}
+
+struct Host {
+    sockets: Vec<Listening>,
+    root: FakeProc,
+    named: Vec<(Origin, Vec<SocketAddr>)>,
+}
+
+impl Host {
+    /// Each process with what it runs and where it listens.
+    fn new(processes: &[(u32, &str, &[&str])]) -> Self {
+        let (root, mut sockets) = (FakeProc::new(&[]), Vec::new());
+        for (pid, command_line, at) in processes {
+            let inodes: Vec<u64> =
+                (0..).map(|n| u64::from(*pid) * 100 + n).take(at.len()).collect();
+            sockets.extend(at.iter().zip(&inodes).map(|(at, inode)| socket(at, *inode)));
+            root.add(&Fake { pid: *pid, command_line, sockets: Some(&inodes), ..Fake::default() });
+        }
+        Self { sockets, root, named: Vec::new() }
+    }
+
+    fn child(self, parent: u32, pid: u32, command_line: &str, at: &str) -> Self {
+        let inode = u64::from(pid) * 100;
+        let fake = Fake { pid, parent, command_line, sockets: Some(&[inode]), ..Fake::default() };
+        self.root.add(&fake);
+        Self { sockets: [self.sockets, vec![socket(at, inode)]].concat(), ..self }
+    }
+
+    /// Somebody's, whose files may not be read.
+    fn stranger(mut self, at: &str) -> Self {
+        self.sockets.push(socket(at, 1));
+        self
+    }
+
+    fn named(mut self, origin: Origin, targets: &[&str]) -> Self {
+        self.named.push((origin, targets.iter().map(|target| target.parse().unwrap()).collect()));
+        self
+    }
+
+    fn in_another_network(self, pid: u32) -> Self {
+        for folder in ["self".to_owned(), pid.to_string()] {
+            let folder = self.root.path().join(folder).join("net");
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("dev"), "").unwrap();
+        }
+        self
+    }
+
+    async fn leads(mut self) -> Vec<Lead> {
+        self.sockets.sort_unstable();
+        let processes = self.root.processes().await;
+        let mut owners = Owners::new(self.root.path());
+        let named = self.named.iter().flat_map(|(_, targets)| targets.iter().map(SocketAddr::port));
+        let named: Vec<u16> = named.collect();
+        let holders = owners.holders(&self.sockets, &named, &processes, Depth::All).await;
+        let scene = Scene {
+            sockets: Some(&self.sockets),
+            holders: &holders,
+            processes: &processes,
+            named: &self.named,
+            own: &["10.0.0.7".parse().unwrap(), "fe80::1".parse().unwrap()],
+        };
+        leads(&scene).leads
+    }
+
+    /// `target listens_on origin owner`, one line a lead.
+    async fn told(self) -> Vec<String> {
+        self.leads().await.iter().map(told).collect()
+    }
+}
+
+fn told(lead: &Lead) -> String {
+    let on = lead.listens_on.map_or("-".to_owned(), |address| address.to_string());
+    let owner = match &lead.owner {
+        Owner::Known(process) => format!("{}", process.pid),
+        Owner::Forwarder => "forwarder".to_owned(),
+        Owner::Unknown => "unknown".to_owned(),
+    };
+    format!("{} {on} {:?} {owner}", lead.target, lead.origin)
+}
+
+const DOCKER: &str = "docker-proxy -host-port 5000 -container-ip 172.17.0.2 -container-port 11434";
+const DOCKER_DB: &str =
+    "docker-proxy -host-port 8000 -container-ip 172.17.0.3 -container-port 5432";
+const DOCKER_ODD: &str =
+    "docker-proxy -host-port 5000 -container-ip 172.17.0.3 -container-port 7000";
+
+type Case<'a> = (&'a str, Host, &'a [&'a str]);
+
+/// The rule, line by line.
+async fn hold<const N: usize>(table: [Case<'_>; N]) {
+    for (name, host, expected) in table {
+        assert_eq!(host.told().await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sockets_of_one_process_are_one_server() {
+    hold([
+        (
+            "a server, on any port",
+            Host::new(&[(9, "ollama serve", &["127.0.0.1:5000"])]),
+            &["127.0.0.1:5000 127.0.0.1 Process 9"],
+        ),
+        (
+            "two servers",
+            Host::new(&[
+                (8, "ollama serve", &["127.0.0.1:5000"]),
+                (9, "ollama serve", &["0.0.0.0:5001"]),
+            ]),
+            &["127.0.0.1:5000 127.0.0.1 Process 8", "127.0.0.1:5001 0.0.0.0 Process 9"],
+        ),
+        (
+            "all addresses of both families, one server",
+            Host::new(&[(9, "ollama serve", &["0.0.0.0:5000", "[::]:5000"])]),
+            &["127.0.0.1:5000 0.0.0.0 Process 9"],
+        ),
+        (
+            "both loopbacks, one process",
+            Host::new(&[(9, "ollama serve", &["127.0.0.1:5000", "[::1]:5000"])]),
+            &["127.0.0.1:5000 127.0.0.1 Process 9"],
+        ),
+        (
+            "both loopbacks, two processes",
+            Host::new(&[
+                (8, "ollama serve", &["127.0.0.1:5000"]),
+                (9, "ollama serve", &["[::1]:5000"]),
+            ]),
+            &["127.0.0.1:5000 127.0.0.1 Process 8", "[::1]:5000 ::1 Process 9"],
+        ),
+        (
+            "loopback and the network, one process",
+            Host::new(&[(9, "ollama serve", &["127.0.0.1:5000", "10.0.0.7:5000"])]),
+            &["127.0.0.1:5000 10.0.0.7 Process 9"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_contacted_is_the_hosts_own() {
+    hold([
+        (
+            "an own address",
+            Host::new(&[(9, "ollama serve", &["10.0.0.7:5000"])]),
+            &["10.0.0.7:5000 10.0.0.7 Process 9"],
+        ),
+        (
+            "an address that is not the host's",
+            Host::new(&[(9, "ollama serve", &["10.0.0.8:5000"])]),
+            &[],
+        ),
+        ("a link-local address", Host::new(&[(9, "ollama serve", &["[fe80::1]:5000"])]), &[]),
+        (
+            "one on 127.0.0.1 hides it from one on all addresses",
+            Host::new(&[
+                (8, "ollama serve", &["127.0.0.1:5000"]),
+                (9, "ollama serve", &["0.0.0.0:5000"]),
+            ]),
+            &["127.0.0.1:5000 127.0.0.1 Process 8", "127.0.0.2:5000 0.0.0.0 Process 9"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_listens_decides() {
+    hold([
+        (
+            "a server's other sockets",
+            Host::new(&[(9, "vllm serve m --port 5000", &["0.0.0.0:5000", "0.0.0.0:41000"])]),
+            &["127.0.0.1:5000 0.0.0.0 Process 9"],
+        ),
+        ("LM Studio's own socket", Host::new(&[(9, "lm-studio", &["127.0.0.1:41343"])]), &[]),
+        (
+            "a runner, a part, an aggregator, anybody else",
+            Host::new(&[
+                (5, "ollama runner --port 5000", &["127.0.0.1:5000"]),
+                (6, "VLLM::EngineCore", &["127.0.0.1:5001"]),
+                (7, "nginx", &["0.0.0.0:8080"]),
+                (8, "postgres", &["0.0.0.0:8000"]),
+                (9, "java -jar a.jar", &["0.0.0.0:1234"]),
+            ]),
+            &[],
+        ),
+        (
+            "a child of an ollama",
+            Host::new(&[(9, "ollama serve", &["127.0.0.1:11434"])]).child(
+                9,
+                10,
+                "llama-server --port 40000",
+                "127.0.0.1:40000",
+            ),
+            &["127.0.0.1:11434 127.0.0.1 Process 9"],
+        ),
+        (
+            "interpreters",
+            Host::new(&[
+                (6, "python3 serve_llm.py", &["127.0.0.1:5000"]),
+                (7, "python3 main.py", &["127.0.0.1:8000"]),
+                (8, "python3 main.py", &["127.0.0.1:5001"]),
+                (9, "python3 -m http.server", &["127.0.0.1:8080"]),
+            ]),
+            &["127.0.0.1:5000 127.0.0.1 Process 6", "127.0.0.1:8000 127.0.0.1 Port 7"],
+        ),
+        (
+            "somebody unknown",
+            Host::new(&[]).stranger("0.0.0.0:30000").stranger("127.0.0.1:5432"),
+            &["127.0.0.1:30000 0.0.0.0 Port unknown"],
+        ),
+        (
+            "both loopbacks, unknown",
+            Host::new(&[]).stranger("127.0.0.1:8000").stranger("[::1]:8000"),
+            &["127.0.0.1:8000 127.0.0.1 Port unknown"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn forwarders_and_other_networks_are_followed_to_model_servers() {
+    hold([
+        (
+            "Docker's forwarders",
+            Host::new(&[
+                (7, DOCKER, &["0.0.0.0:5000"]),
+                (8, DOCKER, &["[::]:5000"]),
+                (9, DOCKER_DB, &["0.0.0.0:8000"]),
+            ]),
+            &["127.0.0.1:5000 0.0.0.0 Port forwarder"],
+        ),
+        ("a forwarder to an odd port", Host::new(&[(9, DOCKER_ODD, &["0.0.0.0:5000"])]), &[]),
+        (
+            "a forwarder to an odd port where a server is",
+            Host::new(&[(8, "ollama serve", &[]), (9, DOCKER_ODD, &["0.0.0.0:5000"])])
+                .in_another_network(8),
+            // The other network's own port is tried as well.
+            &["127.0.0.1:11434 - Port unknown"],
+        ),
+        (
+            "a container whose port the kernel forwards",
+            Host::new(&[(9, "vllm serve m --port 5000", &[])]).in_another_network(9),
+            &["127.0.0.1:5000 - Port unknown"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_named_is_believed_as_far_as_it_may_be() {
+    hold([
+        (
+            "what people name",
+            Host::new(&[
+                (8, "nginx", &["0.0.0.0:5000"]),
+                (9, "ollama runner --port 5001", &["127.0.0.1:5001"]),
+            ])
+            .named(Origin::Flag, &["127.0.0.1:5000"])
+            .named(Origin::Flag, &["127.0.0.1:5001"])
+            .named(Origin::Flag, &["127.0.0.1:5002", "[::1]:5002"])
+            .named(Origin::Flag, &["127.0.0.1:5003", "10.0.0.8:5003"]),
+            &["127.0.0.1:5000 0.0.0.0 Flag 8", "127.0.0.1:5002 - Flag unknown"],
+        ),
+        (
+            "what a unit or the environment names",
+            Host::new(&[
+                (7, "nginx", &["0.0.0.0:5000"]),
+                (8, "my-ollama", &["[::1]:5001"]),
+                (9, "ollama serve", &["[::]:5002"]),
+            ])
+            .named(Origin::Environment, &["127.0.0.1:5000"])
+            .named(Origin::Unit, &["127.0.0.1:5001", "[::1]:5001"])
+            .named(Origin::Unit, &["10.0.0.7:5002"]),
+            &["127.0.0.1:5002 :: Unit 9", "[::1]:5001 ::1 Unit 8"],
+        ),
+        (
+            "nobody at the usual places",
+            Host::new(&[])
+                .named(Origin::Usual, &["127.0.0.1:11434"])
+                .named(Origin::Usual, &["[::1]:11434"]),
+            &["127.0.0.1:11434 - Usual unknown", "[::1]:11434 - Usual unknown"],
+        ),
+        (
+            "somebody else at the usual place",
+            Host::new(&[(9, "postgres", &["0.0.0.0:11434", "[::]:11434"])])
+                .named(Origin::Usual, &["127.0.0.1:11434"]),
+            &[],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_lead_says_what_its_process_is() {
+    let host = Host::new(&[(9, "ollama serve", &["127.0.0.1:11434"])]);
+    let host = host.child(9, 10, "llama-server --port 40000", "127.0.0.1:40000");
+    let leads = host.leads().await;
+    let Owner::Known(process) = &leads[0].owner else { panic!("{leads:?}") };
+    let Process { pid, name, role, runners, .. } = process.as_ref();
+    assert_eq!((*pid, name.as_str(), *role), (9, "ollama", Role::Server(Kind::Ollama)));
+    assert_eq!(runners.iter().map(|r| (r.pid, r.port)).collect::<Vec<_>>(), [(10, Some(40000))]);
+}
+
+#[tokio::test]
+async fn where_the_kernel_does_not_say_all_named_places_are_leads() {
+    let root = FakeProc::new(&[]);
+    let processes = root.processes().await;
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let named = [
+        (Origin::Flag, vec![at("127.0.0.1:5"), at("[::1]:5")]),
+        (Origin::Unit, vec![at("10.0.0.8:5")]),
+        (Origin::Usual, vec![at("127.0.0.1:11434")]),
+    ];
+    let scene =
+        Scene { sockets: None, holders: &[], processes: &processes, named: &named, own: &[] };
+    let expected =
+        ["127.0.0.1:5 - Flag unknown", "127.0.0.1:11434 - Usual unknown", "[::1]:5 - Flag unknown"];
+    assert_eq!(leads(&scene).leads.iter().map(told).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn leads_are_bounded_and_the_strongest_stay() {
+    let mut host = Host::new(&[]).named(Origin::Flag, &["127.0.0.1:9"]);
+    for port in 1000..1100 {
+        host = host.named(Origin::Usual, &[&format!("127.0.0.1:{port}")]);
+    }
+    let processes = host.root.processes().await;
+    let scene = Scene {
+        sockets: Some(&[]),
+        holders: &[],
+        processes: &processes,
+        named: &host.named,
+        own: &[],
+    };
+    let found = leads(&scene);
+    assert_eq!((found.leads.len(), found.left_out), (LEADS_MAX, 101 - LEADS_MAX as u64));
+    assert_eq!(found.leads[0].origin, Origin::Flag);
+}
+
+fn any_address() -> impl Strategy<Value = IpAddr> {
+    let addresses = ["127.0.0.1", "127.0.0.5", "::1", "10.0.0.7", "10.0.0.8", "fd00::1"];
+    prop_oneof![
+        Just(ALL_V4),
+        Just(ALL_V6),
+        proptest::sample::select(addresses.to_vec()).prop_map(|text| text.parse().unwrap()),
+    ]
+}
+
+proptest! {
+    /// Whoever listens where: nothing outside of the host is a lead, none is there twice, and
+    /// each reaches the server that it stands for.
+    #[test]
+    fn leads_are_here_and_lead_where_they_say(
+        sockets in proptest::collection::vec((any_address(), 0_u16..3, 0_u64..5), 0..12)
+    ) {
+        let own = ["10.0.0.7".parse().unwrap()];
+        let mut sockets: Vec<Listening> = sockets
+            .into_iter()
+            .map(|(address, port, inode)| {
+                let hears_v4 = address.is_ipv4() || address == ALL_V6;
+                Listening { port: 8000 + port * 80, address, hears_v4, uid: 1, inode }
+            })
+            .collect();
+        sockets.sort_unstable();
+        sockets.dedup_by_key(|listening| (listening.port, listening.address));
+        let holders = vec![Holder::Unknown; sockets.len()];
+        let processes = Processes::new(std::path::Path::new("/nowhere"));
+        let scene = Scene {
+            sockets: Some(&sockets), holders: &holders, processes: &processes, named: &[], own: &own,
+        };
+        let found = leads(&scene).leads;
+        for pair in found.windows(2) {
+            prop_assert!(pair[0].target < pair[1].target);
+        }
+        for lead in &found {
+            let ip = lead.target.ip();
+            prop_assert!(ip.is_loopback() || own.contains(&ip));
+            prop_assert!(sockets.iter().any(|l| l.port == lead.target.port() && l.hears(ip)));
+        }
+    }
+}

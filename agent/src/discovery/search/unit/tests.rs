@@ -1,0 +1,98 @@
+use std::fs;
+
+use super::*;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/units").join(name)
+}
+
+fn told(units: &Units) -> Vec<String> {
+    units.places().iter().map(|place| format!("{} {}", place.unit, place.place)).collect()
+}
+
+#[test]
+fn the_units_of_distributions_are_read_as_systemd_reads_them() {
+    let table: [(&str, &[&str]); 4] = [
+        ("ubuntu", &["ollama.service 127.0.0.1:11435"]),
+        (
+            "debian",
+            &[
+                "ollama@0.service 127.0.0.1:11430",
+                "ollama@1.service 127.0.0.1:12345",
+                "ollama@2.service 127.0.0.1:12000",
+            ],
+        ),
+        ("fedora", &["ollama.service [::1]:11500", "llm.service 127.0.0.1:11600"]),
+        ("nixos", &["ollama.service 10.0.0.7:11434"]),
+    ];
+    for (name, expected) in table {
+        let mut units = Units::new(&fixture(name));
+        units.refresh();
+        assert_eq!(told(&units), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_port_is_known_by_its_unit() {
+    let mut units = Units::new(&fixture("debian"));
+    units.refresh();
+    assert_eq!(units.port_of("ollama@1.service"), Some(12345));
+    assert_eq!(units.port_of("ssh.service"), None);
+}
+
+#[test]
+fn what_changes_is_read_again_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let mut units = Units::new(root.path());
+    units.refresh();
+    assert_eq!(told(&units), [""; 0]);
+    let folder = root.path().join("etc/systemd/system");
+    fs::create_dir_all(&folder).unwrap();
+    let unit = "[Service]\nExecStart=ollama serve\nEnvironment=OLLAMA_HOST=:1\n";
+    fs::write(folder.join("a.service"), unit).unwrap();
+    units.refresh();
+    assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
+    fs::create_dir(folder.join("a.service.d")).unwrap();
+    units.refresh();
+    let drop_in = folder.join("a.service.d/x.conf");
+    fs::write(&drop_in, "[Service]\nEnvironmentFile=/e\n").unwrap();
+    units.refresh();
+    assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
+    fs::write(root.path().join("e"), "OLLAMA_HOST=:22\n").unwrap();
+    units.refresh();
+    assert_eq!(told(&units), ["a.service 127.0.0.1:22"]);
+    fs::remove_file(drop_in).unwrap();
+    units.refresh();
+    assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
+    units.places.clear();
+    units.refresh();
+    assert_eq!(told(&units), [""; 0], "nothing has changed since");
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/systemd/system");
+    fs::create_dir_all(folder.join("folder.service")).unwrap();
+    std::os::unix::fs::symlink("loop.service", folder.join("loop.service")).unwrap();
+    let pipe = folder.join("pipe.service");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let mut units = Units::new(root.path());
+    units.refresh();
+    assert_eq!(told(&units), [""; 0]);
+}
+
+#[test]
+fn no_path_leads_out_of_the_root() {
+    let folders = Folders::new(Path::new("/r"));
+    for path in ["../../etc/x", "/../etc/x", "etc/./x"] {
+        assert_eq!(folders.at(path), Path::new("/r/etc/x"), "{path}");
+    }
+}
