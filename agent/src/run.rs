@@ -26,6 +26,7 @@ mod resume;
 mod bounds;
 mod gap;
 mod observer;
+mod placement;
 
 pub(crate) use observer::Observer;
 use resume::KernelClocks;
@@ -86,8 +87,8 @@ pub(crate) fn observe(
     let program = std::env::current_exe().map_err(RunError::Program)?;
     let gpus = GpuWatch::start(gpu_settings(settings, program, &roots), tasks, stop.clone());
     let resumed = resume::watch(KernelClocks, tasks, stop.clone());
-    // `DiscoverySettings::resumed` is `resumed.count.clone()`: after a sleep all is looked for anew.
-    let found = Discovery::start(discovery_settings(settings, &roots), tasks, stop.clone());
+    let searched = discovery_settings(settings, &roots, resumed.count.clone());
+    let found = Discovery::start(searched, tasks, stop.clone());
     let observer = Observer::new(roots, gpus, found, resumed.gap, Instant::now());
     Ok((observer, resumed.count))
 }
@@ -103,12 +104,16 @@ pub(crate) fn gpu_settings(settings: &Settings, program: PathBuf, roots: &Roots)
 }
 
 /// Where model servers are looked for.
-pub(crate) fn discovery_settings(settings: &Settings, roots: &Roots) -> DiscoverySettings {
+pub(crate) fn discovery_settings(
+    settings: &Settings,
+    roots: &Roots,
+    resumed: watch::Receiver<u64>,
+) -> DiscoverySettings {
     DiscoverySettings {
         ollama_urls: settings.ollama.clone(),
         ollama_host_env: settings.ollama_host.clone(),
         roots: roots.clone(),
-        resumed: tokio::sync::watch::channel(0).1,
+        resumed,
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herdbook_shared::missing::{Missing, MissingReason};
-use herdbook_shared::wire::inventory::{Address, Inventory, System};
+use herdbook_shared::wire::inventory::{Address, Inventory, Service, System};
 use herdbook_shared::wire::sample::{Gap, GpuSample, Sample};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bounds::Bounds;
 use super::gap::GapToTell;
+use super::placement::Placement;
 use crate::discovery::Found;
 use crate::gpu::{GpuView, GpuWatch};
 use crate::link::HostView;
@@ -38,6 +39,7 @@ pub(crate) struct Observer {
     n_address_changes: u64,
     own_end: Option<IpAddr>,
     gaps: GapToTell,
+    placement: Placement,
     started: Instant,
     seq: u64,
     revision: u64,
@@ -50,6 +52,7 @@ pub(crate) struct Observer {
 struct Parts {
     gpus: u64,
     services: u64,
+    placement: u64,
     addresses: u64,
 }
 
@@ -71,6 +74,7 @@ impl Observer {
             n_address_changes: 0,
             own_end: None,
             gaps: GapToTell::new(gaps),
+            placement: Placement::default(),
             roots,
             sampler,
             gpus,
@@ -93,6 +97,20 @@ impl Observer {
         let gpus = self.gpus.latest();
         let read = |gpus: &GpuView| !gpus.samples.iter().flatten().any(is_unread);
         gpus.revision > 0 && read(&gpus) && self.found.borrow().revision > 0
+    }
+
+    fn place_services(&mut self) {
+        let gpus = self.gpus.latest();
+        self.placement.look(gpus.samples.as_deref(), &self.found.borrow().pids);
+    }
+
+    fn services(&mut self) -> Vec<Service> {
+        self.place_services();
+        let mut services = self.found.borrow().services.clone();
+        for (place, service) in services.iter_mut().enumerate() {
+            service.gpu_ids = self.placement.of(place);
+        }
+        services
     }
 
     fn look_at_addresses(&mut self, now: Instant) {
@@ -137,9 +155,11 @@ impl HostView for Observer {
         if now >= self.addresses_at + ADDRESSES_EVERY {
             self.look_at_addresses(now);
         }
+        self.place_services();
         let parts = Parts {
             gpus: self.gpus.latest().revision,
             services: self.found.borrow().revision,
+            placement: self.placement.n_changes(),
             addresses: self.n_address_changes,
         };
         if !self.is_known(parts, now) {
@@ -161,7 +181,7 @@ impl HostView for Observer {
             addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
             address_details: self.addresses.clone(),
             gpus: gpus.gpus.clone(),
-            services: self.found.borrow().services.clone(),
+            services: self.services(),
             missing: missing
                 .map(|reason| ("gpus".to_owned(), reason))
                 .into_iter()
