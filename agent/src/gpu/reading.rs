@@ -1,4 +1,21 @@
-//! What a GPU does: the questions of every tick, and those of every tenth.
+//! What a GPU does: the questions of every tick, and those of every tenth. What each call means is
+//! said by the NVML API reference, "Device Queries"
+//! (<https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html>):
+//!
+//! | call | tells |
+//! |---|---|
+//! | `UtilizationRates` | share of the last sample period (1/6 s to 1 s) with a kernel running, and with memory read or written |
+//! | `MemoryInfo_v2` | allocated by whomever; what the driver reserves for itself is counted apart |
+//! | `PowerUsage` | milliwatts of the whole board; averaged over a second on newer ones |
+//! | `ClockInfo` | present clocks, MHz |
+//! | `FanSpeed_v2` | the intended speed, in percent of the nominal maximum; not what the fan reaches |
+//! | `CurrentClocksThrottleReasons` | bits; newer libraries call them event reasons |
+//! | `Temperature` | of the chip, whole degrees |
+//! | `FieldValues`, 82 | of the memory, where it has a sensor |
+//! | `CurrPcieLinkGeneration`, `…Width` | the link now; an idle GPU lowers it |
+//! | `PcieReplayCounter` | frames sent again |
+//! | `TotalEccErrors`, volatile | since the driver was loaded, over all memories of the GPU |
+//! | `ComputeRunningProcesses_v3`, `GraphicsRunningProcesses_v3` | contexts and what they hold |
 //!
 //! Not asked at all: PCIe throughput (`nvmlDeviceGetPcieThroughput` watches the link for 20 ms in
 //! each direction, which for eight GPUs is a third of a second in the driver), utilisation of each

@@ -61,7 +61,12 @@ impl Revival {
         self.due
     }
 
-    /// A new child is being started.
+    /// A child starts, for whatever reason: what it shows decides.
+    pub(super) fn begin(&mut self) {
+        self.due = None;
+    }
+
+    /// The child is being ended for the sake of a lost GPU.
     pub(super) fn tried(&mut self) {
         self.due = None;
         self.pause = (2 * self.pause).min(LONGEST);

@@ -41,14 +41,11 @@ impl<'nvml> Roster<'nvml> {
         let n_gpus = tools.nvml.device_count()?;
         let mut cards = Vec::new();
         for (index, seat) in (0..).zip(seats(n_gpus, tools)) {
-            let by_index = seat == Seat::Index;
             let mut card = Card::new(index, seat, tools);
             match card.refresh(tools) {
                 Ok(()) => cards.push(card),
                 Err(error) if metric::is_fatal(&error) => return Err(error),
-                // The count was nonsense …
-                Err(_) if by_index => break,
-                // … or the GPU is hidden from us.
+                // The count was nonsense, or the GPU is hidden from us.
                 Err(_) => {}
             }
         }

@@ -164,6 +164,7 @@ impl<L: Launch> Watcher<L> {
     async fn live(&mut self, heard: Option<Instant>) -> Next {
         let started = Instant::now();
         self.planned = None;
+        self.revival.begin();
         let mut process = match self.launch.launch() {
             Ok(process) => process,
             Err(error) => {
@@ -289,7 +290,8 @@ impl<L: Launch> Watcher<L> {
     /// A child that ended says nothing more; one that hung or told why has been dealt with.
     fn note_end(&mut self, ended: &str, started: Instant, deadline: &Deadline) -> Next {
         let well = deadline.heard().saturating_duration_since(started);
-        match self.planned {
+        // A child that hung on its way to its end has no readings left that could stand.
+        match self.planned.filter(|_| !deadline.is_silent()) {
             Some(Plan::Parent) => return Next::Restart(Duration::ZERO, Some(deadline.heard())),
             Some(Plan::Child) => {
                 let pause = self.restart.after(well);

@@ -37,8 +37,8 @@ fn device_calls() -> impl Iterator<Item = String> {
         .filter(|symbol| symbol.starts_with("nvmlDevice") && symbol != "nvmlDeviceGetCount_v2")
 }
 
-/// Whatever the fault: the first GPU's readings are whole, and all of it can be sent.
-fn first_is_untouched(script: &Script, symbol: &str, fault: Fault) {
+/// Whatever the fault of this GPU: the other two are read, and all of it can be sent.
+fn others_are_untouched(script: &Script, gpu: usize, symbol: &str, fault: Fault) {
     let stage = Stage::new(script);
     let inventory = stage.inventory();
     let first = inventory.iter().find(|gpu| gpu.id == script.gpus[0].uuid).cloned();
@@ -46,6 +46,9 @@ fn first_is_untouched(script: &Script, symbol: &str, fault: Fault) {
     let inventory = Inventory { gpus: Some(inventory), ..Inventory::empty() };
     assert_eq!(inventory.check(), Ok(()), "{symbol} {fault:?}");
     for gpus in [stage.complete_readings(), stage.readings(|_| true), stage.complete_readings()] {
+        let other = &script.gpus[3 - gpu].uuid;
+        let other = gpus.iter().find(|gpu| gpu.id == *other).unwrap();
+        assert!(other.memory_used_bytes.is_some(), "{symbol} {fault:?}");
         let first = gpus.iter().find(|gpu| gpu.id == script.gpus[0].uuid).unwrap();
         assert_eq!(first.utilization_percent, Some(93.0), "{symbol} {fault:?}");
         assert_eq!(first.missing.len(), 1, "{symbol} {fault:?}: {:?}", first.missing);
@@ -81,7 +84,7 @@ fn a_call_that_fails_on_one_gpu_leaves_the_others_alone() {
             for code in codes.iter().cycle().skip(n).take(3) {
                 let fault = Fault::Code(*code);
                 let script = machine().with_gpu_fault(gpu, &symbol, fault);
-                first_is_untouched(&script, &symbol, fault);
+                others_are_untouched(&script, gpu, &symbol, fault);
             }
         }
     }
@@ -94,7 +97,7 @@ fn a_call_that_answers_garbage_leaves_the_other_gpus_alone() {
             for gpu in [1, 2] {
                 let fault = Fault::Garbage(byte);
                 let script = machine().with_gpu_fault(gpu, &symbol, fault);
-                first_is_untouched(&script, &symbol, fault);
+                others_are_untouched(&script, gpu, &symbol, fault);
             }
         }
     }

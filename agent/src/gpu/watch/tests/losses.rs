@@ -186,3 +186,43 @@ async fn a_mismatch_heals_with_a_later_child() {
     let _child = stage.well_child().await;
     assert_eq!(percent(&stage.watch.latest()), Some(1.0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_hangs_on_its_way_to_its_end_has_a_successor_with_all_its_time() {
+    let mut stage = Stage::new();
+    let mut child = stage.child().await;
+    child.lists(vec![gpu(0), gpu(1)]).await;
+    while child.done().is_empty() {
+        child.reads(vec![well(0), lost(1)]).await;
+        sleep(SECOND).await;
+    }
+    sleep(70 * SECOND).await;
+    assert_eq!(child.done().last(), Some(&Done::Signal(Signal::KILL)));
+    assert_eq!(why(&stage.watch.latest()), Some(MissingReason::Timeout));
+    child.die();
+    let mut child = stage.child().await;
+    sleep(20 * SECOND).await;
+    assert_eq!(child.done(), [], "it may take as long to begin as any other");
+    child.lists(vec![gpu(0), gpu(1)]).await;
+    child.reads(vec![well(0), well(1)]).await;
+    stage.until(|view| state(view).1 == Some(50.0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_while_a_gpu_is_lost_does_not_end_the_next_child() {
+    let mut stage = Stage::new();
+    let mut child = stage.child().await;
+    child.lists(vec![gpu(0), gpu(1)]).await;
+    for _ in 0..59 {
+        child.reads(vec![well(0), lost(1)]).await;
+        sleep(SECOND).await;
+    }
+    child.die();
+    let mut child = stage.child().await;
+    child.lists(vec![gpu(0), gpu(1)]).await;
+    for _ in 0..30 {
+        child.reads(vec![well(0), lost(1)]).await;
+        sleep(SECOND).await;
+    }
+    assert_eq!(child.done(), []);
+}
