@@ -116,3 +116,6 @@ fn told<T>(field: &str, value: Result<T, MissingReason>, missing: &mut Missing) 
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod hosts_tests;

@@ -135,6 +135,29 @@ async fn what_cannot_start_ends_with_two_and_says_why() {
 }
 
 #[tokio::test]
+async fn once_describes_the_host_that_is_mounted_in_a_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts");
+    for (name, os, cores, address) in [
+        ("debian12-6.1", "Debian 12", 8, "192.168.1.20"),
+        ("rhel7-3.10", "Red Hat Enterprise Linux Server 7.0", 4, "10.1.1.9"),
+        ("gb10-aarch64", "Ubuntu 24.04", 20, "192.168.7.77"),
+    ] {
+        let root = hosts.join(name);
+        let arguments = ["--once", "--host-root", root.to_str().unwrap()];
+        let output = output(home.path(), &arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let once: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let system = &once["inventory"]["system"];
+        assert_eq!((system["os"].as_str(), system["cpu_cores"].as_u64()), (Some(os), Some(cores)));
+        assert_eq!(once["inventory"]["addresses"][0], address);
+        assert!(once["sample"]["detail"]["uptime_s"].is_number(), "{}", once["sample"]);
+    }
+    let log = refused(home.path(), &["--host-root", home.path().to_str().unwrap()]).await;
+    assert!(log.contains("flag --host-root: ") && log.contains("has no proc in it"), "{log}");
+}
+
+#[tokio::test]
 async fn it_greets_tells_and_says_goodbye() {
     let home = tempfile::tempdir().unwrap();
     let (listener, url) = collector().await;

@@ -97,6 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn no_text_panics_and_a_share_is_one() {
+        let text = "cpu ( [0-9]{1,20}){3,11}\n";
+        proptest::proptest!(|(last in text, now in text)| {
+            if let (Some(last), Some(now)) = (parse(&last), parse(&now)) {
+                let busy = busy_percent(last, now);
+                proptest::prop_assert!(busy.is_none_or(|busy| (0.0..=100.0).contains(&busy)));
+            }
+        });
+    }
+
+    #[test]
     fn garbage_is_no_reading() {
         for text in ["", "cpu", "cpu  1 2 3", "cpu  1 2 x 4", "cpu0 1 2 3 4", "cpu  -1 0 0 0 0"] {
             assert_eq!(parse(text), None, "{text:?}");

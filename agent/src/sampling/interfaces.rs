@@ -133,9 +133,9 @@ impl Known {
     fn speed(&mut self, buffer: &mut Vec<u8>) -> Result<u64, MissingReason> {
         let speed = self.speed.read(buffer, |text| text.trim().parse::<i64>().ok());
         let speed = speed.ok().and_then(|speed| u64::try_from(speed).ok());
-        // The largest number that the kernel's field holds stands for unknown, too.
+        // So do the largest numbers that its field held, first of 16 bits and then of 32.
         speed
-            .filter(|speed| *speed > 0 && *speed < u64::from(u32::MAX))
+            .filter(|speed| *speed > 0 && *speed != 65_535 && *speed < u64::from(u32::MAX))
             .ok_or(MissingReason::NotSupported)
     }
 }

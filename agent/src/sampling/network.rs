@@ -6,7 +6,9 @@
 //! Loopback, and the links of containers, virtual machines and tunnels, never count.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use herdbook_shared::limits;
 use herdbook_shared::missing::MissingReason;
 use tokio::time::Instant;
 
@@ -91,8 +93,8 @@ impl Network {
         let elapsed = last.replace(now).map(|last| now.saturating_duration_since(last));
         match elapsed {
             Some(elapsed) if !elapsed.is_zero() => Ok(Rates {
-                receive: (moved.receive as f64 / elapsed.as_secs_f64()) as u64,
-                transmit: (moved.transmit as f64 / elapsed.as_secs_f64()) as u64,
+                receive: rate(moved.receive, elapsed),
+                transmit: rate(moved.transmit, elapsed),
             }),
             _ => Err(MissingReason::CannotTell),
         }
@@ -129,14 +131,20 @@ fn advance(
             Device::Behind => &mut by_device,
             Device::None => &mut by_none,
         };
-        sum.receive += risen(known.counters.receive, counters.receive);
-        sum.transmit += risen(known.counters.transmit, counters.transmit);
+        let receive = risen(known.counters.receive, counters.receive);
+        sum.receive = sum.receive.saturating_add(receive).min(limits::BYTES_MAX);
+        let transmit = risen(known.counters.transmit, counters.transmit);
+        sum.transmit = sum.transmit.saturating_add(transmit).min(limits::BYTES_MAX);
         known.counters = counters;
         known.seen = Seen::Now;
     }
     interfaces.retain(|interface| interface.seen == Seen::Now);
     let any_device = interfaces.iter().any(|interface| interface.device == Device::Behind);
     Some(if any_device { by_device } else { by_none })
+}
+
+fn rate(bytes: u64, elapsed: Duration) -> u64 {
+    ((bytes as f64 / elapsed.as_secs_f64()) as u64).min(limits::BYTES_MAX)
 }
 
 /// A counter that is lower than before was reset, and has counted from 0 since.
@@ -209,6 +217,19 @@ mod tests {
         let lines: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
         moved(&mut interfaces, &lines);
         assert_eq!(interfaces.len(), INTERFACES);
+    }
+
+    #[test]
+    fn no_text_panics_or_counts_beyond_the_wire() {
+        let text = "h\nh\n( *[a-z0-9]{0,5}:( [0-9]{1,20}){9,10}\n){0,5}";
+        proptest::proptest!(|(texts in proptest::collection::vec(text, 1..4))| {
+            let mut interfaces = Vec::new();
+            for text in texts {
+                if let Some(moved) = advance(&mut interfaces, &text, physical) {
+                    proptest::prop_assert!(moved.receive.max(moved.transmit) <= limits::BYTES_MAX);
+                }
+            }
+        });
     }
 
     #[test]

@@ -60,6 +60,13 @@ mod tests {
     }
 
     #[test]
+    fn no_text_panics_or_is_more_than_all() {
+        proptest::proptest!(|(text in "(some |full )?avg10=[0-9.eE-]{0,12}( avg60=[0-9.]{1,5})?\n")| {
+            proptest::prop_assert!(parse(&text).is_none_or(|share| (0.0..=100.0).contains(&share)));
+        });
+    }
+
+    #[test]
     fn garbage_is_no_pressure() {
         for text in ["", "full avg10=1.00", "some avg60=1.00", "some avg10=x", "some avg10=101"] {
             assert_eq!(parse(text), None, "{text:?}");

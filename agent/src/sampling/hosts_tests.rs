@@ -1,0 +1,218 @@
+//! Whole hosts: each folder of `fixtures/hosts` stands in for the file system of one, as a kernel
+//! and a distribution of its kind would show it, with `later/` as it is 10 s after. What is told of
+//! it must be what stands in `expected.json`; `HERDBOOK_WRITE_EXPECTED=1` writes that file, which
+//! then wants to be read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const HOSTS: [&str; 9] = [
+    "arch-6.18",
+    "container-cgroup1",
+    "debian12-6.1",
+    "docker-cgroup2",
+    "epyc-256",
+    "gb10-aarch64",
+    "rhel7-3.10",
+    "ubuntu2204-5.15",
+    "wsl2",
+];
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts")
+}
+
+/// Lays the files of one folder over those of another.
+fn lay(from: &Path, over: &Path) {
+    fs::create_dir_all(over).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), over.join(entry.file_name()));
+        let kind = entry.file_type().unwrap();
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(path).unwrap(), to).unwrap();
+        } else if kind.is_dir() {
+            lay(&path, &to);
+        } else {
+            fs::copy(path, to).unwrap();
+        }
+    }
+}
+
+/// A host, its sampler, and a complete sample of the 10 s between its two states.
+struct Host {
+    folder: tempfile::TempDir,
+    roots: Roots,
+    sampler: Sampler,
+    sample: Sample,
+}
+
+impl Host {
+    async fn sampled(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        lay(&fixtures().join(name), folder.path());
+        let roots = Roots::under(folder.path());
+        let mut sampler = Sampler::new(roots.clone());
+        sampler.sample(Depth::Complete, Instant::now());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        lay(&folder.path().join("later"), folder.path());
+        let sample = sampler.sample(Depth::Complete, Instant::now());
+        Self { folder, roots, sampler, sample }
+    }
+
+    fn detail(&self) -> &herdbook_shared::wire::detail::Detail {
+        self.sample.detail.as_ref().unwrap()
+    }
+
+    /// All of it, but for the wall clock and the space on the disk that the folder really lies on.
+    fn told(&self) -> Value {
+        let mut sample = serde_json::to_value(&self.sample).unwrap();
+        for key in ["at", "disk"] {
+            sample.as_object_mut().unwrap().remove(key);
+        }
+        for disk in sample["detail"]["disks"].as_array_mut().into_iter().flatten() {
+            let disk = disk.as_object_mut().unwrap();
+            for key in ["used_bytes", "total_bytes"] {
+                disk.remove(key);
+                if let Some(missing) = disk.get_mut("missing").and_then(Value::as_object_mut) {
+                    missing.remove(key);
+                }
+            }
+        }
+        json!({
+            "name": host_name(&self.roots),
+            "boot_id": boot_id(&self.roots),
+            "system": system(&self.roots),
+            "addresses": address_details(&self.roots, None),
+            "sample": sample,
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_host_is_told_as_it_is() {
+    let written = std::env::var_os("HERDBOOK_WRITE_EXPECTED").is_some();
+    for name in HOSTS {
+        let host = Host::sampled(name).await;
+        host.sample.check().unwrap_or_else(|broken| panic!("{name}: {broken}"));
+        let path = fixtures().join(name).join("expected.json");
+        let told = host.told();
+        if written {
+            fs::write(&path, format!("{told:#}\n")).unwrap();
+        }
+        let expected: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(told, expected, "{name}: {told:#}");
+    }
+}
+
+#[test]
+fn no_host_is_forgotten() {
+    let mut names: Vec<String> = fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, HOSTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_without_pressure_and_available_memory_misses_just_these() {
+    let host = Host::sampled("rhel7-3.10").await;
+    let missing: Vec<&str> = host.sample.missing.keys().map(String::as_str).collect();
+    assert_eq!(missing, ["memory_used_bytes", "pressure"]);
+    assert!(host.sample.missing.values().all(|r| *r == MissingReason::NotSupported));
+    let missing: Vec<&str> = host.detail().missing.keys().map(String::as_str).collect();
+    assert_eq!(missing, ["memory_available_bytes", "temperatures"]);
+    assert_eq!(host.detail().iowait_percent, Some(10.0));
+    assert_eq!(host.detail().steal_percent, Some(5.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_on_another_machine_is_not_asked_nor_what_lies_behind_it() {
+    let host = Host::sampled("ubuntu2204-5.15").await;
+    let disks = host.detail().disks.as_ref().unwrap();
+    assert!(disks.iter().all(|disk| disk.mount.as_deref() != Some("/mnt/models")));
+    let behind = disks.iter().find(|disk| disk.mount.as_deref() == Some("/mnt/models/local"));
+    assert_eq!(behind.unwrap().missing["used_bytes"], MissingReason::CannotTell);
+    assert!(behind.unwrap().read_bytes_per_second.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_comes_online_is_told_from_the_next_time_on() {
+    let mut host = Host::sampled("arch-6.18").await;
+    assert_eq!(host.detail().cores_percent.as_ref().map(Vec::len), Some(5));
+    let stat = host.folder.path().join("proc/stat");
+    let later = fs::read_to_string(&stat).unwrap().replace("cpu  ", "cpu  9");
+    fs::write(&stat, later).unwrap();
+    let sample = host.sampler.sample(Depth::Complete, Instant::now());
+    assert_eq!(sample.detail.unwrap().cores_percent.map(|cores| cores.len()), Some(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_of_256_processors_is_told_whole_and_its_guests_are_not() {
+    let host = Host::sampled("epyc-256").await;
+    let detail = host.detail();
+    assert_eq!(detail.cores_percent.as_ref().map(Vec::len), Some(256));
+    assert_eq!(detail.cores_percent.as_ref().unwrap()[..4], [0, 1, 2, 3]);
+    let names = |list: Vec<&str>| list.join(" ");
+    let interfaces = detail.interfaces.as_ref().unwrap();
+    let interfaces = names(interfaces.iter().map(|i| i.name.as_str()).collect());
+    assert_eq!(interfaces, "enp65s0f0np0 enp65s0f1np1 ibp1s0");
+    let disks = detail.disks.as_ref().unwrap();
+    let disks = names(disks.iter().map(|d| d.device.as_str()).collect());
+    assert_eq!(disks, "md1 tank nvme2n1 nvme3n1");
+    assert_eq!(detail.temperatures.as_ref().map(Vec::len), Some(7));
+    let bytes = serde_json::to_vec(&host.sample).unwrap().len();
+    assert!(bytes < 6 * 1024, "{bytes} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_have_their_limits_and_machines_none() {
+    for (name, cores, memory) in [
+        ("docker-cgroup2", Some(2.5), Some(8 << 30)),
+        ("container-cgroup1", Some(1.5), Some(4 << 30)),
+        ("rhel7-3.10", None, None),
+        ("epyc-256", None, None),
+        ("wsl2", None, None),
+    ] {
+        let host = Host::sampled(name).await;
+        let limits = host.detail().limits;
+        assert_eq!(limits.and_then(|limits| limits.cpu_cores), cores, "{name}");
+        assert_eq!(limits.and_then(|limits| limits.memory_bytes), memory, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_broken_later_dims_its_own_values_on_every_host() {
+    for name in HOSTS {
+        for (file, may_miss) in [
+            ("stat", &["cpu_percent", "cores_percent", "iowait_percent", "steal_percent"][..]),
+            ("uptime", &["uptime_s"]),
+            ("loadavg", &["load1", "load5", "load15"]),
+            ("diskstats", &[]),
+        ] {
+            let mut host = Host::sampled(name).await;
+            let before: Vec<String> = missing(&host.sample);
+            fs::write(host.folder.path().join("proc").join(file), "garbage \u{7}\n").unwrap();
+            tokio::time::advance(Duration::from_secs(10)).await;
+            // Counters that stand still have no shares.
+            let shares = ["cpu_percent", "cores_percent", "iowait_percent", "steal_percent"];
+            let sample = host.sampler.sample(Depth::Complete, Instant::now());
+            sample.check().unwrap();
+            for key in missing(&sample) {
+                let known = before.contains(&key) || shares.contains(&key.as_str());
+                assert!(known || may_miss.contains(&key.as_str()), "{name}, {file}: {key}");
+            }
+            assert!(may_miss.iter().all(|key| missing(&sample).contains(&(*key).to_owned())));
+        }
+    }
+}
+
+fn missing(sample: &Sample) -> Vec<String> {
+    let detail = sample.detail.iter().flat_map(|detail| detail.missing.keys());
+    sample.missing.keys().chain(detail).cloned().collect()
+}
