@@ -7,6 +7,7 @@
 mod appears;
 mod garbage_from_ollama;
 mod gpu;
+mod servers;
 
 mod collector_goes;
 mod identity;
