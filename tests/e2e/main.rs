@@ -5,8 +5,10 @@
 //! what is asserted is what happens, and in what order, not how fast.
 
 mod appears;
+mod finding;
 mod garbage_from_ollama;
 mod gpu;
+mod servers;
 
 mod collector_goes;
 mod identity;

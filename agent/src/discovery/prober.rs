@@ -40,6 +40,8 @@ pub(super) struct Prober<R: Reach> {
     server: R::Server,
     /// `None` where nobody listens any more.
     lead: Option<Lead>,
+    /// Who listens, or did.
+    owner: Owner,
     schedule: Schedule,
     journal: Journal,
     /// How it is asked, once it is known who it is.
@@ -56,6 +58,7 @@ impl<R: Reach> Prober<R> {
             server: around.reach.at(target),
             around,
             lead: None,
+            owner: Owner::Unknown,
             schedule: Schedule::new(Instant::now()),
             journal: Journal::default(),
             dialect: None,
@@ -112,6 +115,7 @@ impl<R: Reach> Prober<R> {
             self.nobody_listens(now);
             return;
         };
+        self.owner = lead.owner.clone();
         let Some(before) = before else {
             self.schedule.want_all(now);
             return;
@@ -222,8 +226,7 @@ impl<R: Reach> Prober<R> {
     }
 
     fn publish(&self) {
-        let owner = self.lead.as_ref().map_or(&Owner::Unknown, |lead| &lead.owner);
-        if let Some(entry) = self.seen.entry(self.target.port(), owner, &self.details) {
+        if let Some(entry) = self.seen.entry(self.target.port(), &self.owner, &self.details) {
             self.around.board.put(self.target, entry);
         }
     }

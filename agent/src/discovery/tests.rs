@@ -1,6 +1,6 @@
 //! The whole of discovery against the fake, over real sockets and the real clock.
 
-use fake_ollama::{FakeOllama, Fault, LoadedModel, Model, Story};
+use fake_ollama::{FakeKin, FakeOllama, Fault, Kin, KinStory, LoadedModel, Model, Story};
 use herdbook_shared::wire::inventory::ServiceState;
 
 use super::*;
@@ -148,3 +148,69 @@ async fn follows_a_server_through_its_life() {
     assert_eq!(services[0].models.len(), 2);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_that_is_slow_to_start_is_listed_before_its_models() {
+    let story = Story { first_tags_ms: 4_000, ..Story::with_models(2) };
+    let fake = FakeOllama::start(story).await.unwrap();
+    let port = fake.addr().port();
+    let mut running = Running::start(settings(&[fake.url()]));
+    let early = running.until(port, |services| !services.is_empty()).await;
+    assert_eq!((early[0].state, early[0].models.len()), (ServiceState::Idle, 0));
+    let late = running.until(port, |s| s.iter().any(|s| s.models.len() == 2)).await;
+    assert_eq!((late[0].state, &late[0].last_error), (ServiceState::Idle, &None));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn each_version_is_listed_whole() {
+    for version in ["0.6.2", "0.15.0", "0.30.0", "0.33.0"] {
+        let story =
+            Story { loaded: vec![LoadedModel::named("llama3.1:8b")], ..Story::with_models(2) };
+        let fake = FakeOllama::start(story.in_version(version)).await.unwrap();
+        let found = discover_once(settings(&[fake.url()])).await;
+        let service = &at(&found, fake.addr().port())[0];
+        assert_eq!(service.version.as_deref(), Some(version));
+        assert_eq!(service.state, ServiceState::Resident, "{version}");
+        // What its list lacks was asked for.
+        assert!(service.models.iter().all(|model| model.context_length == Some(131_072)));
+        assert!(service.models.iter().all(|model| !model.capabilities.is_empty()));
+        let told_context = service.models[0].loaded_context_length.is_some();
+        assert_eq!(told_context, version != "0.6.2", "{version}");
+        assert_eq!(fake.script().report().forbidden, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_too_large_or_too_strange() {
+    let faults = [Fault::GzipBomb, Fault::Flood, Fault::Garbage, Fault::Reset];
+    futures_util::future::join_all(faults.map(fails_and_heals)).await;
+}
+
+async fn fails_and_heals(fault: Fault) {
+    let story = Story::with_models(1).with_fault("/api/tags", fault);
+    let fake = FakeOllama::start(story).await.unwrap();
+    let port = fake.addr().port();
+    let mut running = Running::start(settings(&[fake.url()]));
+    let failing = |s: &[Service]| s.iter().any(|s| s.last_error.is_some());
+    let services = running.until(port, failing).await;
+    assert_eq!(services[0].state, ServiceState::Idle, "{fault:?}");
+    let error = services[0].last_error.as_deref().unwrap();
+    assert!(error.starts_with("/api/tags: "), "{fault:?}: {error}");
+    fake.script().heal();
+    running.until(port, |s| s.iter().any(|s| s.models.len() == 1)).await;
+    assert_eq!(fake.script().report().max_open_connections, 1, "{fault:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn kin_that_a_person_named_are_told_by_what_they_answer() {
+    let fake = FakeKin::start(KinStory::of(Kin::Vllm)).await.unwrap();
+    let found = discover_once(settings(&[fake.url()])).await;
+    let services = at(&found, fake.addr().port());
+    assert_eq!((services[0].kind.as_str(), services[0].state), ("vllm", ServiceState::Resident));
+    assert_eq!(found.pids.len(), found.services.len());
+    assert_eq!(fake.report().forbidden, [""; 0]);
+}
+
+mod follow;

@@ -56,19 +56,28 @@ impl Dialect for LlamaCpp {
 }
 
 async fn alive(server: &dyn Ask, known: &Alive) -> Result<Alive, Unanswered> {
-    let because = |error| Unanswered { path: HEALTH, error };
-    let health = server.ask(Question::get(HEALTH)).await.map_err(because)?;
-    if is_loading(&health) {
-        return Ok(Alive { starting: true, ..known.clone() });
+    let healthy = healthy(server, known).await?;
+    if healthy.starting {
+        return Ok(healthy);
     }
-    read_health(health.ok().map_err(because)?).map_err(|error| because(error.into()))?;
     match properties(server).await {
         Ok(alive) => Ok(alive),
         // Without its key it tells nothing but that it is well.
-        Err(ProbeError::Credential(_)) => Ok(Alive { credential: true, ..known.clone() }),
-        Err(error) if error.is_of_another() => Ok(Alive { starting: false, ..known.clone() }),
+        Err(ProbeError::Credential(_)) => Ok(Alive { credential: true, ..healthy }),
+        Err(error) if error.is_of_another() => Ok(healthy),
         Err(error) => Err(Unanswered { path: PROPERTIES, error }),
     }
+}
+
+/// Whether it is ready; all else is as before.
+async fn healthy(server: &dyn Ask, known: &Alive) -> Result<Alive, Unanswered> {
+    let because = |error| Unanswered { path: HEALTH, error };
+    let health = server.ask(Question::get(HEALTH)).await.map_err(because)?;
+    let starting = is_loading(&health);
+    if !starting {
+        read_health(health.ok().map_err(because)?).map_err(|error| because(error.into()))?;
+    }
+    Ok(Alive { starting, ..known.clone() })
 }
 
 /// `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`
@@ -154,9 +163,14 @@ async fn by_gauges(server: &dyn Ask) -> Result<Requests, ProbeError> {
     }
 }
 
-/// Asks only what leaves a sleeper asleep.
+/// Asks only what leaves a sleeper asleep, and what is told without a key.
 async fn asleep_or_not(server: &dyn Ask, known: &Alive) -> Result<Told, Unanswered> {
-    let now = alive(server, known).await?;
+    let now = if known.credential {
+        healthy(server, known).await?
+    } else {
+        let because = |error| Unanswered { path: PROPERTIES, error };
+        properties(server).await.map_err(because)?
+    };
     Ok(Told {
         starting: now.starting,
         holds: !now.asleep && !now.starting,

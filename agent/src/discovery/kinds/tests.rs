@@ -93,6 +93,7 @@ async fn a_llamacpp_that_may_sleep_is_asked_nothing_that_wakes_it() {
         let told = dialect(Kind::LlamaCpp).doing(&at, &known).await.unwrap();
         assert_eq!((told.holds, told.loaded.map(|l| l.items.len())), (!sleeps, n_loaded));
         assert_eq!(server.n_asked("/slots") + server.n_asked("/metrics"), 0);
+        assert_eq!(server.n_asked("/props") + server.n_asked("/health"), 1);
     }
 }
 

@@ -98,8 +98,7 @@ impl<R: Reach> Prober<R> {
     }
 
     fn sleeps_lightly(&self, alive: &Alive) -> bool {
-        let owner = self.lead.as_ref().map_or(&Owner::Unknown, |lead| &lead.owner);
-        alive.light_sleeper && naps::may_fall_asleep(&self.around.proc_root, owner)
+        alive.light_sleeper && naps::may_fall_asleep(&self.around.proc_root, &self.owner)
     }
 
     /// Something stands before it and lets nobody in: that is life, and no more.
@@ -173,7 +172,7 @@ impl<R: Reach> Prober<R> {
     }
 
     async fn ask_runners(&mut self) {
-        let runners = self.lead.as_ref().map_or(&[][..], |lead| runners(&lead.owner));
+        let runners = runners(&self.owner);
         let is_asked = self.seen.kind == Some(Kind::Ollama);
         if !is_asked || runners.is_empty() && self.runners.heard.is_empty() {
             return;

@@ -33,6 +33,13 @@ pub(super) enum Guise {
     Other,
 }
 
+impl Guise {
+    /// A model server, or what belongs to one.
+    pub(super) fn is_of_servers(&self) -> bool {
+        matches!(self, Self::Server(_) | Self::Runner(_) | Self::Part)
+    }
+}
+
 /// A model server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Serving {

@@ -22,6 +22,8 @@ pub(super) enum Holder {
     Process(u32),
     /// One of several model servers of its user, who runs nothing else.
     SomeServer,
+    /// One of the processes of its user, none of which is of interest.
+    NoServer,
     /// It cannot be told.
     Unknown,
 }
@@ -70,14 +72,17 @@ impl Owners {
         let of_interest = |seen: &&&Seen| seen.guise != Guise::Other;
         let mut search = Search { wanted: self.wanted(sockets), n_files_left: FILES_OF_A_LOOK_MAX };
         self.seek(&mut search, all.iter().filter(of_interest)).await;
-        let is_worth = |port: u16| guise::is_usual_port(port) || named_ports.contains(&port);
-        let is_worth = |inode: &u64| sockets.iter().any(|l| l.inode == *inode && is_worth(l.port));
+        let is_worth_port = |port: u16| guise::is_usual_port(port) || named_ports.contains(&port);
+        let is_worth =
+            |inode: &u64| sockets.iter().any(|l| l.inode == *inode && is_worth_port(l.port));
         let unsure: HashSet<u64> = search.wanted.iter().copied().filter(is_worth).collect();
         self.sought_in_vain.extend(search.wanted.difference(&unsure));
         search.wanted = unsure;
         self.seek(&mut search, all.iter().filter(|seen| !of_interest(seen))).await;
         self.sought_in_vain.extend(search.wanted);
-        let strangers = Strangers::new(&self.proc_root, &all, processes);
+        let unsure = sockets.iter().filter(|l| !self.by_inode.contains_key(&l.inode));
+        let unsure = unsure.filter(|l| is_worth_port(l.port)).map(|l| l.uid).collect();
+        let strangers = Strangers::new(&self.proc_root, &all, processes, &unsure);
         sockets.iter().map(|listening| self.holder(listening, &strangers)).collect()
     }
 
@@ -142,10 +147,13 @@ fn socket_inode(link: &str) -> Option<u64> {
 }
 
 /// The processes of interest whose files may not be read.
+#[derive(Default)]
 struct Strangers {
     all: Vec<Stranger>,
-    /// Who runs model servers, what belongs to them, and nothing else.
+    /// Users who run model servers, what belongs to them, and nothing else.
     serve_only: HashSet<u32>,
+    /// Users who run something else.
+    do_otherwise: HashSet<u32>,
 }
 
 struct Stranger {
@@ -155,26 +163,31 @@ struct Stranger {
 }
 
 impl Strangers {
-    fn new(proc_root: &Path, all: &[&Seen], processes: &Processes) -> Self {
-        let is_stranger = |seen: &&&Seen| {
-            let folder = proc_root.join(seen.pid.to_string()).join("fd");
-            seen.guise != Guise::Other && seen.network == Network::Own && is_closed(&folder)
-        };
-        let strangers = all.iter().filter(is_stranger).map(|seen| Stranger {
-            pid: seen.pid,
-            uid: seen.uid,
-            guise: processes.guise(seen),
-        });
-        let strangers: Vec<Stranger> = strangers.collect();
-        let mut serve_only: HashSet<u32> = strangers.iter().map(|stranger| stranger.uid).collect();
-        for seen in all {
-            let is_of_servers =
-                matches!(processes.guise(seen), Guise::Server(_) | Guise::Runner(_) | Guise::Part);
-            if !is_of_servers {
-                serve_only.remove(&seen.uid);
+    /// Whether users do otherwise is looked at for those alone of whom it matters.
+    fn new(proc_root: &Path, all: &[&Seen], processes: &Processes, unsure: &HashSet<u32>) -> Self {
+        let mut strangers = Self::default();
+        for seen in all.iter().filter(|seen| seen.network == Network::Own && !seen.is_kernels()) {
+            let Seen { pid, uid, .. } = **seen;
+            let guise = processes.guise(seen);
+            let is_enough = !unsure.contains(&uid) || strangers.do_otherwise.contains(&uid);
+            if guise == Guise::Other && is_enough {
+                continue;
+            }
+            if !is_closed(&proc_root.join(pid.to_string()).join("fd")) {
+                continue;
+            }
+            match guise {
+                Guise::Other => drop(strangers.do_otherwise.insert(uid)),
+                guise => strangers.all.push(Stranger { pid, uid, guise }),
             }
         }
-        Self { all: strangers, serve_only }
+        let of_servers = |stranger: &&Stranger| stranger.guise.is_of_servers();
+        strangers.serve_only =
+            strangers.all.iter().filter(of_servers).map(|stranger| stranger.uid).collect();
+        for seen in all.iter().filter(|seen| !processes.guise(seen).is_of_servers()) {
+            strangers.serve_only.remove(&seen.uid);
+        }
+        strangers
     }
 
     /// By the socket's user and port: who was told this port; else the one server whose usual
@@ -190,13 +203,25 @@ impl Strangers {
         if let Some(pid) = self.pids(uid, |guise| is_forwarder_of(guise, port)).first() {
             return Holder::Process(*pid);
         }
-        if !self.serve_only.contains(&uid) {
-            return Holder::Unknown;
-        }
         match self.pids(uid, is_free).as_slice() {
+            _ if !self.serve_only.contains(&uid) => self.somebody_else(uid),
             [] => Holder::Unknown,
             [pid] => Holder::Process(*pid),
             _ => Holder::SomeServer,
+        }
+    }
+
+    /// A user who runs nothing that might be a server here has somebody else listen.
+    fn somebody_else(&self, uid: u32) -> Holder {
+        let may_serve = |guise: &Guise| {
+            matches!(guise, Guise::Server(_) | Guise::Unclear(_) | Guise::Forwarder(_))
+        };
+        let aggregators = self.pids(uid, |guise| *guise == Guise::Aggregator);
+        match aggregators.first() {
+            _ if !self.pids(uid, may_serve).is_empty() => Holder::Unknown,
+            Some(pid) => Holder::Process(*pid),
+            None if self.do_otherwise.contains(&uid) => Holder::NoServer,
+            None => Holder::Unknown,
         }
     }
 

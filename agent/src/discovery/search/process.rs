@@ -56,6 +56,13 @@ pub(super) enum Depth {
     All,
 }
 
+impl Seen {
+    /// A thread of the kernel's own.
+    pub(super) fn is_kernels(&self) -> bool {
+        self.parent == KERNEL || self.pid == KERNEL
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Processes {
@@ -109,7 +116,7 @@ impl Processes {
             network: Network::Own,
             belongs_to: Membership::default(),
         };
-        if parent != KERNEL && pid != KERNEL {
+        if !seen.is_kernels() {
             seen.guise = guise::guise(&seen.name, &files::command_line(&folder));
         }
         if seen.guise != Guise::Other {

@@ -27,6 +27,7 @@ pub(super) fn servers<'a>(
     for (listening, holder) in sockets.iter().zip(holders) {
         let guise = match holder {
             Holder::Process(pid) => processes.get(*pid).map(|seen| processes.guise(seen)),
+            Holder::NoServer => Some(Guise::Other),
             Holder::SomeServer | Holder::Unknown => None,
         };
         let one = Server { port: listening.port, sockets: vec![listening], holder: *holder, guise };

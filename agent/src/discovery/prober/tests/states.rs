@@ -170,7 +170,8 @@ async fn a_listener_that_is_gone_is_down_at_once_even_while_a_question_is_out() 
     tokio::task::yield_now().await;
     assert_eq!(watched.state(), ServiceState::Down);
     assert_eq!(watched.error().as_deref(), Some("listener: nothing listens"));
-    assert_eq!(watched.services()[0].unit, None);
+    assert_eq!(watched.services()[0].unit.as_deref(), Some("ollama.service"));
+    assert!(watched.found.borrow().pids[0].is_empty());
     server.change(|state| state.asked.clear());
     seconds(3600).await;
     assert_eq!(server.n_asked("version"), 0);

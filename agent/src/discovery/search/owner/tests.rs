@@ -54,10 +54,25 @@ async fn a_socket_that_was_handed_down_is_the_oldest_ones() {
 /// One case: what a user runs, and who holds which of the ports then.
 type Case<'a> = (&'a str, &'a [(u32, u32, &'a str)], &'a [(u16, Holder)]);
 
+async fn hold(table: &[Case<'_>]) {
+    for (name, processes, expected) in table {
+        let processes: Vec<Fake<'_>> = processes
+            .iter()
+            .map(|(pid, uid, command_line)| Fake { pid: *pid, uid: *uid, command_line, ..OLLAMA })
+            .collect();
+        let root = FakeProc::new(&processes);
+        let uid = if name.starts_with("another") { 1 } else { processes[0].uid };
+        let sockets: Vec<Listening> =
+            expected.iter().map(|(port, _)| socket(*port, uid, u64::from(*port))).collect();
+        let expected: Vec<Holder> = expected.iter().map(|(_, holder)| *holder).collect();
+        assert_eq!(holders(&root, &sockets).await, expected, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn where_files_may_not_be_read_user_and_port_tell() {
     use Holder::{Process, SomeServer, Unknown};
-    let table: [Case<'_>; 8] = [
+    hold(&[
         ("one server", &[(11, 998, "ollama serve")], &[(11434, Process(11)), (5000, Process(11))]),
         (
             "its runner",
@@ -80,7 +95,30 @@ async fn where_files_may_not_be_read_user_and_port_tell() {
             &[(11434, Process(11)), (5432, Unknown)],
         ),
         ("another user's server", &[(11, 998, "ollama serve")], &[(11434, Unknown)]),
-        ("no server", &[(11, 998, "postgres")], &[(5432, Unknown)]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_runs_no_model_server_has_none_listen() {
+    use Holder::{NoServer, Process, Unknown};
+    hold(&[
+        ("no server", &[(11, 998, "postgres")], &[(8080, NoServer)]),
+        (
+            "an aggregator",
+            &[(11, 998, "litellm --port 8000"), (12, 998, "postgres")],
+            &[(8000, Process(11))],
+        ),
+        (
+            "an aggregator or not",
+            &[(11, 998, "litellm"), (12, 998, "python3 x.py")],
+            &[(8000, Unknown)],
+        ),
+        (
+            "a forwarder that tells nothing",
+            &[(11, 998, "conmon"), (12, 998, "sh")],
+            &[(8000, Unknown)],
+        ),
         (
             "a forwarder for each family",
             &[
@@ -97,19 +135,8 @@ async fn where_files_may_not_be_read_user_and_port_tell() {
             ],
             &[(5000, Process(11)), (5001, Unknown)],
         ),
-    ];
-    for (name, processes, expected) in table {
-        let processes: Vec<Fake<'_>> = processes
-            .iter()
-            .map(|(pid, uid, command_line)| Fake { pid: *pid, uid: *uid, command_line, ..OLLAMA })
-            .collect();
-        let root = FakeProc::new(&processes);
-        let uid = if name.starts_with("another") { 1 } else { processes[0].uid };
-        let sockets: Vec<Listening> =
-            expected.iter().map(|(port, _)| socket(*port, uid, u64::from(*port))).collect();
-        let expected: Vec<Holder> = expected.iter().map(|(_, holder)| *holder).collect();
-        assert_eq!(holders(&root, &sockets).await, expected, "{name}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
