@@ -18,4 +18,5 @@ mod web_edges;
 mod hostile_frames;
 mod start;
 
+mod agent_soak;
 mod soak;
