@@ -88,12 +88,12 @@ units: ## systemd units are well-formed
 	packaging/lint.sh units
 
 .PHONY: bench
-bench: ## measure the agent and the collector, beside their raw limits (about 4 min)
+bench: ## measure the agent and the collector, beside their raw limits (about 6 min)
 	cargo build --release --locked -p herdbook-collector -p herdbook-agent -p herdbook-tests --bins
 	target/release/herdbook-bench
 
 .PHONY: soak
-soak: page ## a fleet under load and faults; HERDBOOK_SOAK_S seconds, 600 by default
+soak: page ## a fleet under load and faults, an agent under churn; HERDBOOK_SOAK_S seconds, 600 by default
 	cargo build --workspace --all-targets --release --locked
 	cargo test --release --locked -p herdbook-tests --test e2e -- --ignored --nocapture soak
 

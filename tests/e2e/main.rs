@@ -22,4 +22,5 @@ mod web_edges;
 mod hostile_frames;
 mod start;
 
+mod agent_soak;
 mod soak;

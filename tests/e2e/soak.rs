@@ -74,14 +74,14 @@ async fn stand_still(fleet: &mut Fleet, span: Duration) {
     fleet.collector().signal(Signal::CONT);
 }
 
-async fn pass(span: Duration) {
+pub(crate) async fn pass(span: Duration) {
     throughout("time passes", span, async || Ok(())).await;
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,59 +1,69 @@
-//! Measures both programs as they are shipped, and prints the figures as JSON, each beside the
-//! raw limit of the same machine in the same run. The machine should have nothing else to do.
+//! Measures both programs as they are shipped, and prints the figures, each beside the raw limit
+//! of the same machine in the same run. The machine should have nothing else to do.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
 use herdbook_tests::swarm::limit;
 use herdbook_tests::swarm::load::{Cost, Load, Speech};
-use herdbook_tests::swarm::usage::{Memory, memory, threads_cpu_time};
-use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(10);
-
-/// How long an agent runs before it is measured: the first minute's probes are not idling.
-const SETTLE: Duration = Duration::from_secs(10);
 
 /// Measures agent and collector.
 #[derive(Debug, Parser)]
 #[command(name = "herdbook-bench", version)]
 struct Arguments {
-    /// How long to measure each, seconds.
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What an agent costs its host, as a table.
+    Footprint(Footprint),
+    /// What agents cost the collector, as JSON.
+    Collector(Collector),
+    /// A raw limit, run by the bench: reads what an agent reads, once a second.
+    #[command(hide = true)]
+    Bare,
+    /// A raw limit, run by the bench: takes what agents send, and throws it away.
+    #[command(hide = true)]
+    Sink,
+}
+
+#[derive(Debug, Args)]
+struct Footprint {
+    /// In how many windows to measure each.
+    #[arg(long, default_value_t = 3)]
+    windows: u32,
+    /// How long each window is, seconds.
+    #[arg(long, default_value_t = 20)]
+    window_s: u64,
+    /// How long each runs before it is measured, seconds.
+    #[arg(long, default_value_t = 20)]
+    settle_s: u64,
+    /// In this network namespace, with whatever listens here.
+    #[arg(long)]
+    here: bool,
+}
+
+#[derive(Debug, Args)]
+struct Collector {
+    /// How long to measure, seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// How many simulated agents the collector gets, at 1 Hz.
     #[arg(long, default_value_t = 1000)]
     hosts: u32,
-    #[command(subcommand)]
-    limit: Option<Limit>,
-}
-
-/// The raw limits, run as programs of their own by the bench.
-#[derive(Debug, Subcommand)]
-enum Limit {
-    /// Reads and throws away.
-    Sink,
-    /// Reads a sample's files once a second and sends as many bytes.
-    Source {
-        /// Where the sink listens.
-        sink: SocketAddr,
-    },
-}
-
-/// What an idle agent uses.
-#[derive(Debug, Serialize)]
-struct Idle {
-    cpu_percent: f64,
-    memory: Memory,
 }
 
 fn main() -> ExitCode {
@@ -68,53 +78,88 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match arguments.limit {
-        Some(Limit::Sink) => runtime.block_on(limit::sink(|address| {
+    match &arguments.what {
+        Some(What::Sink) => runtime.block_on(limit::sink(|address| {
             let _ = writeln!(std::io::stdout(), "{address}");
         })),
-        Some(Limit::Source { sink }) => runtime.block_on(limit::source(sink)),
+        Some(What::Bare) => {
+            runtime.block_on(bare::read());
+            Ok(())
+        }
+        Some(What::Footprint(footprint)) if footprint.here => {
+            let rows = runtime.block_on(footprint::measure(footprint.plan(), bare_reader))?;
+            writeln!(std::io::stdout(), "{}", footprint::table(&rows))
+        }
+        Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
+        Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
-            let figures = runtime.block_on(measure(arguments))?;
-            writeln!(std::io::stdout(), "{figures:#}")
+            alone(std::iter::empty())?;
+            let measured = Collector { seconds: 60, hosts: 1000 };
+            tell(&runtime.block_on(collectors(&measured))?)
         }
     }
 }
 
-async fn measure(arguments: &Arguments) -> std::io::Result<Value> {
-    let measured = Duration::from_secs(arguments.seconds);
-    let dir = tempfile::tempdir()?;
-    let sink = Limits::start(dir.path()).await;
+fn tell(figures: &Value) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{figures:#}")
+}
+
+impl Footprint {
+    fn plan(&self) -> Plan {
+        Plan {
+            settle: Duration::from_secs(self.settle_s),
+            n_windows: self.windows.max(1),
+            window: Duration::from_secs(self.window_s.max(1)),
+        }
+    }
+}
+
+/// In a network namespace of its own, so that the idle agent finds nothing, whatever else listens
+/// on this machine. Where this user may have none: here, and that is said.
+fn alone(arguments: impl Iterator<Item = String>) -> std::io::Result<()> {
+    const UNSHARE: [&str; 3] = ["--user", "--map-root-user", "--net"];
+    const UP: &str = "ip link set lo up && exec \"$0\" \"$@\"";
+    let may = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+    let own = std::env::current_exe()?;
+    let mut command = if may(Command::new("unshare").args(UNSHARE).args(["sh", "-c", UP, "true"])) {
+        let mut command = Command::new("unshare");
+        command.args(UNSHARE).args(["sh", "-c", UP]).arg(own);
+        command
+    } else {
+        writeln!(std::io::stdout(), "no network namespace may be had: what listens here is seen")?;
+        Command::new(own)
+    };
+    command.args(["footprint", "--here"]).args(arguments);
+    if may(&mut command) { Ok(()) } else { Err(std::io::Error::other("the footprint failed")) }
+}
+
+fn bare_reader(dir: &Path) -> Program {
+    program("bare", dir)
+}
+
+async fn collectors(measured: &Collector) -> std::io::Result<Value> {
+    let (n_hosts, span) = (measured.hosts, Duration::from_secs(measured.seconds));
     Ok(json!({
-        "hosts": arguments.hosts,
-        "seconds": arguments.seconds,
-        "agent": agent(measured).await?,
-        "agent_raw_limit": sink.source(measured).await?,
-        "collector": collector(arguments.hosts, measured).await?,
-        "collector_raw_limit": sink.cost(arguments.hosts, measured).await?,
+        "hosts": n_hosts,
+        "seconds": measured.seconds,
+        "collector": collector(n_hosts, span).await?,
+        "collector_raw_limit": sink(n_hosts, span).await?,
     }))
-}
-
-/// This machine's agent at 1 Hz, without GPUs.
-async fn agent(measured: Duration) -> std::io::Result<Idle> {
-    let fleet = Fleet::start().await;
-    let mut agent = fleet.agent("bench").start();
-    fleet.host_online("bench").await;
-    idle(agent.program().pid(), measured).await
-}
-
-async fn idle(pid: u32, measured: Duration) -> std::io::Result<Idle> {
-    sleep(SETTLE).await;
-    let (started, before) = (Instant::now(), threads_cpu_time(pid)?);
-    sleep(measured).await;
-    let used = threads_cpu_time(pid)?.saturating_sub(before);
-    let cpu_percent = 100.0 * used.as_secs_f64() / started.elapsed().as_secs_f64();
-    Ok(Idle { cpu_percent, memory: memory(pid)? })
 }
 
 async fn collector(n_hosts: u32, measured: Duration) -> std::io::Result<Cost> {
     let mut fleet = Fleet::start().await;
     let load = load(fleet.address(), Speech::Wire, n_hosts, measured);
     cost(Load { collector_pid: Some(fleet.collector().pid()), ..load }).await
+}
+
+async fn sink(n_hosts: u32, measured: Duration) -> std::io::Result<Cost> {
+    let dir = tempfile::tempdir()?;
+    let sink = program("sink", dir.path());
+    let address = async || sink.out().trim().parse().map_err(|_| sink.out());
+    let address = eventually("the sink's address", START, address).await;
+    let load = load(address, Speech::Bytes, n_hosts, measured);
+    cost(Load { collector_pid: Some(sink.pid()), ..load }).await
 }
 
 fn load(collector: SocketAddr, speech: Speech, n_hosts: u32, measured: Duration) -> Load {
@@ -142,35 +187,10 @@ async fn cost(load: Load) -> std::io::Result<Cost> {
     outcome.cost.ok_or_else(|| std::io::Error::other("no process was measured"))
 }
 
-/// The raw limits as processes.
-struct Limits<'a> {
-    sink: Program,
-    address: SocketAddr,
-    dir: &'a Path,
-}
-
-impl<'a> Limits<'a> {
-    async fn start(dir: &'a Path) -> Self {
-        let sink = program("sink", &["sink"], dir);
-        let address = async || sink.out().trim().parse().map_err(|_| sink.out());
-        let address = eventually("the sink's address", START, address).await;
-        Self { sink, address, dir }
-    }
-
-    async fn source(&self, measured: Duration) -> std::io::Result<Idle> {
-        let source = program("source", &["source", &self.address.to_string()], self.dir);
-        idle(source.pid(), measured).await
-    }
-
-    async fn cost(&self, n_hosts: u32, measured: Duration) -> std::io::Result<Cost> {
-        let load = load(self.address, Speech::Bytes, n_hosts, measured);
-        cost(Load { collector_pid: Some(self.sink.pid()), ..load }).await
-    }
-}
-
-fn program(name: &str, arguments: &[&str], dir: &Path) -> Program {
+/// This program as another process, with one word.
+fn program(word: &str, dir: &Path) -> Program {
     let own = std::env::current_exe().expect("the path of this program");
     let mut command = command(&own, dir);
-    command.args(arguments);
-    Program::start(name, command, dir)
+    command.arg(word);
+    Program::start(word, command, dir)
 }

@@ -169,6 +169,13 @@ fn listening_on(out: &str) -> Option<SocketAddr> {
 }
 
 impl AgentSetup {
+    /// Dials this address for the collector, of a relay before it, say.
+    #[must_use]
+    pub fn through(mut self, address: SocketAddr) -> Self {
+        self.arguments = vec!["--collector".to_owned(), format!("http://{address}")];
+        self
+    }
+
     /// What `OLLAMA_HOST` says in the agent's environment.
     #[must_use]
     pub fn ollama_host(self, value: &str) -> Self {
@@ -179,6 +186,13 @@ impl AgentSetup {
     #[must_use]
     pub fn through(mut self, forwarder: SocketAddr) -> Self {
         self.arguments = vec!["--collector".to_owned(), format!("http://{forwarder}")];
+        self
+    }
+
+    /// A server that a person names.
+    #[must_use]
+    pub fn ollama(mut self, url: &str) -> Self {
+        self.arguments.push(format!("--ollama={url}"));
         self
     }
 

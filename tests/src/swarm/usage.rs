@@ -52,6 +52,39 @@ pub fn threads_cpu_time(pid: u32) -> std::io::Result<Duration> {
     Ok(Duration::from_nanos(ns))
 }
 
+/// How many threads the process has.
+///
+/// # Errors
+///
+/// Where the process is gone.
+pub fn n_threads(pid: u32) -> std::io::Result<usize> {
+    Ok(std::fs::read_dir(format!("/proc/{pid}/task"))?.count())
+}
+
+/// How many files, sockets and the like the process holds open.
+///
+/// # Errors
+///
+/// Where the process is gone or is somebody else's.
+pub fn n_open(pid: u32) -> std::io::Result<usize> {
+    Ok(std::fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// The processes that the process started and that live, or have not been waited for.
+///
+/// # Errors
+///
+/// Where the process is gone.
+pub fn children(pid: u32) -> std::io::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end between the two.
+        let list = std::fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Ok(children)
+}
+
 /// What the process holds in memory now.
 ///
 /// # Errors
@@ -105,5 +138,6 @@ mod tests {
         let own = std::process::id();
         assert!(memory(own).unwrap().rss_kib > 0);
         assert!(cpu_time(own).is_ok());
+        assert!(n_threads(own).unwrap() > 0 && n_open(own).unwrap() > 0);
     }
 }
