@@ -182,13 +182,6 @@ impl AgentSetup {
         self.env("OLLAMA_HOST", value)
     }
 
-    /// Another way to the collector than its own address.
-    #[must_use]
-    pub fn through(mut self, forwarder: SocketAddr) -> Self {
-        self.arguments = vec!["--collector".to_owned(), format!("http://{forwarder}")];
-        self
-    }
-
     /// A server that a person names.
     #[must_use]
     pub fn ollama(mut self, url: &str) -> Self {
