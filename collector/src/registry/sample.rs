@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use herdbook_shared::ids::{HostId, SessionId};
-use herdbook_shared::wire::sample::{Gap, Sample, ServiceSample};
+use herdbook_shared::wire::sample::{Gap, GpuSample, Sample, ServiceSample};
 
 use super::Registry;
 use super::change::ChangeKind;
-use super::condition::Conditions;
+use super::condition::{Conditions, whole_reason};
 use super::host::HostEntry;
 use super::moment::Moment;
 use super::slow::Slow;
@@ -115,10 +115,23 @@ fn complete(sample: &mut Sample, before: &Sample) {
     }
     let known = before.gpus.as_deref().unwrap_or_default();
     for gpu in sample.gpus.iter_mut().flatten() {
-        if gpu.temperature_celsius.is_none() && !gpu.missing.contains_key("temperature_celsius") {
-            let known = known.iter().find(|known| known.id == gpu.id);
-            gpu.temperature_celsius = known.and_then(|known| known.temperature_celsius);
+        if let Some(known) = known.iter().find(|known| known.id == gpu.id) {
+            complete_gpu(gpu, known);
         }
+    }
+}
+
+fn complete_gpu(gpu: &mut GpuSample, before: &GpuSample) {
+    let is_told = whole_reason(gpu).is_none();
+    let is_as_before = |field| is_told && !gpu.missing.contains_key(field);
+    if gpu.temperature_celsius.is_none() && is_as_before("temperature_celsius") {
+        gpu.temperature_celsius = before.temperature_celsius;
+    }
+    if gpu.fan_percent.is_none() && is_as_before("fan_percent") {
+        gpu.fan_percent = before.fan_percent;
+    }
+    if gpu.throttle_reasons.is_none() && is_as_before("throttle_reasons") {
+        gpu.throttle_reasons.clone_from(&before.throttle_reasons);
     }
 }
 

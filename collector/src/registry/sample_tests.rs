@@ -169,6 +169,30 @@ fn a_sleep_that_nobody_missed_is_counted_and_no_change() {
 }
 
 #[test]
+fn slow_values_of_a_gpu_and_their_reasons_are_as_before() {
+    let host = Host::new();
+    let mut gpu = gpu_sample("GPU-0");
+    gpu.temperature_celsius = Some(64.0);
+    gpu.throttle_reasons = Some(vec!["power_cap".to_owned()]);
+    gpu.missing = [("fan_percent".to_owned(), MissingReason::NotSupported)].into();
+    let missing = [("disk".to_owned(), MissingReason::NoPermission)].into();
+    host.send(Sample { gpus: Some(vec![gpu]), disk: None, missing, ..sample() });
+    host.send(Sample { disk: None, ..well() });
+    let shown = host.shown(View::Full);
+    let gpu = &shown["gpus"][0];
+    assert_eq!(gpu["temperature_celsius"], 64.0);
+    assert_eq!(gpu["throttle_reasons"], json!(["power_cap"]));
+    assert_eq!(gpu["missing"]["fan_percent"], "not_supported");
+    assert_eq!(shown["resources"]["missing"]["disk_used_bytes"], "no_permission");
+    // A GPU that says nothing keeps nothing.
+    host.send(gpu_missing(MissingReason::Lost));
+    let gpu = &host.shown(View::Full)["gpus"][0];
+    assert_eq!(gpu["temperature_celsius"], json!(null));
+    assert_eq!(gpu["missing"]["temperature_celsius"], "lost");
+    assert_eq!(gpu["missing"]["fan_percent"], "lost");
+}
+
+#[test]
 fn the_slow_part_is_shown_until_the_host_is_stale_and_never_in_the_summary() {
     let mut host = Host::new();
     assert_eq!(host.shown(View::Full)["missing"]["detail"], "cannot_tell");

@@ -4,17 +4,26 @@
 use std::sync::Arc;
 
 use herdbook_shared::ids::SessionId;
+use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::detail::{Detail, GpuDetail};
 use herdbook_shared::wire::sample::{GpuProcess, GpuSample, Sample};
 
 use super::condition::whole_reason;
 
-/// The slow part of the samples of one session.
+/// The slow fields of a host's sample.
+const OF_HOST: [&str; 2] = ["disk", "detail"];
+/// The slow fields of a GPU's sample.
+const OF_GPU: [&str; 5] =
+    ["temperature_celsius", "fan_percent", "throttle_reasons", "processes", "detail"];
+
+/// The slow part of the samples of one session: what is long, and of every slow field the reason
+/// why it is missing. The short ones stand in the sample itself.
 #[derive(Debug)]
 pub struct Slow {
     /// Absent means as before within one session only: the first sample of each is complete.
     session_id: SessionId,
     host: Option<Arc<Detail>>,
+    missing: Missing,
     gpus: Vec<SlowGpu>,
 }
 
@@ -24,6 +33,7 @@ struct SlowGpu {
     id: String,
     detail: Option<Arc<GpuDetail>>,
     processes: Option<Arc<[GpuProcess]>>,
+    missing: Missing,
 }
 
 impl Slow {
@@ -37,23 +47,25 @@ impl Slow {
         if before.is_some_and(|before| before.is_kept_by(sample)) {
             return None;
         }
+        let is_told = |field: &str| host_tells(sample, field);
+        let missing = renewed(&OF_HOST, is_told, &sample.missing, before.map(|b| &b.missing));
         let host = match sample.detail.take() {
             Some(detail) => Some(Arc::from(detail)),
-            None if sample.missing.contains_key("detail") => None,
+            None if missing.contains_key("detail") => None,
             None => before.and_then(|before| before.host.clone()),
         };
         let known = |id: &str| before.and_then(|before| before.of(id));
         let gpus = sample.gpus.iter_mut().flatten();
         let gpus = gpus.map(|gpu| SlowGpu::take(gpu, known(&gpu.id))).collect();
-        Some(Self { session_id: session_id.clone(), host, gpus })
+        Some(Self { session_id: session_id.clone(), host, missing, gpus })
     }
 
-    /// Whether the sample says nothing new of it, neither a value nor that one is missing now.
+    /// Whether the sample says nothing new of it, neither a value nor a reason.
     fn is_kept_by(&self, sample: &Sample) -> bool {
         let gpus = sample.gpus.as_deref().unwrap_or_default();
-        let is_gone = sample.missing.contains_key("detail") && self.host.is_some();
+        let is_told = |field: &str| host_tells(sample, field);
         sample.detail.is_none()
-            && !is_gone
+            && are_kept(&self.missing, &OF_HOST, is_told, &sample.missing)
             && gpus.len() == self.gpus.len()
             && gpus.iter().zip(&self.gpus).all(|(gpu, slow)| slow.is_kept_by(gpu))
     }
@@ -66,6 +78,18 @@ impl Slow {
     #[must_use]
     pub fn host(&self) -> Option<&Detail> {
         self.host.as_deref()
+    }
+
+    /// Why slow fields of the host are missing.
+    #[must_use]
+    pub fn missing(&self) -> &Missing {
+        &self.missing
+    }
+
+    /// Why slow fields of a GPU are missing.
+    pub fn missing_of_gpu(&self, id: &str) -> impl Iterator<Item = (&str, MissingReason)> {
+        let missing = self.of(id).into_iter().flat_map(|gpu| &gpu.missing);
+        missing.map(|(field, why)| (field.as_str(), *why))
     }
 
     /// Of a GPU, by its id.
@@ -101,33 +125,75 @@ impl Slow {
 impl SlowGpu {
     fn take(gpu: &mut GpuSample, before: Option<&Self>) -> Self {
         // A GPU that says nothing at all, having fallen off the bus, say, has no last words either.
-        let is_told = whole_reason(gpu).is_none();
-        let as_before =
-            |field: &str| before.filter(|_| is_told && !gpu.missing.contains_key(field)).cloned();
-        let (detail, processes) = (as_before("detail"), as_before("processes"));
+        let before = before.filter(|_| whole_reason(gpu).is_none());
+        let known = before.map(|before| &before.missing);
+        let missing = renewed(&OF_GPU, |field| gpu_tells(gpu, field), &gpu.missing, known);
+        let as_before = |field| before.filter(|_| !missing.contains_key(field));
         Self {
             id: gpu.id.clone(),
             detail: match gpu.detail.take() {
                 Some(detail) => Some(Arc::from(detail)),
-                None => detail.and_then(|before| before.detail),
+                None => as_before("detail").and_then(|before| before.detail.clone()),
             },
             processes: match gpu.processes.take() {
                 Some(processes) => Some(processes.into()),
-                None => processes.and_then(|before| before.processes),
+                None => as_before("processes").and_then(|before| before.processes.clone()),
             },
+            missing,
         }
     }
 
     fn is_kept_by(&self, gpu: &GpuSample) -> bool {
-        let is_empty = self.detail.is_none() && self.processes.is_none();
-        let is_gone = |field, holds: bool| holds && gpu.missing.contains_key(field);
+        let is_empty = self.detail.is_none() && self.processes.is_none() && self.missing.is_empty();
         self.id == gpu.id
             && gpu.detail.is_none()
             && gpu.processes.is_none()
-            && !is_gone("detail", self.detail.is_some())
-            && !is_gone("processes", self.processes.is_some())
+            && are_kept(&self.missing, &OF_GPU, |field| gpu_tells(gpu, field), &gpu.missing)
             && (is_empty || whole_reason(gpu).is_none())
     }
+}
+
+fn host_tells(sample: &Sample, field: &str) -> bool {
+    match field {
+        "disk" => sample.disk.is_some(),
+        _ => sample.detail.is_some(),
+    }
+}
+
+fn gpu_tells(gpu: &GpuSample, field: &str) -> bool {
+    match field {
+        "temperature_celsius" => gpu.temperature_celsius.is_some(),
+        "fan_percent" => gpu.fan_percent.is_some(),
+        "throttle_reasons" => gpu.throttle_reasons.is_some(),
+        "processes" => gpu.processes.is_some(),
+        _ => gpu.detail.is_some(),
+    }
+}
+
+/// The reasons that hold after a sample that says `now`, given those that held `before`.
+fn renewed(
+    fields: &[&str],
+    is_told: impl Fn(&str) -> bool,
+    now: &Missing,
+    before: Option<&Missing>,
+) -> Missing {
+    let untold = fields.iter().filter(|field| !is_told(field));
+    let why = |field: &str| now.get(field).or_else(|| before?.get(field)).copied();
+    untold.filter_map(|field| Some(((*field).to_owned(), why(field)?))).collect()
+}
+
+/// Whether a sample that says `now` leaves the reasons as they are.
+fn are_kept(
+    known: &Missing,
+    fields: &[&str],
+    is_told: impl Fn(&str) -> bool,
+    now: &Missing,
+) -> bool {
+    fields.iter().all(|field| match (known.get(*field), now.get(*field)) {
+        (Some(_), None) => !is_told(field),
+        (known, Some(now)) => known == Some(now),
+        (None, None) => true,
+    })
 }
 
 #[cfg(test)]

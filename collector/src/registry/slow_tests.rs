@@ -61,6 +61,36 @@ fn what_is_missing_now_is_not_as_before() {
 }
 
 #[test]
+fn a_reason_is_as_before_until_a_value_or_another_reason_comes() {
+    let session = SessionId::random();
+    let because = |field: &str, why| Missing::from([(field.to_owned(), why)]);
+    let mut first = complete();
+    first.missing = because("disk", MissingReason::NoPermission);
+    first.gpus.as_mut().unwrap()[0].missing = because("fan_percent", MissingReason::NotSupported);
+    let before = Slow::take(&mut first, None, &session).unwrap();
+    assert_eq!(before.missing()["disk"], MissingReason::NoPermission);
+    let reasons =
+        |slow: &Slow| slow.missing_of_gpu("GPU-0").map(|(_, why)| why).collect::<Vec<_>>();
+    assert_eq!(reasons(&before), [MissingReason::NotSupported]);
+
+    // Said again or not at all: nothing is new.
+    assert!(Slow::take(&mut short(), Some(&before), &session).is_none());
+    let mut again = short();
+    again.gpus.as_mut().unwrap()[0].missing = because("fan_percent", MissingReason::NotSupported);
+    assert!(Slow::take(&mut again, Some(&before), &session).is_none());
+
+    let mut other = short();
+    other.gpus.as_mut().unwrap()[0].missing = because("fan_percent", MissingReason::Timeout);
+    let slow = Slow::take(&mut other, Some(&before), &session).unwrap();
+    assert_eq!(reasons(&slow), [MissingReason::Timeout]);
+    assert_eq!(slow.missing()["disk"], MissingReason::NoPermission);
+
+    let mut value = short();
+    value.gpus.as_mut().unwrap()[0].fan_percent = Some(0.0);
+    assert_eq!(reasons(&Slow::take(&mut value, Some(&before), &session).unwrap()), []);
+}
+
+#[test]
 fn a_gpu_that_is_lost_asleep_or_no_longer_listed_has_no_last_words() {
     for reason in [MissingReason::Lost, MissingReason::Asleep] {
         let fields = ["utilization_percent", "memory_used_bytes"];

@@ -7,9 +7,11 @@ use crate::time::Timestamp;
 
 use super::detail::{Detail, GpuDetail};
 
-/// What moves. `disk`, `detail`, a GPU's `temperature_celsius`, `processes` and `detail`, and
-/// `services` are slow: they come with every tenth sample, and absent means as before. A session's first sample, and
-/// one after a dropped one, is complete. Any other absent value is missing, and `missing` says why.
+/// What moves. `disk`, `detail`, a GPU's `temperature_celsius`, `fan_percent`, `throttle_reasons`,
+/// `processes` and `detail`, and `services` are slow: they come with every tenth sample, and earlier
+/// where the agent likes. One that is absent, and of which `missing` says nothing either, is as
+/// before, be it a value or the reason why there is none. A session's first sample, and one after a
+/// dropped one, is complete. Any other absent value is missing, and `missing` says why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sample {
@@ -113,10 +115,10 @@ pub struct GpuSample {
     /// Clock of the multiprocessors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_clock_mhz: Option<u32>,
-    /// Of the maximum, may exceed 100.
+    /// Of the maximum, may exceed 100; slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fan_percent: Option<f64>,
-    /// Why the clocks are held back, in words.
+    /// Why the clocks are held back, in words; slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttle_reasons: Option<Vec<String>>,
     /// Who holds memory; slow.

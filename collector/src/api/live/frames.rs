@@ -110,7 +110,7 @@ fn host_sample(host: &HostEntry) -> String {
         last_seen: host.live.last_seen(),
         latency_ms: host.live.latency_ms().filter(|_| sample.is_some()),
         clock_skew_ms: sample.map(|_| host.live.clock_skew_ms()),
-        resources: sample.map(|sample| ResourcesView::of(host, sample)),
+        resources: sample.map(|sample| ResourcesView::of(host, sample, slow)),
         gpus: gpus.map(|gpus| gpus.iter().map(gpu).collect()),
     })
 }

@@ -67,6 +67,10 @@ impl<'a> GpuView<'a> {
             missing: reasons(&gpu.missing),
         };
         view.missing.extend(reasons(&now.missing));
+        let as_before = slow.filter(|_| moving(gpu, sample).is_some()).into_iter();
+        for (field, why) in as_before.flat_map(|slow| slow.missing_of_gpu(&gpu.id)) {
+            view.missing.entry(field).or_insert(why);
+        }
         let unknown = MissingReason::CannotTell;
         give_reasons!(view, unknown, [driver, memory_total_bytes, power_limit_watts]);
         give_reasons!(

@@ -82,7 +82,10 @@ impl<'a> HostView<'a> {
         let heard = present.is_some();
         let mut missing = reasons(&facts.missing);
         let detail = slow.filter(|_| heard).and_then(Slow::host);
-        let no_detail = present.map_or(MissingReason::Stale, |s| why(&s.missing, "detail"));
+        let no_detail = match slow.filter(|_| heard) {
+            Some(slow) => why(slow.missing(), "detail"),
+            None => MissingReason::Stale,
+        };
         let unknown = [
             ("resources", !heard, MissingReason::Stale),
             ("detail", detail.is_none(), no_detail),
@@ -116,7 +119,7 @@ impl<'a> HostView<'a> {
             addresses: &facts.addresses,
             address_details: facts.address_details.iter().map(AddressView::of).collect(),
             system: facts.system.as_ref().map(|system| SystemView::of(system, &facts.missing)),
-            resources: present.map(|sample| ResourcesView::of(host, sample)),
+            resources: present.map(|sample| ResourcesView::of(host, sample, slow)),
             detail: detail.map(DetailView::of),
             gpus: gpus.map(|gpus| gpus.iter().map(gpu).collect()),
             services: &host.services,

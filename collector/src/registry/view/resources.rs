@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::registry::condition::whole_reason;
 use crate::registry::host::HostEntry;
+use crate::registry::slow::Slow;
 
 use super::missing::{Reasons, give_reasons, reasons};
 use super::rounded;
@@ -36,9 +37,9 @@ pub struct ResourcesView<'a> {
 }
 
 impl<'a> ResourcesView<'a> {
-    /// Of a host's last sample.
+    /// Of a host's last sample, and what is told less often.
     #[must_use]
-    pub fn of(host: &HostEntry, sample: &'a Sample) -> Self {
+    pub fn of(host: &HostEntry, sample: &'a Sample, slow: Option<&Slow>) -> Self {
         let (vram_used_bytes, vram_total_bytes) = vram(host, sample);
         let gpu_percent = gpu_percent(sample);
         let mut view = Self {
@@ -60,7 +61,7 @@ impl<'a> ResourcesView<'a> {
         };
         let no_gpus = no_gpus(host, sample);
         give_reasons!(view, no_gpus, [vram_used_bytes, vram_total_bytes, gpu_percent]);
-        let no_disk = why(&sample.missing, "disk");
+        let no_disk = slow.map_or(MissingReason::CannotTell, |slow| why(slow.missing(), "disk"));
         give_reasons!(view, no_disk, [disk_used_bytes, disk_total_bytes]);
         give_reasons!(
             view,

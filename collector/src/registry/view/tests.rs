@@ -27,9 +27,9 @@ impl World {
         let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
         let opened = connect(&registry, 1, clock.moment());
         let (id, session, moment) = (&opened.host_id, &opened.session.id, clock.moment());
-        let Ok(AgentMessage::Inventory(inventory)) = decode_agent(inventory) else { panic!() };
+        let AgentMessage::Inventory(inventory) = decode_agent(inventory).unwrap() else { panic!() };
         registry.apply_inventory(id, session, *inventory, moment).unwrap();
-        let Ok(AgentMessage::Sample(sample)) = decode_agent(sample) else { panic!() };
+        let AgentMessage::Sample(sample) = decode_agent(sample).unwrap() else { panic!() };
         registry.record_sample(id, session, *sample, moment).unwrap();
         Self { registry, clock, opened }
     }
@@ -98,9 +98,25 @@ fn unreasoned(path: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// An agent that can tell of nothing but what there is, and gives no reasons.
+const INVENTORY_BARE: &str = r#"{"type": "inventory", "system": {}, "address_details": [{}],
+    "gpus": [{"id": "a", "index": 0, "name": "A", "mig": [{"id": "m"}]}],
+    "services": [{"kind": "vllm", "address": "127.0.0.1", "port": 1, "state": "busy",
+        "models": [{"name": "m"}]}]}"#;
+const SAMPLE_BARE: &str = r#"{"type": "sample",
+    "detail": {"disks": [{"device": "a"}, {"device": "b", "mount": "/"}],
+        "interfaces": [{"name": "a"}], "limits": {},
+        "temperatures": [{"sensor": "a", "celsius": 1}]},
+    "gpus": [{"id": "a", "processes": [{"pid": 1}], "detail": {"mig": [{"id": "m"}]}}]}"#;
+
 #[test]
 fn every_missing_value_has_a_reason_beside_it() {
-    for (inventory, sample) in [(INVENTORY, SAMPLE), (INVENTORY_DEPTH, SAMPLE_DEPTH)] {
+    for (inventory, sample) in [
+        (INVENTORY, SAMPLE),
+        (INVENTORY_DEPTH, SAMPLE_DEPTH),
+        (INVENTORY_BARE, SAMPLE_BARE),
+        (INVENTORY_BARE, r#"{"type": "sample", "missing": {"detail": "timeout"}}"#),
+    ] {
         let mut world = World::of(inventory, sample);
         for _ in 0..2 {
             let mut found = Vec::new();
