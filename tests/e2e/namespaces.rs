@@ -155,6 +155,7 @@ async fn the_likeliest_address_comes_first() {
     assert_eq!(told.collect::<Vec<_>>(), expected);
     assert_eq!(details[0]["interface"], "eth1");
     assert_eq!(details[2]["interface"], "eth0");
+    assert_eq!(details[3]["interface"], "tailscale0");
     assert_eq!(details[4]["interface"], "docker0");
 }
 

@@ -1,5 +1,6 @@
 //! The host's own addresses and how far each reaches, from `/proc/net/fib_trie`, `route` and
-//! `if_inet6`: plain text that needs no unsafe call, and that fixtures can stand in for.
+//! `if_inet6`: plain text that needs no unsafe call, and that fixtures can stand in for. Of the
+//! agent's own kernel it is also asked which interface has an address (`labels`).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,6 +12,8 @@ use super::Roots;
 use super::interface::Purpose;
 use super::source::beginning;
 use super::word::word;
+
+mod labels;
 
 /// More of a file than this is not read: about 10,000 addresses.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -29,6 +32,10 @@ pub fn address_details(roots: &Roots, own_end: Option<IpAddr>) -> Vec<Address> {
     let read = |name| beginning(&roots.net().join(name), FILE_BYTES).unwrap_or_default();
     let routes = routes(&read("route"));
     let mut found = fib_trie(&read("fib_trie"), &routes);
+    if roots.is_own() {
+        let labels = labels::labels();
+        found.iter_mut().for_each(|found| found.name(&labels));
+    }
     found.extend(if_inet6(&read("if_inet6")));
     let own_end = own_end.map(|address| address.to_canonical()).filter(|own| is_told(*own));
     // The socket proves it, whatever the files say; but only of the network that the agent is in.
@@ -56,6 +63,16 @@ struct Route {
     interface: String,
     destination: u32,
     mask: u32,
+}
+
+impl Found {
+    fn name(&mut self, labels: &BTreeMap<Ipv4Addr, String>) {
+        if let IpAddr::V4(address) = self.address
+            && let Some(label) = labels.get(&address)
+        {
+            self.interface.clone_from(label);
+        }
+    }
 }
 
 fn rank(
@@ -245,9 +262,8 @@ mod tests {
 
     #[test]
     fn an_own_end_that_no_file_names_is_told_on_the_own_root_alone() {
-        let (_folder, mut roots) = roots(&[("fib_trie", TRIE)]);
-        assert_eq!(order(&roots, Some("203.0.113.9"))[0], "203.0.113.9");
-        roots.root = "/host".into();
+        let (_folder, roots) = roots(&[("fib_trie", TRIE)]);
+        assert_eq!(order(&Roots::default(), Some("203.0.113.9"))[0], "203.0.113.9");
         assert_eq!(order(&roots, Some("203.0.113.9")), addresses(&roots));
     }
 

@@ -28,7 +28,7 @@ impl Roots {
 
     /// Whether these are the agent's own, and its kernel's files tell of itself.
     pub(crate) fn is_own(&self) -> bool {
-        self.root == Path::new("/")
+        self.root == Path::new("/") && self.proc == Path::new("/proc")
     }
 
     /// `/proc/net`. It is a link to what the reader sees, and leads nowhere in the `/proc` of another
