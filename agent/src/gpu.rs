@@ -49,6 +49,8 @@ mod process;
 
 mod known;
 
+mod slow;
+
 mod view;
 
 mod watch;

@@ -299,6 +299,7 @@ fn sample(
     let (mut sample, memory) = reading::fast(asked, device, gpu, roots)?;
     if depth == Depth::Complete {
         sample.temperature_celsius = reading::temperature(asked, device)?;
+        sample.fan_percent = reading::fan(asked, device)?;
         sample.processes = processes(asked, device, gpu, instances)?;
         sample.missing = asked.take_missing();
         let why = sample.missing.get("utilization_percent").copied();

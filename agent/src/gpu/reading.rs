@@ -40,16 +40,10 @@ use super::questions::Questions;
 use super::{host_memory, metric};
 
 /// The fields of [`GpuSample`] that are read every tick.
-const FAST: [&str; 6] = [
-    "utilization_percent",
-    "memory_used_bytes",
-    "power_watts",
-    "sm_clock_mhz",
-    "fan_percent",
-    "throttle_reasons",
-];
+const FAST: [&str; 5] =
+    ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz", "throttle_reasons"];
 /// Those that are read now and then.
-const SLOW: [&str; 3] = ["temperature_celsius", "processes", "detail"];
+const SLOW: [&str; 4] = ["temperature_celsius", "fan_percent", "processes", "detail"];
 
 /// A sample in which nothing could be told.
 pub(super) fn dim(id: &str, reason: MissingReason) -> GpuSample {
@@ -61,7 +55,7 @@ pub(super) fn dim(id: &str, reason: MissingReason) -> GpuSample {
     }
 }
 
-/// Every tick: six calls, each answered by the driver from its own memory or a short command. The
+/// Every tick: five calls, each answered by the driver from its own memory or a short command. The
 /// first of them also tells how busy the memory was, which stands with the detail.
 ///
 /// # Errors
@@ -73,7 +67,7 @@ pub(super) fn fast(
     gpu: &Gpu,
     roots: &Roots,
 ) -> Result<(GpuSample, Option<f64>), NvmlError> {
-    let [utilization, memory, watts, clock, fan, throttle] = FAST;
+    let [utilization, memory, watts, clock, throttle] = FAST;
     let reasons = |reasons| Some(metric::throttle_words(reasons));
     let busy = utilized(asked, utilization, device, gpu)?;
     let sample = GpuSample {
@@ -86,8 +80,6 @@ pub(super) fn fast(
         )?,
         power_watts: asked.ask(watts, || device.power_usage(), metric::watts)?,
         sm_clock_mhz: asked.ask(clock, || device.clock_info(Clock::SM), metric::megahertz)?,
-        // A card with several fans turns them alike; one without any does not support the call.
-        fan_percent: asked.ask(fan, || device.fan_speed(0), metric::fan_percent)?,
         throttle_reasons: asked.ask(throttle, || device.current_throttle_reasons(), reasons)?,
         ..GpuSample::default()
     };
@@ -124,6 +116,16 @@ pub(super) fn temperature(
 ) -> Result<Option<f64>, NvmlError> {
     let [field, ..] = SLOW;
     asked.ask(field, || device.temperature(TemperatureSensor::Gpu), metric::celsius)
+}
+
+/// The fan's speed. A card with several turns them alike; one without any does not support the
+/// call.
+pub(super) fn fan(
+    asked: &mut Questions<'_>,
+    device: &Device<'_>,
+) -> Result<Option<f64>, NvmlError> {
+    let [_, field, ..] = SLOW;
+    asked.ask(field, || device.fan_speed(0), metric::fan_percent)
 }
 
 /// Every tenth tick. How busy the memory was is known already.

@@ -8,6 +8,7 @@ use crate::sampling::Depth;
 
 use super::reading::dim;
 use super::revival::Muster;
+use super::slow;
 
 /// The GPUs at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,16 +25,17 @@ pub struct GpuView {
 }
 
 impl GpuView {
-    /// The samples for a tick of this depth: a fast one leaves slow fields out, which means as
-    /// before; the reason of a slow field that is missing stays.
+    /// The samples for a tick of this depth: a fast one leaves out what is slow and stands as the
+    /// view that was `told` before had it, which means as before.
     #[must_use]
-    pub fn samples(&self, depth: Depth) -> Option<Vec<GpuSample>> {
+    pub fn samples(&self, depth: Depth, told: &Self) -> Option<Vec<GpuSample>> {
         let mut samples = self.samples.clone()?;
         if depth == Depth::Fast {
             for sample in &mut samples {
-                sample.temperature_celsius = None;
-                sample.processes = None;
-                sample.detail = None;
+                let told = told.samples.iter().flatten().find(|told| told.id == sample.id);
+                if let Some(told) = told {
+                    slow::leave_out(sample, told);
+                }
             }
         }
         Some(samples)
@@ -66,7 +68,7 @@ impl GpuView {
         for sample in &mut samples {
             let last = self.samples.iter().flatten().find(|last| last.id == sample.id);
             if let Some(last) = last {
-                keep_slow(sample, last);
+                slow::keep(sample, last);
             }
         }
         for gpu in self.gpus.iter().flatten() {
@@ -115,29 +117,6 @@ impl GpuView {
     }
 }
 
-/// What a fast reading leaves out is as before.
-fn keep_slow(sample: &mut GpuSample, last: &GpuSample) {
-    keep(sample, last, "temperature_celsius", |sample| &mut sample.temperature_celsius);
-    keep(sample, last, "processes", |sample| &mut sample.processes);
-    keep(sample, last, "detail", |sample| &mut sample.detail);
-}
-
-fn keep<T: Clone>(
-    sample: &mut GpuSample,
-    last: &GpuSample,
-    field: &str,
-    slot: impl Fn(&mut GpuSample) -> &mut Option<T>,
-) {
-    if slot(sample).is_some() || sample.missing.contains_key(field) {
-        return;
-    }
-    if let Some(reason) = last.missing.get(field) {
-        sample.missing.insert(field.to_owned(), *reason);
-    } else {
-        *slot(sample) = slot(&mut last.clone()).take();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,8 +136,7 @@ mod tests {
         complete.processes = Some(Vec::new());
         let view = seen(vec![complete.clone()]).with_readings(vec![sample("a"), sample("b")]);
         assert_eq!(view.samples, Some(vec![complete.clone(), sample("b")]));
-        let fast = GpuSample { processes: None, ..complete };
-        assert_eq!(view.samples(Depth::Fast), Some(vec![fast, sample("b")]));
+        assert_eq!(view.samples(Depth::Fast, &view), Some(vec![sample("a"), sample("b")]));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(crate) struct Observer {
     roots: Roots,
     sampler: Sampler,
     gpus: GpuWatch,
+    gpus_told: Arc<GpuView>,
     found: watch::Receiver<Arc<Found>>,
     system: System,
     addresses: Vec<Address>,
@@ -78,6 +79,7 @@ impl Observer {
             roots,
             sampler,
             gpus,
+            gpus_told: Arc::default(),
             found,
             started: now,
             seq: 0,
@@ -140,7 +142,8 @@ impl HostView for Observer {
         sample.seq = self.seq;
         sample.gap = self.gaps.next();
         let gpus = self.gpus.latest();
-        sample.gpus = gpus.samples(depth);
+        let told = std::mem::replace(&mut self.gpus_told, gpus.clone());
+        sample.gpus = gpus.samples(depth, &told);
         if let Some(reason) = gpus.missing {
             sample.missing.insert("gpus".to_owned(), reason);
         }

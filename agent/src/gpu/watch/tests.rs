@@ -206,10 +206,10 @@ async fn a_fast_reading_keeps_what_the_slow_one_told() {
     let mut child = stage.well_child().await;
     child.say(&fast(55.0)).await;
     let view = stage.until(|view| percent(view) == Some(55.0)).await;
-    let complete = &view.samples(Depth::Complete).unwrap()[0];
+    let complete = &view.samples(Depth::Complete, &view).unwrap()[0];
     assert_eq!(complete.temperature_celsius, Some(64.0));
     assert_eq!(complete.processes.as_ref().map(Vec::len), Some(1));
-    let fast = &view.samples(Depth::Fast).unwrap()[0];
+    let fast = &view.samples(Depth::Fast, &view).unwrap()[0];
     assert_eq!((fast.temperature_celsius, &fast.processes), (None, &None));
     assert_eq!(fast.utilization_percent, Some(55.0));
 }
