@@ -98,7 +98,8 @@ impl<R: Reach> Prober<R> {
     }
 
     fn sleeps_lightly(&self, alive: &Alive) -> bool {
-        alive.light_sleeper && naps::may_fall_asleep(&self.around.proc_root, &self.owner)
+        let may = || naps::may_fall_asleep(&self.around.proc_root, &self.owner);
+        alive.light_sleeper && (alive.asleep || may())
     }
 
     /// Something stands before it and lets nobody in: that is life, and no more.
