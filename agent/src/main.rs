@@ -18,7 +18,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Name lookups are all that ever blocks; a resolver that hangs must not collect threads.
+/// Name lookups and the command lines of processes are all that ever blocks; a resolver or a
+/// process that hangs must not collect threads.
 const BLOCKING_THREADS: usize = 4;
 
 const UNEXPECTED: u8 = 1;

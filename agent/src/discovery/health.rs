@@ -45,7 +45,7 @@ impl From<&ProbeError> for Failure {
 /// The health of one server.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    /// It answered once as a server of models does.
+    /// It answered once as a server of models does, or is known to be one.
     seen: bool,
     gone: bool,
     /// Since when its version was asked in vain.
@@ -82,9 +82,14 @@ impl Health {
         self.gone
     }
 
-    /// Whether it ever answered.
+    /// Whether it ever answered, or is known to be there.
     pub(super) fn is_seen(&self) -> bool {
         self.seen
+    }
+
+    /// Its process is known to be a server of models, whether it answers or not.
+    pub(super) fn is_there(&mut self) {
+        self.seen = true;
     }
 
     /// It told its version, or that it wants a credential: it lives.

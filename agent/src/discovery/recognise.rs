@@ -41,7 +41,7 @@ pub(super) enum Verdict {
 }
 
 /// What the process is known to be.
-fn known_kind(lead: &Lead) -> Option<Kind> {
+pub(super) fn known_kind(lead: &Lead) -> Option<Kind> {
     match &lead.owner {
         Owner::Known(process) => match process.role {
             Role::Server(kind) => Some(kind),

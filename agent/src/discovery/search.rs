@@ -146,7 +146,7 @@ impl Search {
             self.all_due_at = Some(now + LOOK_AT_ALL);
             self.own = own_addresses(&self.roots);
         }
-        self.units.refresh();
+        self.units.refresh().await;
         self.processes.scan(depth).await;
         let units = &self.units;
         self.processes.tell_ports(|unit| units.port_of(unit));

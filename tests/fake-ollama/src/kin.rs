@@ -207,7 +207,8 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
     shared.script.asked(&format!("{method} {path}"), None);
     let story = shared.lock().clone();
     let makes_tokens = path == "/health" && story.kin == Kin::Sglang;
-    if FORBIDDEN.contains(&path.as_str()) || makes_tokens || method != Method::GET {
+    let wakes = story.sleeping && matches!(path.as_str(), "/slots" | "/metrics");
+    if FORBIDDEN.contains(&path.as_str()) || makes_tokens || wakes || method != Method::GET {
         shared.script.asked_what_is_forbidden(format!("{method} {path}"));
     }
     if story.keeps_slots_back && path == "/slots" {

@@ -112,6 +112,7 @@ fn what_it_is_at_comes_before_what_it_lists() {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
+    There,
     Alive,
     VersionFailed(Failure),
     Told(usize),
@@ -122,6 +123,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let failure = prop_oneof![Just(Failure::Refused), Just(Failure::Silent), Just(Failure::Wrong)];
     prop_oneof![
+        Just(Event::There),
         Just(Event::Alive),
         failure.clone().prop_map(Event::VersionFailed),
         (0..3_usize).prop_map(Event::Told),
@@ -132,7 +134,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens: never listed before it answered; down exactly when the last word on its
+    /// Whatever happens: never listed before it answered or was known; down exactly when the last word on its
     /// life was a refusal; hung exactly when it was asked in vain for 30 s since; else loading
     /// exactly when that was told; and never resident without a list of models that holds.
     #[test]
@@ -146,6 +148,7 @@ proptest! {
         for (event, pause) in events {
             now = after(now, pause);
             match event {
+                Event::There => health.is_there(),
                 Event::Alive => health.alive(),
                 Event::Told(n) => health.loaded_told(n),
                 Event::VersionFailed(how) => health.version_failed(how, now),
@@ -153,6 +156,7 @@ proptest! {
                 Event::Works(told) => health.works(told),
             }
             match event {
+                Event::There => seen = true,
                 Event::Alive | Event::Told(_) => (seen, gone, in_vain_since) = (true, false, None),
                 Event::VersionFailed(Failure::Refused) => (gone, in_vain_since) = (true, None),
                 Event::VersionFailed(_) => {

@@ -11,6 +11,7 @@ use crate::discovery::lead::Kind;
 use crate::discovery::list::List;
 
 const VERSION: &str = "/version";
+const HEALTH: &str = "/health";
 const METRICS: &str = "/metrics";
 const RUNNING: [&str; 1] = ["vllm:num_requests_running"];
 const WAITING: [&str; 1] = ["vllm:num_requests_waiting"];
@@ -39,6 +40,12 @@ impl Dialect for Vllm {
 async fn alive(server: &dyn Ask) -> Result<Alive, Unanswered> {
     let question = Question::get(VERSION);
     let version = read(server, VERSION, question, ollama::read_version).await?;
+    // The interface may outlive its engine, which this tells.
+    let because = |error| Unanswered { path: HEALTH, error };
+    let health = server.ask(Question::get(HEALTH)).await.map_err(because)?;
+    if !health.is_absent() {
+        health.ok().map_err(because)?;
+    }
     Ok(Alive { version: Some(version), ..Alive::default() })
 }
 

@@ -11,7 +11,7 @@ use super::super::kinds::{Asked, Dialect};
 use super::super::lead::Kind;
 use super::super::list::List;
 use super::super::naps;
-use super::super::recognise::{Verdict, recognise};
+use super::super::recognise::{Verdict, known_kind, recognise};
 use super::super::runners;
 use super::*;
 
@@ -98,7 +98,8 @@ impl<R: Reach> Prober<R> {
     }
 
     fn sleeps_lightly(&self, alive: &Alive) -> bool {
-        alive.light_sleeper && naps::may_fall_asleep(&self.around.proc_root, &self.owner)
+        let may = || naps::may_fall_asleep(&self.around.proc_root, &self.owner);
+        alive.light_sleeper && (alive.asleep || may())
     }
 
     /// Something stands before it and lets nobody in: that is life, and no more.
@@ -159,6 +160,9 @@ impl<R: Reach> Prober<R> {
             self.is_guarded(kind, error, asked_at);
             return;
         }
+        if how != Failure::Refused {
+            self.is_there_if_known();
+        }
         self.seen.health.version_failed(how, asked_at);
         self.schedule.set_pace(self.pace_after(&error.error), asked_at);
         self.seen.errors.version = Some(said(error));
@@ -169,6 +173,17 @@ impl<R: Reach> Prober<R> {
         }
         // Whatever comes back is looked at from the start.
         self.schedule.want_installed();
+    }
+
+    /// A listener whose process is a model server is one, though it never answered.
+    fn is_there_if_known(&mut self) {
+        let Some(lead) = self.lead.as_ref().filter(|lead| lead.listens_on.is_some()) else {
+            return;
+        };
+        if let (None, Some(kind)) = (self.seen.kind, known_kind(lead)) {
+            self.seen.kind = Some(kind);
+            self.seen.health.is_there();
+        }
     }
 
     async fn ask_runners(&mut self) {

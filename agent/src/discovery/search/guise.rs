@@ -139,6 +139,7 @@ fn interpreted(args: &[String]) -> Guise {
         }
     }
     match by_name(&script.name, script.rest) {
+        Guise::Other if names::trains(args) => Guise::Other,
         Guise::Other => Guise::Unclear(names::hint(args)),
         guise => guise,
     }

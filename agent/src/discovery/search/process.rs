@@ -5,11 +5,13 @@
 //! knows of sockets; who holds which, `owner` tells.
 
 mod files;
+mod reader;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use self::files::Stat;
+use self::reader::{Reader, Words};
 use super::guise::{self, Guise, Serving};
 use super::ollama_host;
 use crate::discovery::lead::{Engine, Kind, Process, Role, Runner};
@@ -36,6 +38,17 @@ pub(super) struct Seen {
     pub(super) guise: Guise,
     pub(super) network: Network,
     pub(super) belongs_to: Membership,
+    /// What its unit says, where it is one that was told no port otherwise.
+    unit_port: Option<u16>,
+    words: WordsRead,
+}
+
+/// Whether its command line was read. Who is young may not have said all about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WordsRead {
+    Never,
+    Once,
+    Again,
 }
 
 /// Whose sockets a process opens.
@@ -52,11 +65,21 @@ pub(super) enum Network {
 pub(super) enum Depth {
     /// Processes that are known are as they were.
     News,
-    /// Everything is read again: a process may have given itself another title.
+    /// Those that were new at the last look are read again: they may have given themselves
+    /// another title since.
     All,
 }
 
 impl Seen {
+    fn wants_words(&self, depth: Depth) -> bool {
+        match self.words {
+            _ if self.is_kernels() => false,
+            WordsRead::Never => true,
+            WordsRead::Once => depth == Depth::All,
+            WordsRead::Again => false,
+        }
+    }
+
     /// A thread of the kernel's own.
     pub(super) fn is_kernels(&self) -> bool {
         self.parent == KERNEL || self.pid == KERNEL
@@ -68,33 +91,41 @@ impl Seen {
 pub(super) struct Processes {
     proc_root: PathBuf,
     by_pid: HashMap<u32, Seen>,
+    reader: Reader,
 }
 
 impl Processes {
     pub(super) fn new(proc_root: &Path) -> Self {
-        Self { proc_root: proc_root.to_owned(), by_pid: HashMap::new() }
+        let proc_root = proc_root.to_owned();
+        Self { reader: Reader::new(&proc_root), proc_root, by_pid: HashMap::new() }
     }
 
     /// Reads what runs now. Others have their turn now and then.
     pub(super) async fn scan(&mut self, depth: Depth) {
         let before = std::mem::take(&mut self.by_pid);
-        let own_network = files::own_network(&self.proc_root);
+        let mut unread = Vec::new();
         for (n, pid) in files::pids(&self.proc_root, PROCESSES_MAX).into_iter().enumerate() {
             if n % PER_TURN == PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            let known = before.get(&pid).filter(|_| depth == Depth::News);
             // What ends while it is read is gone.
-            if let Some(seen) = self.read(pid, known, own_network) {
-                self.by_pid.insert(pid, seen);
+            let Some(seen) = self.look_at(pid, before.get(&pid)) else { continue };
+            if seen.wants_words(depth) {
+                unread.push(pid);
             }
+            self.by_pid.insert(pid, seen);
+        }
+        let own_network = files::own_network(&self.proc_root);
+        for (pid, words) in self.reader.read(unread).await {
+            self.tell(pid, &words, own_network);
         }
     }
 
-    fn read(&self, pid: u32, known: Option<&Seen>, own_network: Option<u64>) -> Option<Seen> {
+    /// What can be read without waiting for the process itself.
+    fn look_at(&self, pid: u32, known: Option<&Seen>) -> Option<Seen> {
         // Threads of the kernel never become anything else.
         if let Some(known) = known
-            && known.parent == KERNEL
+            && known.is_kernels()
         {
             return Some(known.clone());
         }
@@ -106,7 +137,7 @@ impl Processes {
         {
             return Some(Seen { parent, ..known.clone() });
         }
-        let mut seen = Seen {
+        Some(Seen {
             pid,
             parent,
             started_at,
@@ -115,39 +146,37 @@ impl Processes {
             guise: Guise::Other,
             network: Network::Own,
             belongs_to: Membership::default(),
-        };
-        if !seen.is_kernels() {
-            seen.guise = guise::guise(&seen.name, &files::command_line(&folder));
-        }
-        if seen.guise != Guise::Other {
-            self.read_more(&folder, &mut seen, own_network);
-        }
-        Some(seen)
+            unit_port: None,
+            words: WordsRead::Never,
+        })
     }
 
-    /// What matters of those alone that look like something.
-    fn read_more(&self, folder: &Path, seen: &mut Seen, own_network: Option<u64>) {
-        seen.belongs_to = cgroup::membership_of(&self.proc_root, seen.pid);
-        if own_network.is_some() && files::network(folder).is_some_and(|n| Some(n) != own_network) {
+    /// Believes what a process says of itself.
+    fn tell(&mut self, pid: u32, words: &Words, own_network: Option<u64>) {
+        let Some(seen) = self.by_pid.get_mut(&pid) else { return };
+        seen.words = match seen.words {
+            WordsRead::Never => WordsRead::Once,
+            WordsRead::Once | WordsRead::Again => WordsRead::Again,
+        };
+        seen.guise = guise::guise(&seen.name, &words.command_line);
+        if seen.guise == Guise::Other {
+            return;
+        }
+        seen.belongs_to = cgroup::membership_of(&self.proc_root, pid);
+        let network = files::network(&self.proc_root.join(pid.to_string()));
+        if own_network.is_some() && network.is_some() && network != own_network {
             seen.network = Network::Another;
         }
-        if let Guise::Server(Serving { kind: Kind::Ollama, port, .. }) = &mut seen.guise
-            && port.is_none()
-        {
-            let value = files::environment(folder, "OLLAMA_HOST");
-            let place = value.as_deref().and_then(ollama_host::ollama_host);
-            *port = place.map(|place| place.port);
+        if let Guise::Server(Serving { kind: Kind::Ollama, port, .. }) = &mut seen.guise {
+            let place = words.ollama_host.as_deref().and_then(ollama_host::ollama_host);
+            *port = port.or(place.map(|place| place.port));
         }
     }
 
     /// Tells servers that were not told their port otherwise what their units say.
     pub(super) fn tell_ports(&mut self, port_of: impl Fn(&str) -> Option<u16>) {
-        for seen in self.by_pid.values_mut() {
-            if let Guise::Server(Serving { kind: Kind::Ollama, port, .. }) = &mut seen.guise
-                && let Some(unit) = &seen.belongs_to.unit
-            {
-                *port = port.or_else(|| port_of(unit));
-            }
+        for seen in self.by_pid.values_mut().filter(|seen| seen.guise.is_of_servers()) {
+            seen.unit_port = seen.belongs_to.unit.as_deref().and_then(&port_of);
         }
     }
 
@@ -162,11 +191,12 @@ impl Processes {
         all
     }
 
-    /// What a process is, knowing its parent.
+    /// What a process is, knowing its parent and its unit.
     pub(super) fn guise(&self, seen: &Seen) -> Guise {
         let Guise::Server(serving) = &seen.guise else { return seen.guise.clone() };
         if serving.kind != Kind::LlamaCpp {
-            return seen.guise.clone();
+            let unit_port = seen.unit_port.filter(|_| serving.kind == Kind::Ollama);
+            return Guise::Server(Serving { port: serving.port.or(unit_port), ..serving.clone() });
         }
         match self.get(seen.parent).map(|parent| &parent.guise) {
             Some(Guise::Server(Serving { kind: Kind::Ollama, .. })) => Guise::Runner(Runner {

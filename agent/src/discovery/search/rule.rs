@@ -5,7 +5,7 @@
 //! |---|---|
 //! | named by `--ollama` | always, but for a runner |
 //! | named by the agent's `OLLAMA_HOST` or a unit | unless it is an aggregator, a runner or a part |
-//! | a model server | on the port that it was told, or its usual one; on all of its, where it listens on neither |
+//! | a model server | on the port that it was told; if on none, on its usual one, or else on all of its |
 //! | one of several model servers of a user who runs nothing else | yes |
 //! | an interpreter whose command line speaks of models | yes |
 //! | another interpreter, or somebody who cannot be told | on a port that model servers use |
@@ -147,6 +147,11 @@ fn is_its_port(serving: &Serving, server: &Server<'_>, all: &[Server<'_>]) -> bo
         return true;
     }
     if serving.kind == Kind::LmStudio && server.port == LM_STUDIO_INTERNAL {
+        return false;
+    }
+    // It is still starting, and what it has so far is its own affair. Of an Ollama it may be the
+    // unit that told, which need not be the last word; but that has no other sockets.
+    if serving.port.is_some() && serving.kind != Kind::Ollama {
         return false;
     }
     !all.iter().any(|other| other.holder == server.holder && other.port == expected)

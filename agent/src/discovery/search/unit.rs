@@ -41,11 +41,12 @@ impl Units {
     }
 
     /// Reads again what has changed. Costs one look at each folder and file where nothing has.
-    pub(super) fn refresh(&mut self) {
+    /// Others have their turn after each file: a cold disk takes its time.
+    pub(super) async fn refresh(&mut self) {
         let is_as_before = |(path, stamp): &(PathBuf, Stamp)| Stamp::of(path) == *stamp;
         if self.read_from.is_empty() || !self.read_from.iter().all(is_as_before) {
             let mut folders = Folders::new(&self.root);
-            self.places = places(&mut folders);
+            self.places = places(&mut folders).await;
             self.read_from = folders.into_read_from();
         }
     }
@@ -60,7 +61,7 @@ impl Units {
     }
 }
 
-fn places(folders: &mut Folders) -> Vec<UnitPlace> {
+async fn places(folders: &mut Folders) -> Vec<UnitPlace> {
     let mut places = Vec::new();
     for scope in folders.scopes() {
         for (unit, path) in units(folders, &scope) {
@@ -68,6 +69,7 @@ fn places(folders: &mut Folders) -> Vec<UnitPlace> {
                 return places;
             }
             let place = place_of(folders, &scope, &unit, &path);
+            tokio::task::yield_now().await;
             places.extend(place.map(|place| UnitPlace { unit, place }));
         }
     }

@@ -148,18 +148,15 @@ fn build_info(story: &KinStory) -> String {
 }
 
 fn properties(story: &KinStory) -> Value {
-    let mut told = json!({
+    json!({
         "default_generation_settings": {"n_ctx": 8192, "params": {"temperature": 0.8}},
         "total_slots": 4,
         "model_path": story.models.first(),
         "chat_template": "{% for message in messages %}{% endfor %}",
         "modalities": {"vision": false, "audio": false},
         "build_info": build_info(story),
-    });
-    if story.sleeping {
-        told["is_sleeping"] = true.into();
-    }
-    told
+        "is_sleeping": story.sleeping,
+    })
 }
 
 fn models(story: &KinStory) -> String {

@@ -65,6 +65,41 @@ async fn a_vllm_with_a_key_tells_its_work_but_not_its_models() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_vllm_whose_engine_died_is_hung() {
+    let (server, watched) = found(&[
+        ("/version", 200, r#"{"version":"0.11.0"}"#),
+        ("/health", 200, ""),
+        ("/v1/models", 200, r#"{"data":[{"id":"a","owned_by":"vllm"}]}"#),
+    ])
+    .await;
+    assert_eq!(one(&watched).1, ServiceState::Resident);
+    server.route(PORT, "/health", 503, "");
+    seconds(120).await;
+    assert_eq!(one(&watched).1, ServiceState::Hung);
+    assert!(watched.error().unwrap().starts_with("/health: answered 503"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_llamacpp_that_may_sleep_is_left_to_it() {
+    let properties = |sleeps: bool| format!(r#"{{"build_info":"b1","is_sleeping":{sleeps}}}"#);
+    let (server, watched) = found(&[
+        ("/health", 200, r#"{"status":"ok"}"#),
+        ("/props", 200, &properties(false)),
+        ("/v1/models", 200, r#"{"data":[{"id":"a","owned_by":"llamacpp"}]}"#),
+        ("/slots", 200, "[]"),
+    ])
+    .await;
+    let resident = ("llamacpp".to_owned(), ServiceState::Resident, Some(ToldBy::Api));
+    assert_eq!(one(&watched), resident);
+    server.route(PORT, "/props", 200, &properties(true));
+    seconds(70).await;
+    assert_eq!(one(&watched).1, ServiceState::Idle);
+    assert_eq!(watched.warm(), [""; 0]);
+    assert_eq!(watched.services()[0].models.len(), 1);
+    assert_eq!(server.n_asked("/slots"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_llamacpp_loads_its_model_and_then_holds_it() {
     let loading = r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#;
     let paths = ["/health", "/props", "/slots", "/v1/models"];

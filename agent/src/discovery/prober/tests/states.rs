@@ -192,6 +192,20 @@ async fn nobody_follows_a_place_that_is_led_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ollama_that_hangs_before_it_is_first_asked_is_hung_and_not_unknown_to_us() {
+    let server = server();
+    server.change(|state| state.version = Says::Silent);
+    let watched = watch_at(&server, ollama(7, Vec::new())).await;
+    assert_eq!(watched.state(), ServiceState::Unknown);
+    seconds(40).await;
+    assert_eq!((watched.state(), watched.told_by()), (ServiceState::Hung, Some(ToldBy::Api)));
+    assert_eq!(watched.services()[0].kind, "ollama");
+    server.change(|state| state.version = Says::Well);
+    seconds(6).await;
+    assert_eq!((watched.state(), watched.error()), (ServiceState::Idle, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_process_at_the_same_place_is_asked_who_it_is() {
     let server = server();
     let watched = watch_at(&server, ollama(7, Vec::new())).await;

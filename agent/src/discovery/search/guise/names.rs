@@ -189,6 +189,27 @@ const HINTS: [&str; 15] = [
     "inference",
 ];
 
+/// Parts of words on the command line of those who train models. Their processes speak with each
+/// other, and are not to be disturbed.
+const TRAINING: [&str; 8] = [
+    "train",
+    "finetune",
+    "fine_tune",
+    "torchrun",
+    "torch.distributed",
+    "deepspeed",
+    "accelerate",
+    "nemo_rl",
+];
+
+/// Whether an interpreter's command line is that of a training job.
+pub(super) fn trains(args: &[String]) -> bool {
+    args.iter().any(|arg| {
+        let arg = arg.to_ascii_lowercase();
+        TRAINING.iter().any(|word| arg.contains(word))
+    })
+}
+
 pub(super) fn is_aggregator(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or(name);
     // ollama-herd, ollama-exporter, ollama_proxy_server, …

@@ -175,6 +175,8 @@ fn interpreters_are_unclear_and_may_hint_at_models() {
         ("python3 main.py", Guise::Unclear(Hint::Nothing)),
         ("node server.js", Guise::Unclear(Hint::Nothing)),
         ("python3", Guise::Unclear(Hint::Nothing)),
+        ("python3 -m torch.distributed.run sft_llama.py", Guise::Other),
+        ("python3 train_llm.py --model meta-llama/Llama-3.1-8B", Guise::Other),
         ("python3 -m http.server 8000", Guise::Other),
         ("/usr/bin/python3 /usr/bin/jupyter-lab --port 8080", Guise::Other),
     ];

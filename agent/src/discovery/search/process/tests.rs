@@ -171,7 +171,7 @@ async fn a_port_is_told_by_the_environment_or_else_by_the_unit() {
     fs::write(root.path().join("101/environ"), "A=1\0OLLAMA_HOST=127.0.0.1:11500\0").unwrap();
     let mut processes = root.processes().await;
     processes.tell_ports(|unit| (unit == "ollama.service").then_some(11600));
-    let port = |pid| match &processes.get(pid).unwrap().guise {
+    let port = |pid| match processes.guise(processes.get(pid).unwrap()) {
         Guise::Server(serving) => serving.port,
         _ => None,
     };

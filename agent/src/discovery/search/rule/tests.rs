@@ -1,97 +1,12 @@
+mod host;
+
 use proptest::prelude::*;
 
-use super::super::owner::Owners;
-use super::super::process::Depth;
-use super::super::process::tests::{Fake, FakeProc};
+use self::host::{Host, told};
+use super::super::process::tests::FakeProc;
 use super::super::sockets::{ALL_V4, ALL_V6};
 use super::*;
 use crate::discovery::lead::{Process, Role};
-
-/// `address:port by pid`; no pid: nobody whose files may be read.
-fn socket(at: &str, inode: u64) -> Listening {
-    let at: SocketAddr = at.parse().unwrap();
-    let hears_v4 = at.is_ipv4() || at.ip() == ALL_V6;
-    Listening { port: at.port(), address: at.ip(), hears_v4, uid: 4, inode }
-}
-
-struct Host {
-    sockets: Vec<Listening>,
-    root: FakeProc,
-    named: Vec<(Origin, Vec<SocketAddr>)>,
-}
-
-impl Host {
-    /// Each process with what it runs and where it listens.
-    fn new(processes: &[(u32, &str, &[&str])]) -> Self {
-        let (root, mut sockets) = (FakeProc::new(&[]), Vec::new());
-        for (pid, command_line, at) in processes {
-            let inodes: Vec<u64> =
-                (0..).map(|n| u64::from(*pid) * 100 + n).take(at.len()).collect();
-            sockets.extend(at.iter().zip(&inodes).map(|(at, inode)| socket(at, *inode)));
-            root.add(&Fake { pid: *pid, command_line, sockets: Some(&inodes), ..Fake::default() });
-        }
-        Self { sockets, root, named: Vec::new() }
-    }
-
-    fn child(self, parent: u32, pid: u32, command_line: &str, at: &str) -> Self {
-        let inode = u64::from(pid) * 100;
-        let fake = Fake { pid, parent, command_line, sockets: Some(&[inode]), ..Fake::default() };
-        self.root.add(&fake);
-        Self { sockets: [self.sockets, vec![socket(at, inode)]].concat(), ..self }
-    }
-
-    /// Somebody's, whose files may not be read.
-    fn stranger(mut self, at: &str) -> Self {
-        self.sockets.push(socket(at, 1));
-        self
-    }
-
-    fn named(mut self, origin: Origin, targets: &[&str]) -> Self {
-        self.named.push((origin, targets.iter().map(|target| target.parse().unwrap()).collect()));
-        self
-    }
-
-    fn in_another_network(self, pid: u32) -> Self {
-        for folder in ["self".to_owned(), pid.to_string()] {
-            let folder = self.root.path().join(folder).join("net");
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join("dev"), "").unwrap();
-        }
-        self
-    }
-
-    async fn leads(mut self) -> Vec<Lead> {
-        self.sockets.sort_unstable();
-        let processes = self.root.processes().await;
-        let mut owners = Owners::new(self.root.path());
-        let named = self.named.iter().flat_map(|(_, targets)| targets.iter().map(SocketAddr::port));
-        let named: Vec<u16> = named.collect();
-        let holders = owners.holders(&self.sockets, &named, &processes, Depth::All).await;
-        let scene = Scene {
-            sockets: Some(&self.sockets),
-            holders: &holders,
-            processes: &processes,
-            named: &self.named,
-            own: &["10.0.0.7".parse().unwrap(), "fe80::1".parse().unwrap()],
-        };
-        leads(&scene).leads
-    }
-
-    /// `target listens_on origin owner`, one line a lead.
-    async fn told(self) -> Vec<String> {
-        self.leads().await.iter().map(told).collect()
-    }
-}
-
-fn told(lead: &Lead) -> String {
-    let on = lead.listens_on.map_or("-".to_owned(), |address| address.to_string());
-    let owner = match &lead.owner {
-        Owner::Known(process) => format!("{}", process.pid),
-        Owner::Forwarder => "forwarder".to_owned(),
-        Owner::Unknown => "unknown".to_owned(),
-    };
-    format!("{} {on} {:?} {owner}", lead.target, lead.origin)
-}
 
 const DOCKER: &str = "docker-proxy -host-port 5000 -container-ip 172.17.0.2 -container-port 11434";
 const DOCKER_DB: &str =
@@ -184,6 +99,16 @@ async fn who_listens_decides() {
             "a server's other sockets",
             Host::new(&[(9, "vllm serve m --port 5000", &["0.0.0.0:5000", "0.0.0.0:41000"])]),
             &["127.0.0.1:5000 0.0.0.0 Process 9"],
+        ),
+        (
+            "a server that is still starting",
+            Host::new(&[(9, "vllm serve m --port 5000", &["0.0.0.0:41000"])]),
+            &[],
+        ),
+        (
+            "a server that was told another port elsewhere",
+            Host::new(&[(9, "llama-server -m m.gguf", &["127.0.0.1:5000"])]),
+            &["127.0.0.1:5000 127.0.0.1 Process 9"],
         ),
         ("LM Studio's own socket", Host::new(&[(9, "lm-studio", &["127.0.0.1:41343"])]), &[]),
         (

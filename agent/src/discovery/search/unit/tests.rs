@@ -10,8 +10,8 @@ fn told(units: &Units) -> Vec<String> {
     units.places().iter().map(|place| format!("{} {}", place.unit, place.place)).collect()
 }
 
-#[test]
-fn the_units_of_distributions_are_read_as_systemd_reads_them() {
+#[tokio::test]
+async fn the_units_of_distributions_are_read_as_systemd_reads_them() {
     let table: [(&str, &[&str]); 4] = [
         ("ubuntu", &["ollama.service 127.0.0.1:11435"]),
         (
@@ -27,50 +27,50 @@ fn the_units_of_distributions_are_read_as_systemd_reads_them() {
     ];
     for (name, expected) in table {
         let mut units = Units::new(&fixture(name));
-        units.refresh();
+        units.refresh().await;
         assert_eq!(told(&units), expected, "{name}");
     }
 }
 
-#[test]
-fn a_port_is_known_by_its_unit() {
+#[tokio::test]
+async fn a_port_is_known_by_its_unit() {
     let mut units = Units::new(&fixture("debian"));
-    units.refresh();
+    units.refresh().await;
     assert_eq!(units.port_of("ollama@1.service"), Some(12345));
     assert_eq!(units.port_of("ssh.service"), None);
 }
 
-#[test]
-fn what_changes_is_read_again_and_nothing_else() {
+#[tokio::test]
+async fn what_changes_is_read_again_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let mut units = Units::new(root.path());
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), [""; 0]);
     let folder = root.path().join("etc/systemd/system");
     fs::create_dir_all(&folder).unwrap();
     let unit = "[Service]\nExecStart=ollama serve\nEnvironment=OLLAMA_HOST=:1\n";
     fs::write(folder.join("a.service"), unit).unwrap();
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
     fs::create_dir(folder.join("a.service.d")).unwrap();
-    units.refresh();
+    units.refresh().await;
     let drop_in = folder.join("a.service.d/x.conf");
     fs::write(&drop_in, "[Service]\nEnvironmentFile=/e\n").unwrap();
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
     fs::write(root.path().join("e"), "OLLAMA_HOST=:22\n").unwrap();
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), ["a.service 127.0.0.1:22"]);
     fs::remove_file(drop_in).unwrap();
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), ["a.service 127.0.0.1:1"]);
     units.places.clear();
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), [""; 0], "nothing has changed since");
 }
 
-#[test]
-fn what_is_no_file_is_not_read() {
+#[tokio::test]
+async fn what_is_no_file_is_not_read() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("etc/systemd/system");
     fs::create_dir_all(folder.join("folder.service")).unwrap();
@@ -85,7 +85,7 @@ fn what_is_no_file_is_not_read() {
     )
     .unwrap();
     let mut units = Units::new(root.path());
-    units.refresh();
+    units.refresh().await;
     assert_eq!(told(&units), [""; 0]);
 }
 
