@@ -8,6 +8,7 @@ mod appears;
 mod finding;
 mod garbage_from_ollama;
 mod gpu;
+mod once;
 mod servers;
 
 mod collector_goes;

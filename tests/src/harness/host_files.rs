@@ -83,6 +83,16 @@ impl HostFiles {
         self.write(&file("stat"), &stat);
         let fds = self.root.join(file("fd"));
         fs::create_dir_all(fds).expect("a directory for descriptors");
+        // The same inode is the same network namespace.
+        let net = self.root.join(file("net"));
+        fs::create_dir_all(&net).expect("a directory for the network");
+        fs::hard_link(self.net().join("dev"), net.join("dev")).expect("the network's counters");
+    }
+
+    /// Where the fixture has its network; elsewhere `net` leads to the reader's own.
+    fn net(&self) -> PathBuf {
+        let net = self.root.join("proc/net");
+        if net.is_symlink() { self.root.join("proc/1/net") } else { net }
     }
 
     /// Lets a process listen at `address`; whether anybody answers there is the test's to see to.
@@ -96,8 +106,7 @@ impl HostFiles {
         let fd = self.root.join(format!("proc/{pid}/fd/{}", self.n_sockets + 2));
         symlink(format!("socket:[{inode}]"), fd).expect("a link to a socket");
         let uid = self.uid_of(pid);
-        let name = if address.is_ipv4() { "proc/net/tcp" } else { "proc/net/tcp6" };
-        let path = self.root.join(name);
+        let path = self.net().join(if address.is_ipv4() { "tcp" } else { "tcp6" });
         let mut table = fs::read_to_string(&path).unwrap_or_else(|_| TABLE_HEAD.to_owned());
         let slot = table.lines().count() - 1;
         let nobody = if address.is_ipv4() { "00000000" } else { "0000000000000000" };
@@ -108,7 +117,7 @@ impl HostFiles {
             "{slot:4}: {local}:{port:04X} {remote}:0000 0A 00000000:00000000 00:00000000 \
              00000000 {uid:5}        0 {inode} 1 0000000000000000 100 0 0 10 0"
         );
-        self.write(name, &table);
+        fs::write(path, table).expect("a table of sockets");
     }
 
     fn uid_of(&self, pid: u32) -> u32 {
