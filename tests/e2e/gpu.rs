@@ -84,7 +84,7 @@ async fn a_lost_gpu_is_told_alone_and_comes_back() {
 }
 
 #[tokio::test]
-async fn an_upgrade_of_the_driver_is_told_and_heals() {
+async fn an_upgrade_of_the_driver_is_told_beside_the_readings_and_heals() {
     let fleet = Fleet::start().await;
     let healthy = Script::with_gpus(2);
     let nvml = Installed::new(fleet.dir(), &healthy).expect("the fake library");
@@ -94,13 +94,32 @@ async fn an_upgrade_of_the_driver_is_told_and_heals() {
 
     let mismatch = Fault::Code(code::LIB_RM_VERSION_MISMATCH);
     nvml.tell(&healthy.clone().with_fault("nvmlInit_v2", mismatch)).expect("the script");
+    let old = nvml.library.with_extension("old");
+    std::fs::hard_link(&nvml.library, &old).expect("the old library kept");
     nvml.replace().expect("the new library");
-    let all = |gpus: &[Value]| gpus.iter().all(|gpu| lacks(gpu, "driver_mismatch"));
-    gpus_become(&fleet, &id, "the mismatch told of both", all).await;
+    let told = async || {
+        let host = fleet.rest().host(&id).await;
+        let findings = host["findings"].as_array().into_iter().flatten();
+        let is_told = findings.clone().any(|found| found["code"] == "driver_mismatch");
+        if is_told { Ok(host) } else { Err(host.to_string()) }
+    };
+    let host = eventually("the finding driver_mismatch", PATIENCE, told).await;
+    assert!(host["gpus"].as_array().expect("GPUs").iter().all(works), "{host}");
+    let reads_on = async || {
+        let host = told().await?;
+        let works = host["gpus"].as_array().is_some_and(|gpus| gpus.iter().all(works));
+        if works { Ok(()) } else { Err(host.to_string()) }
+    };
+    throughout("readings beside the finding", Duration::from_secs(3), reads_on).await;
 
-    // The driver is loaded anew.
-    nvml.tell(&healthy).expect("the script");
-    gpus_become(&fleet, &id, "two GPUs at work again", |gpus| gpus.iter().all(works)).await;
+    // The upgrade is taken back.
+    std::fs::rename(old, &nvml.library).expect("the old library");
+    let untold = async || match told().await {
+        Ok(host) => Err(host.to_string()),
+        Err(_) => Ok(()),
+    };
+    eventually("no finding driver_mismatch", PATIENCE, untold).await;
+    gpus_become(&fleet, &id, "two GPUs at work", |gpus| gpus.iter().all(works)).await;
 }
 
 #[tokio::test]

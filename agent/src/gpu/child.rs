@@ -55,7 +55,7 @@ pub(super) enum End {
     Unavailable,
     /// Nobody reads stdout.
     Unread,
-    /// GPUs or library are others than at the start: a new child will see them.
+    /// The GPUs are others than at the start: a new child will see them.
     Changed,
 }
 
@@ -102,7 +102,8 @@ pub(super) fn run(
     stop: &Receiver<Infallible>,
     out: &mut impl Write,
 ) -> End {
-    let mut child = Child { pace: Pace::new(options.interval, stop), roots, out };
+    let mut child =
+        Child { pace: Pace::new(options.interval, stop), roots, out, driver_mismatch: false };
     match child.live(options) {
         Ok(end) => end,
         Err(Ending::Unread) => End::Unread,
@@ -126,6 +127,8 @@ struct Child<'a, W> {
     pace: Pace<'a>,
     roots: &'a Roots,
     out: &'a mut W,
+    /// As the readings tell it.
+    driver_mismatch: bool,
 }
 
 impl<W: Write> Child<'_, W> {
@@ -162,8 +165,10 @@ impl<W: Write> Child<'_, W> {
         for n in 0_u64.. {
             let depth = if n.is_multiple_of(SLOW_EVERY) { Depth::Complete } else { Depth::Fast };
             if depth == Depth::Complete && n > 0 {
-                if let Some(message) = what_changed(library, tools, &roster) {
-                    self.say(&Line::Again { message: message.to_owned() })?;
+                self.driver_mismatch = library.is_outdated(self.roots);
+                // Another child sees other GPUs, but none with a library that does not fit.
+                if !self.driver_mismatch && roster.has_changed(tools) {
+                    self.say(&Line::Again { message: "the driver has other GPUs".to_owned() })?;
                     return Ok(End::Changed);
                 }
                 roster.refresh(tools)?;
@@ -197,7 +202,7 @@ impl<W: Write> Child<'_, W> {
     /// A line that would be too long for the parent loses processes, the smallest first.
     fn say_readings(&mut self, gpus: Vec<GpuSample>) -> Result<(), Ending> {
         let at = Timestamp::now();
-        let mut line = Line::Readings { at, gpus };
+        let mut line = Line::Readings { at, gpus, driver_mismatch: self.driver_mismatch };
         let mut text = text_of(&line)?;
         while text.len() > READINGS_BYTES
             && let Line::Readings { gpus, .. } = &mut line
@@ -233,14 +238,6 @@ fn text_of(line: &Line) -> Result<Vec<u8>, Ending> {
     let mut text = serde_json::to_vec(line).map_err(|_| Ending::Unread)?;
     text.push(b'\n');
     Ok(text)
-}
-
-/// What only another child will see.
-fn what_changed(library: &Library, tools: &Tools<'_>, roster: &Roster<'_>) -> Option<&'static str> {
-    if library.is_replaced() {
-        return Some("the library was replaced");
-    }
-    roster.has_changed(tools).then_some("the driver has other GPUs")
 }
 
 /// Whether there was anything to leave out.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
+use crate::sampling::Roots;
+
 const NAME: &str = "libnvidia-ml.so.1";
 /// By name, as the loader finds it; then where WSL, NixOS, Debian's alternatives, Fedora and
 /// container platforms keep it outside the loader's path.
@@ -33,6 +35,7 @@ pub(super) struct Library {
 struct Origin {
     path: PathBuf,
     file: FileId,
+    version: Option<String>,
 }
 
 /// Device and inode.
@@ -61,19 +64,39 @@ impl Library {
     fn init(path: &Path) -> Result<Self, NvmlError> {
         let nvml = Nvml::builder().lib_path(path.as_os_str()).init()?;
         let path = if path == Path::new(NAME) { loaded_from() } else { Some(path.to_owned()) };
-        let origin = path.and_then(|path| Some(Origin { file: file_id(&path)?, path }));
+        let origin = path.and_then(Origin::of);
         Ok(Self { nvml, origin })
     }
 
-    /// Whether another library has come to stand in the place of this one, as an upgrade of the
-    /// driver's packages leaves it. This one goes on working with the driver that is loaded, but
-    /// every program that starts now gets the new one and fails; and while we hold the old driver
-    /// it cannot be unloaded. So it is better to let go, and to say what everybody else will see.
-    pub(super) fn is_replaced(&self) -> bool {
-        let Some(Origin { path, file }) = &self.origin else { return false };
+    /// Whether programs that start now get a library that does not fit the driver in the kernel, as
+    /// an upgrade of the driver's packages leaves it. This one goes on working with the driver that
+    /// is loaded, so it is kept: a new child would get the other, and could read nothing.
+    pub(super) fn is_outdated(&self, roots: &Roots) -> bool {
+        let Some(loaded) = &self.origin else { return false };
         // None at all is the middle of an upgrade.
-        file_id(path).is_some_and(|now| now != *file)
+        let Some(now) = Origin::of(loaded.path.clone()) else { return false };
+        // Packages that are installed again bring another file of the same version.
+        let fits = |version: &String| {
+            loaded.version.as_ref() == Some(version)
+                || fs::read_to_string(roots.sys.join("module/nvidia/version"))
+                    .is_ok_and(|driver| driver.trim() == version)
+        };
+        now.file != loaded.file && !now.version.as_ref().is_some_and(fits)
     }
+}
+
+impl Origin {
+    fn of(path: PathBuf) -> Option<Self> {
+        Some(Self { file: file_id(&path)?, version: version(&path), path })
+    }
+}
+
+/// That in the name of the file to which the links lead: `libnvidia-ml.so.580.95.05`.
+fn version(path: &Path) -> Option<String> {
+    let file = fs::canonicalize(path).ok()?;
+    let version = file.file_name()?.to_str()?.strip_prefix("libnvidia-ml.so.")?;
+    // Without a dot it is that of the interface.
+    version.contains('.').then(|| version.to_owned())
 }
 
 fn file_id(path: &Path) -> Option<FileId> {

@@ -56,6 +56,9 @@ pub(super) enum Line {
         at: Timestamp,
         /// One entry for each GPU of the inventory.
         gpus: Vec<GpuSample>,
+        /// [`Sample::driver_mismatch`](herdbook_shared::wire::sample::Sample::driver_mismatch).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        driver_mismatch: bool,
     },
     /// The child ends, and another is to be started.
     Again {

@@ -61,8 +61,8 @@ impl Revival {
         self.due
     }
 
-    /// A child starts, for whatever reason: what it shows decides.
-    pub(super) fn begin(&mut self) {
+    /// Not now: a child starts, and what it shows decides; or another one would see less.
+    pub(super) fn call_off(&mut self) {
         self.due = None;
     }
 

@@ -20,6 +20,8 @@ pub struct GpuView {
     /// For a complete sample, one entry a GPU; a slow field is the last one read. `None` on a
     /// machine without GPUs, or where they cannot be told.
     pub samples: Option<Vec<GpuSample>>,
+    /// [`Sample::driver_mismatch`](herdbook_shared::wire::sample::Sample::driver_mismatch).
+    pub driver_mismatch: bool,
     /// Another one whenever `gpus` or `missing` is another.
     pub revision: u64,
 }
@@ -93,12 +95,15 @@ impl GpuView {
 
     /// Nothing can be read. What there is stays known, once it was.
     pub(super) fn dimmed(&self, reason: MissingReason) -> Self {
+        // A child that is only silent still has its library; with its end, the reason tells.
+        let driver_mismatch = self.driver_mismatch && reason == MissingReason::Timeout;
         let Some(gpus) = &self.gpus else {
-            return Self { missing: Some(reason), samples: None, ..self.clone() }.revised(self);
+            let missing = Some(reason);
+            return Self { missing, samples: None, driver_mismatch, ..self.clone() }.revised(self);
         };
         let samples: Vec<GpuSample> = gpus.iter().map(|gpu| dim(&gpu.id, reason)).collect();
         let samples = Some(samples).filter(|samples| !samples.is_empty());
-        Self { samples, ..self.clone() }
+        Self { samples, driver_mismatch, ..self.clone() }
     }
 
     /// The reason that every GPU's every value shares, where nothing can be read.

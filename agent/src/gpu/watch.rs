@@ -164,7 +164,7 @@ impl<L: Launch> Watcher<L> {
     async fn live(&mut self, heard: Option<Instant>) -> Next {
         let started = Instant::now();
         self.planned = None;
-        self.revival.begin();
+        self.revival.call_off();
         let mut process = match self.launch.launch() {
             Ok(process) => process,
             Err(error) => {
@@ -232,7 +232,13 @@ impl<L: Launch> Watcher<L> {
                 let gpus = self.reunite(&view, gpus);
                 self.show(view.with_inventory(gpus));
             }
-            Line::Readings { gpus, .. } => self.hear_readings(&view, gpus),
+            Line::Readings { gpus, driver_mismatch, .. } => {
+                if driver_mismatch && !view.driver_mismatch {
+                    tracing::warn!("the NVIDIA library was replaced, the old one is read on");
+                }
+                let view = GpuView { driver_mismatch, ..GpuView::clone(&view) };
+                self.hear_readings(&view, gpus);
+            }
             Line::Again { message } => {
                 tracing::info!("the GPU child is started anew: {message}");
                 self.planned = Some(Plan::Child);
@@ -257,7 +263,11 @@ impl<L: Launch> Watcher<L> {
             }
         }
         let view = view.with_readings(gpus);
-        self.revival.note(view.muster(), Instant::now());
+        match view.driver_mismatch {
+            // A new child would get the library that does not fit, and read nothing at all.
+            true => self.revival.call_off(),
+            false => self.revival.note(view.muster(), Instant::now()),
+        }
         self.show(view);
     }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::check::OutOfBounds;
-use herdbook_shared::wire::inventory::Inventory;
-use herdbook_shared::wire::sample::Sample;
+use herdbook_shared::wire::inventory::{Gpu, Inventory, Service};
+use herdbook_shared::wire::sample::{GpuSample, Sample, ServiceSample};
 use tracing::error;
 
 /// Holds the bounds; says each broken one once.
@@ -32,7 +32,13 @@ impl Bounds {
             return sample;
         }
         if let Some(gpus) = &mut sample.gpus {
-            gpus.retain(|gpu| alone(Sample { gpus: Some(vec![gpu.clone()]), ..Sample::default() }));
+            gpus.retain_mut(hold_reading);
+        }
+        if let Some(services) = &mut sample.services {
+            services.retain(holds_moving);
+        }
+        if sample.check().is_ok() {
+            return sample;
         }
         sample.services = None;
         // It is still the heartbeat.
@@ -47,13 +53,9 @@ impl Bounds {
         inventory.address_details.retain(|address| {
             alone(Inventory { address_details: vec![address.clone()], ..Inventory::empty() })
         });
-        inventory.services.retain(|service| {
-            alone(Inventory { services: vec![service.clone()], ..Inventory::empty() })
-        });
+        inventory.services.retain_mut(hold_service);
         if let Some(gpus) = &mut inventory.gpus {
-            gpus.retain(|gpu| {
-                alone(Inventory { gpus: Some(vec![gpu.clone()]), ..Inventory::empty() })
-            });
+            gpus.retain_mut(hold_gpu);
         }
         if inventory.check().is_ok() {
             return inventory;
@@ -71,11 +73,52 @@ impl Bounds {
     }
 }
 
+/// Whether the GPU holds the bounds, if need be without its parts.
+fn hold_gpu(gpu: &mut Gpu) -> bool {
+    let holds = |gpu: &Gpu| {
+        Inventory { gpus: Some(vec![gpu.clone()]), ..Inventory::empty() }.check().is_ok()
+    };
+    if !holds(gpu) {
+        gpu.mig.clear();
+    }
+    holds(gpu)
+}
+
+/// Whether the service holds the bounds, if need be without what the kernel tells of it.
+fn hold_service(service: &mut Service) -> bool {
+    let holds = |service: &Service| {
+        Inventory { services: vec![service.clone()], ..Inventory::empty() }.check().is_ok()
+    };
+    if !holds(service) {
+        (service.unit, service.container) = (None, None);
+        service.gpu_ids.clear();
+    }
+    holds(service)
+}
+
+/// Whether what a GPU does holds the bounds, if need be without what is told less often.
+fn hold_reading(gpu: &mut GpuSample) -> bool {
+    let holds = |gpu: &GpuSample| {
+        Sample { gpus: Some(vec![gpu.clone()]), ..Sample::default() }.check().is_ok()
+    };
+    if !holds(gpu) {
+        (gpu.detail, gpu.processes) = (None, None);
+    }
+    holds(gpu)
+}
+
+fn holds_moving(service: &ServiceSample) -> bool {
+    Sample { services: Some(vec![service.clone()]), ..Sample::default() }.check().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use herdbook_shared::wire::detail::Detail;
-    use herdbook_shared::wire::inventory::{Gpu, Service};
-    use herdbook_shared::wire::sample::GpuSample;
+    use herdbook_shared::wire::AgentMessage;
+    use herdbook_shared::wire::codec::{decode_agent, encode, split};
+    use herdbook_shared::wire::detail::{Detail, GpuDetail};
+    use herdbook_shared::wire::fixtures::{INVENTORY_DEPTH, SAMPLE_DEPTH};
+    use herdbook_shared::wire::inventory::{Address, MigInstance};
+    use serde_json::Value;
     use serde_json::{from_value, json};
 
     use super::*;
@@ -136,6 +179,81 @@ mod tests {
         };
         let held = bounds.sample(sample.clone());
         assert_eq!(held, Sample { detail: None, ..sample });
+    }
+
+    /// Every value of the frozen frame is told; `null` may be left out, and a default said.
+    fn assert_told(frozen: &Value, sent: &Value) {
+        match (frozen, sent) {
+            (Value::Object(frozen), Value::Object(sent)) => {
+                for (key, value) in frozen {
+                    assert_told(value, sent.get(key).unwrap_or(&Value::Null));
+                }
+            }
+            (Value::Array(frozen), Value::Array(sent)) => {
+                assert_eq!(frozen.len(), sent.len());
+                frozen.iter().zip(sent).for_each(|(frozen, sent)| assert_told(frozen, sent));
+            }
+            _ => assert_eq!(frozen, sent),
+        }
+    }
+
+    #[test]
+    fn frozen_frames_leave_as_they_are() {
+        let mut bounds = Bounds::default();
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let AgentMessage::Inventory(frozen) = decode_agent(INVENTORY_DEPTH).unwrap() else {
+            panic!("no inventory")
+        };
+        let [part] = &split(bounds.inventory(*frozen))[..] else { panic!("one part") };
+        let sent = encode(&AgentMessage::Inventory(Box::new(part.clone())));
+        assert_told(&json(INVENTORY_DEPTH), &json(&sent));
+        let AgentMessage::Sample(frozen) = decode_agent(SAMPLE_DEPTH).unwrap() else {
+            panic!("no sample")
+        };
+        let sent = encode(&AgentMessage::Sample(Box::new(bounds.sample(*frozen))));
+        assert_told(&json(SAMPLE_DEPTH), &json(&sent));
+        assert!(bounds.told.is_empty());
+    }
+
+    #[test]
+    fn an_odd_part_of_an_inventory_takes_nothing_with_it() {
+        let mut bounds = Bounds::default();
+        let odd = || Some("a\u{7}b".to_owned());
+        let address = |interface| Address { interface, ..Address::default() };
+        let mig = MigInstance { id: "MIG-1".to_owned(), profile: odd(), ..MigInstance::default() };
+        let [good, other] = [service("::1"), service("127.0.0.1")];
+        let inventory = Inventory {
+            address_details: vec![address(odd()), address(Some("eth0".to_owned()))],
+            gpus: Some(vec![Gpu { mig: vec![mig], ..gpu("a") }, gpu("b")]),
+            services: vec![Service { unit: odd(), ..good.clone() }, other.clone()],
+            ..Inventory::empty()
+        };
+        let held = bounds.inventory(inventory);
+        assert_eq!(held.address_details, [address(Some("eth0".to_owned()))]);
+        assert_eq!(held.gpus, Some(vec![gpu("a"), gpu("b")]));
+        assert_eq!(held.services, [good, other]);
+    }
+
+    #[test]
+    fn an_odd_part_of_a_reading_takes_nothing_with_it() {
+        let mut bounds = Bounds::default();
+        let reading =
+            GpuSample { id: "a".to_owned(), power_watts: Some(5.0), ..Default::default() };
+        let odd = GpuDetail { memory_temperature_celsius: Some(f64::NAN), ..Default::default() };
+        let moving = |requests_running| ServiceSample {
+            address: "::1".to_owned(),
+            requests_running,
+            ..ServiceSample::default()
+        };
+        let sample = Sample {
+            gpus: Some(vec![GpuSample { detail: Some(Box::new(odd)), ..reading.clone() }]),
+            services: Some(vec![moving(Some(u64::MAX)), moving(Some(1))]),
+            load1: Some(1.0),
+            ..Sample::default()
+        };
+        let held = bounds.sample(sample);
+        assert_eq!((held.gpus, held.load1), (Some(vec![reading]), Some(1.0)));
+        assert_eq!(held.services, Some(vec![moving(Some(1))]));
     }
 
     #[test]

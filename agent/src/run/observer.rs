@@ -144,6 +144,7 @@ impl HostView for Observer {
         let gpus = self.gpus.latest();
         let told = std::mem::replace(&mut self.gpus_told, gpus.clone());
         sample.gpus = gpus.samples(depth, &told);
+        sample.driver_mismatch = gpus.driver_mismatch;
         if let Some(reason) = gpus.missing {
             sample.missing.insert("gpus".to_owned(), reason);
         }

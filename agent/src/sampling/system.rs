@@ -1,5 +1,6 @@
-//! What the machine is: read once at the start, and for an inventory. All of it comes from files
-//! under the roots, so that an agent in a container can describe its host.
+//! What the machine is: read once at the start, and for an inventory. What the agent's own system
+//! calls itself is told by sysinfo; it knows no other root, so that of a host around a container
+//! comes from files under the roots, as do all numbers of either.
 
 use std::path::Path;
 
@@ -25,8 +26,8 @@ pub fn system(roots: &Roots) -> System {
     let cpuinfo = beginning(&roots.proc.join("cpuinfo"), CPUINFO_BYTES).unwrap_or_default();
     let stat = beginning(&roots.proc.join("stat"), STAT_BYTES).unwrap_or_default();
     System {
-        os: os(&roots.root),
-        kernel: kernel(roots, "osrelease").unwrap_or_default(),
+        os: own(roots, own_os).unwrap_or_else(|| os(&roots.root)),
+        kernel: release(roots).unwrap_or_default(),
         arch: arch(roots, &cpuinfo),
         cpu_model: processor::model(&cpuinfo).or_else(|| board(roots)),
         cpu_cores: cpu_cores(&stat),
@@ -42,7 +43,8 @@ pub fn system(roots: &Roots) -> System {
 pub fn host_name(roots: &Roots) -> Option<String> {
     let of_file = || value(&roots.root.join("etc/hostname"));
     let of_kernel = || kernel(roots, "hostname");
-    let name = if roots.is_own() { of_kernel() } else { of_file().or_else(of_kernel) };
+    let of_other = || of_file().or_else(of_kernel);
+    let name = if roots.is_own() { sysinfo::System::host_name().ok() } else { of_other() };
     name.map(|name| word(&name)).filter(|name| !name.is_empty() && name != "(none)")
 }
 
@@ -57,7 +59,24 @@ fn kernel(roots: &Roots, name: &str) -> Option<String> {
     Some(word(&text)).filter(|text| !text.is_empty())
 }
 
-/// `Debian 12`: what a distribution calls itself beyond its name helps nobody here.
+/// What the agent's own system tells of itself, where that is asked for.
+fn own(roots: &Roots, tell: impl Fn() -> Option<String>) -> Option<String> {
+    let told = roots.is_own().then(tell)??;
+    Some(word(&told)).filter(|told| !told.is_empty())
+}
+
+/// Of the agent's own kernel, or as another root's `/proc` has it.
+fn release(roots: &Roots) -> Option<String> {
+    own(roots, || sysinfo::System::kernel_version().ok()).or_else(|| kernel(roots, "osrelease"))
+}
+
+/// Of the agent's own system; `None` where it has no `/etc/os-release`.
+fn own_os() -> Option<String> {
+    let name = sysinfo::System::name().ok()?;
+    Some(os_in_words(&name, &sysinfo::System::os_version().unwrap_or_default()))
+}
+
+/// Of the system under another root, or of one that keeps its file elsewhere.
 fn os(root: &Path) -> String {
     let read = |path: &str| beginning(&root.join(path), OS_RELEASE_BYTES).ok();
     // The first is usually a link to the second, which an absolute one leads out of another root.
@@ -69,21 +88,25 @@ fn os(root: &Path) -> String {
 fn os_of(text: &str) -> String {
     let field = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        Some(line.trim().trim_matches(['"', '\'']).to_owned())
+        Some(line.to_owned())
     };
     let name = field("NAME").unwrap_or_else(|| "Linux".to_owned());
-    let name = name.trim_end_matches("GNU/Linux").trim();
-    word(&format!("{name} {}", field("VERSION_ID").unwrap_or_default()))
+    os_in_words(&name, &field("VERSION_ID").unwrap_or_default())
 }
 
-/// Kernels from 6.1 on tell; before that, the processor does.
+/// `Debian 12`: what a distribution calls itself beyond its name helps nobody here.
+fn os_in_words(name: &str, version: &str) -> String {
+    let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+    let name = bare(name);
+    let name = name.trim_end_matches("GNU/Linux").trim();
+    word(&format!("{name} {}", bare(version)))
+}
+
+/// Of the agent's own machine; kernels from 6.1 on tell another root's, before that the processor.
 fn arch(roots: &Roots, cpuinfo: &str) -> String {
-    let of_machine = || {
-        let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
-        roots.is_own().then(|| word(&machine)).filter(|machine| !machine.is_empty())
-    };
+    let of_own = own(roots, || Some(sysinfo::System::cpu_arch()));
     let of_processor = || processor::architecture(cpuinfo).map(str::to_owned);
-    let arch = kernel(roots, "arch").or_else(of_machine).or_else(of_processor);
+    let arch = of_own.or_else(|| kernel(roots, "arch")).or_else(of_processor);
     arch.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
@@ -122,6 +145,17 @@ mod tests {
         assert!(system.memory_total_bytes.unwrap() > 0);
         assert!(system.boot_time.unwrap() < Timestamp::now());
         assert!(host_name(&Roots::default()).is_some());
+    }
+
+    /// The two ways to the same words: were they others, a host would change its name with its root.
+    #[test]
+    fn sysinfo_and_the_files_tell_the_same() {
+        let roots = Roots::default();
+        let told = system(&roots);
+        assert_eq!(told.os, os(&roots.root));
+        assert_eq!(Some(told.kernel), kernel(&roots, "osrelease"));
+        assert_eq!(told.arch, rustix::system::uname().machine().to_string_lossy());
+        assert_eq!(host_name(&roots), kernel(&roots, "hostname"));
     }
 
     #[test]

@@ -34,6 +34,9 @@ const LEAVE_PRESSURE_SHARE: f64 = 0.75;
 const ROOT: &str = "/";
 /// Images that hold what they were made with: they are full for ever, and nobody minds.
 const READ_ONLY: [&str; 5] = ["squashfs", "iso9660", "erofs", "cramfs", "romfs"];
+/// What it is and what to do.
+const DRIVER_MISMATCH: &str = "NVIDIA driver and library differ: reboot, or stop whatever uses \
+     the GPUs, the agent too, and reload the driver";
 /// How many full disks a message names.
 const NAMED_DISKS: usize = 3;
 
@@ -51,7 +54,7 @@ impl Conditions {
         Self {
             lost_gpus: lost_gpus(sample, before.lost_gpus),
             gpu_timeout: any(MissingReason::Timeout),
-            driver_mismatch: any(MissingReason::DriverMismatch),
+            driver_mismatch: sample.driver_mismatch || any(MissingReason::DriverMismatch),
             full_disks: full_disks(sample, slow, &before.full_disks, rules.disk_warning),
             memory_pressure: over(
                 memory,
@@ -71,7 +74,7 @@ impl Conditions {
             found.push((Code::GpuLost, format!("{n_lost} GPU(s) fell off the bus")));
         }
         if self.driver_mismatch {
-            found.push((Code::DriverMismatch, "NVIDIA driver and library differ".to_owned()));
+            found.push((Code::DriverMismatch, DRIVER_MISMATCH.to_owned()));
         }
         if self.gpu_timeout {
             found.push((Code::GpuTimeout, "the GPUs do not answer".to_owned()));

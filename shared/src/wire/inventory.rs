@@ -238,7 +238,7 @@ pub struct Service {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_false(it_is: &bool) -> bool {
+pub(super) fn is_false(it_is: &bool) -> bool {
     !it_is
 }
 

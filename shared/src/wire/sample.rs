@@ -6,6 +6,7 @@ use crate::missing::Missing;
 use crate::time::Timestamp;
 
 use super::detail::{Detail, GpuDetail};
+use super::inventory::is_false;
 
 /// What moves. `disk`, `detail`, a GPU's `temperature_celsius`, `fan_percent`, `throttle_reasons`,
 /// `processes` and `detail`, and `services` are slow: they come with every tenth sample, and earlier
@@ -55,6 +56,10 @@ pub struct Sample {
     /// One entry a GPU; absent on a host without GPUs, or where they cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Vec<GpuSample>>,
+    /// Programs that start now get a library that does not fit the driver in the kernel. Values
+    /// still come from one that was loaded before.
+    #[serde(skip_serializing_if = "is_false")]
+    pub driver_mismatch: bool,
     /// What moves of the services; slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<ServiceSample>>,

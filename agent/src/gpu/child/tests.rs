@@ -82,6 +82,17 @@ impl Stage {
         }
     }
 
+    /// Waits for readings that tell it so.
+    fn mismatch_becomes(&self, wanted: bool) {
+        loop {
+            if let Line::Readings { driver_mismatch, .. } = self.line()
+                && driver_mismatch == wanted
+            {
+                return;
+            }
+        }
+    }
+
     /// Readings with slow fields, or with the reasons why they are missing.
     fn complete_readings(&self) -> Vec<GpuSample> {
         self.readings(|gpus| {

@@ -151,7 +151,7 @@ fn inventory() -> Line {
 }
 
 fn readings(sample: GpuSample) -> Line {
-    Line::Readings { at: Timestamp::now(), gpus: vec![sample] }
+    Line::Readings { at: Timestamp::now(), gpus: vec![sample], driver_mismatch: false }
 }
 
 fn fast(percent: f64) -> Line {

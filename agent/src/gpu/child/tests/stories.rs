@@ -186,7 +186,7 @@ fn a_line_never_grows_beyond_its_bound() {
     let gpus = stage.complete_readings();
     let n = gpus[0].processes.as_ref().unwrap().len();
     assert!((100..500).contains(&n), "{n} processes");
-    let line = text_of(&Line::Readings { at: Timestamp::now(), gpus });
+    let line = text_of(&Line::Readings { at: Timestamp::now(), gpus, driver_mismatch: false });
     assert!(line.is_ok_and(|line| line.len() <= READINGS_BYTES));
 }
 
@@ -288,14 +288,51 @@ fn a_gpu_that_the_driver_binds_or_lets_go_ends_the_child() {
 }
 
 #[test]
-fn a_replaced_library_ends_the_child() {
-    let stage = Stage::new(&Script::with_gpus(1));
-    for _ in 0..30 {
-        stage.readings(|_| true);
-    }
+fn a_replaced_library_is_told_and_the_loaded_one_read_on() {
+    let script = Script::with_gpus(1);
+    let stage = Stage::prepared(&script, |folder| {
+        Machine::new(folder).put(&script.gpus[0], "active").unwrap();
+    });
+    stage.mismatch_becomes(false);
+    let library = &stage.nvml.library;
+    let old = library.with_extension("old");
+    std::fs::hard_link(library, &old).unwrap();
     stage.nvml.replace().unwrap();
-    assert!(stage.again().contains("replaced"));
+    stage.mismatch_becomes(true);
+    // One more would end the child, were there another that could read it.
+    stage.machine().put(&FakeGpu::numbered(1), "active").unwrap();
+    for _ in 0..30 {
+        let gpus = stage.readings(|_| true);
+        assert_eq!(gpus[0].utilization_percent, Some(93.0));
+    }
+    std::fs::rename(old, library).unwrap();
+    assert!(stage.again().contains("other GPUs"));
     assert_eq!(stage.end(), End::Changed);
+}
+
+/// Lets the link lead to a copy of the fake library that is called so.
+fn link_to(stage: &Stage, version: &str) {
+    let link = &stage.nvml.library;
+    let file = link.with_file_name(format!("libnvidia-ml.so.{version}"));
+    let unfinished = link.with_extension("unfinished");
+    std::fs::copy(link, &unfinished).unwrap();
+    std::fs::rename(&unfinished, &file).unwrap();
+    std::os::unix::fs::symlink(&file, &unfinished).unwrap();
+    std::fs::rename(unfinished, link).unwrap();
+}
+
+#[test]
+fn a_library_of_the_version_that_runs_is_no_mismatch() {
+    let stage = Stage::new(&Script::with_gpus(1));
+    stage.readings(|_| true);
+    link_to(&stage, "580.105.08");
+    stage.mismatch_becomes(true);
+    let module = stage.folder.path().join("sys/module/nvidia");
+    std::fs::create_dir_all(&module).unwrap();
+    std::fs::write(module.join("version"), "580.105.08\n").unwrap();
+    stage.mismatch_becomes(false);
+    link_to(&stage, "590.44.01");
+    stage.mismatch_becomes(true);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Remote {
     }
 
     async fn reads(&mut self, gpus: Vec<GpuSample>) {
-        self.say(&Line::Readings { at: Timestamp::now(), gpus }).await;
+        self.say(&Line::Readings { at: Timestamp::now(), gpus, driver_mismatch: false }).await;
     }
 
     /// A child that tells this each second, until it is asked to end; then it ends.
@@ -90,13 +90,31 @@ async fn a_new_child_that_is_silent_does_not_keep_old_readings_bright() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_gpu_is_looked_for_while_a_new_child_could_read_nothing() {
+    let mut stage = Stage::new();
+    let mut child = stage.child().await;
+    child.lists(vec![gpu(0), gpu(1)]).await;
+    for _ in 0..200 {
+        let gpus = vec![well(0), lost(1)];
+        child.say(&Line::Readings { at: Timestamp::now(), gpus, driver_mismatch: true }).await;
+        sleep(SECOND).await;
+    }
+    assert!(child.done().is_empty());
+    assert!(stage.watch.latest().driver_mismatch);
+    // It fits again.
+    child.reads_until_asked(vec![well(0), lost(1)]).await;
+    stage.child().await;
+    assert!(!stage.watch.latest().driver_mismatch);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_child_that_ends_by_its_own_plan_dims_nothing() {
     let mut stage = Stage::new();
     let mut child = stage.child().await;
     child.lists(vec![gpu(0), gpu(1)]).await;
     child.reads(vec![well(0), well(1)]).await;
     stage.until(|view| state(view).1.is_some()).await;
-    child.say(&Line::Again { message: "the library was replaced".to_owned() }).await;
+    child.say(&Line::Again { message: "the driver has other GPUs".to_owned() }).await;
     child.die();
     let mut child = stage.child().await;
     assert_eq!(state(&stage.watch.latest()), (2, Some(50.0), None));

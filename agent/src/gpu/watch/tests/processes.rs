@@ -198,7 +198,7 @@ async fn a_gpu_that_needs_a_new_initialisation_gets_one() {
 }
 
 #[tokio::test]
-async fn an_upgrade_under_the_running_child_is_told_and_heals() {
+async fn an_upgrade_under_the_running_child_is_told_beside_the_readings() {
     let healthy = Script::with_gpus(1);
     let mut real = Real::new(&healthy);
     real.until(|view| percent(view) == Some(93.0)).await;
@@ -206,8 +206,13 @@ async fn an_upgrade_under_the_running_child_is_told_and_heals() {
     let mismatch = Fault::Code(fake_nvml::code::LIB_RM_VERSION_MISMATCH);
     real.nvml.tell(&healthy.clone().with_fault("nvmlInit_v2", mismatch)).unwrap();
     real.nvml.replace().unwrap();
+    let view = real.until(|view| view.driver_mismatch).await;
+    assert_eq!(percent(&view), Some(93.0));
+    // Another child meets it itself.
+    real.nvml.tell(&healthy.clone().with_fault("*", mismatch)).unwrap();
     let view = real.until(|view| why(view) == Some(MissingReason::DriverMismatch)).await;
     assert_eq!(view.gpus.as_ref().map(Vec::len), Some(1), "the inventory is still known");
+    assert!(!view.driver_mismatch);
     real.nvml.tell(&healthy).unwrap();
     real.until(|view| percent(view) == Some(93.0)).await;
     real.end().await;
