@@ -103,7 +103,7 @@ impl<D: Dial, V: HostView> Link<D, V> {
         loop {
             let end = tokio::select! {
                 biased;
-                () = changed(&mut resumed) => End::Resumed,
+                () = resumed_before(&stop, &mut resumed) => End::Resumed,
                 end = self.connect(&stop) => end,
             };
             if matches!(end, End::Stopped) {
@@ -190,6 +190,14 @@ impl<D: Dial, V: HostView> Link<D, V> {
             debug!("no connection to the collector: {}", Chain(end));
         }
         self.backoff.next_delay(&mut self.random)
+    }
+}
+
+/// The host slept. What stops meanwhile still says goodbye.
+async fn resumed_before(stop: &CancellationToken, resumed: &mut watch::Receiver<u64>) {
+    changed(resumed).await;
+    if stop.is_cancelled() {
+        std::future::pending().await
     }
 }
 

@@ -298,6 +298,22 @@ async fn after_a_sleep_the_link_starts_anew_at_once_with_a_complete_sample() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_stopped_right_after_a_sleep_still_says_goodbye() {
+    let mut agent = Agent::start(ROOM);
+    let mut collector = agent.dialled().await;
+    collector.accept().await;
+    collector.hear_sample().await;
+    agent.stop.cancel();
+    agent.resumed.send_modify(|count| *count += 1);
+    while let Some(message) = collector.hear().await {
+        if matches!(message, AgentMessage::Goodbye(_)) {
+            return agent.ended().await;
+        }
+    }
+    panic!("no goodbye");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sleep_ends_every_wait_for_a_collector() {
     let mut agent = Agent::start(ROOM);
     // One that never welcomes …
