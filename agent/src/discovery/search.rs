@@ -64,6 +64,7 @@ pub(super) async fn watch(settings: SearchSettings, leads: watch::Sender<Arc<Lea
     let mut ticks = interval_at(Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let first = search.look(Instant::now()).await.unwrap_or_default();
+    warn_of_left_out(0, first.left_out);
     leads.send_replace(Arc::new(first));
     loop {
         tokio::select! {
@@ -81,13 +82,17 @@ fn publish(leads: &watch::Sender<Arc<Leads>>, found: Leads) {
     leads.send_if_modified(|before| {
         let is_news = **before != found;
         if is_news {
-            if found.left_out > before.left_out {
-                tracing::warn!(left_out = found.left_out, "more model servers than are followed");
-            }
+            warn_of_left_out(before.left_out, found.left_out);
             *before = Arc::new(found);
         }
         is_news
     });
+}
+
+fn warn_of_left_out(before: u64, now: u64) {
+    if now > before {
+        tracing::warn!(left_out = now, "more model servers than are followed");
+    }
 }
 
 /// All that is remembered between two looks.
