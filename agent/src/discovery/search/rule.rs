@@ -8,6 +8,7 @@
 //! | a model server | on the port that it was told, or else its usual one |
 //! | it, but on neither | on all of its, if it may have been told another unseen |
 //! | one of several model servers of a user who runs nothing else | yes |
+//! | perhaps a model server whose sockets may not be seen, among other things of its user | yes, of few |
 //! | an interpreter whose command line speaks of models | on a port that it names or that servers use |
 //! | another interpreter, or somebody who cannot be told | on a port that model servers use |
 //! | a forwarder | if the container's port is such a one, or a model server in another network listens there |

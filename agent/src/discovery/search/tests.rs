@@ -1,8 +1,12 @@
 //! The whole search: over files that stand for a host, and over the real kernel.
 
 use std::fs;
+use std::io::{BufRead, Read};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::process::tests::{Fake, FakeProc};
 use super::*;
@@ -224,6 +228,73 @@ async fn the_real_kernel_is_understood() {
     assert_eq!(lead.listens_on, Some("0.0.0.0".parse().unwrap()));
     let Owner::Known(process) = &lead.owner else { panic!("{lead:?}") };
     assert_eq!((process.pid, process.role), (std::process::id(), Role::Unclear));
+}
+
+/// Users that no host has.
+const SERVES: u32 = 54_321;
+const SEARCHES: u32 = 54_322;
+const PORT: &str = "HERDBOOK_TEST_PORT";
+
+/// This program once more, as another user, to run one test.
+fn again(program: &Path, name: &str, uid: u32, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command.args(["serve", "--ignored", "--nocapture", "--exact"]);
+    command.arg(format!("discovery::search::tests::{name}"));
+    command.uid(uid).gid(uid).env(PORT, port.to_string()).current_dir("/");
+    command
+}
+
+/// `None` where nobody tells: no other test runs this one.
+fn port() -> Option<u16> {
+    Some(std::env::var(PORT).ok()?.parse().unwrap())
+}
+
+#[test]
+#[ignore = "a part of another test"]
+fn listens_as_another_user() {
+    let Some(port) = port() else { return };
+    let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    println!("\nlistening");
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[tokio::test]
+#[ignore = "a part of another test"]
+async fn searches_as_another_user() {
+    let Some(port) = port() else { return };
+    let found = search(&Roots::default(), &[]).look(Instant::now()).await.unwrap();
+    let lead = found.leads.iter().find(|lead| lead.target.port() == port).unwrap();
+    assert_eq!((&lead.owner, lead.origin), (&Owner::Unknown, Origin::Process));
+}
+
+/// As it is packaged, the agent may read the files of nobody. Only root can try that.
+#[test]
+fn a_server_of_a_user_who_does_other_things_is_found_without_any_privilege() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("ollama");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Below the ports that other tests are given.
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = (21_000..22_000).find(free).unwrap();
+    let mut other = Command::new("sleep").arg("60").uid(SERVES).spawn().unwrap();
+    let mut server = again(&program, "listens_as_another_user", SERVES, port)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = std::io::BufReader::new(server.stdout.take().unwrap());
+    assert!(said.lines().any(|line| line.unwrap() == "listening"));
+    let run = again(&program, "searches_as_another_user", SEARCHES, port).output().unwrap();
+    for child in [&mut other, &mut server] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(run.status.success() && said[0].contains("1 passed"), "{}", said.concat());
 }
 
 /// What a look costs; `cargo test --release -- --ignored --nocapture what_a_look_costs`.
