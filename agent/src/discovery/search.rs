@@ -122,7 +122,7 @@ impl Search {
             listening: None,
             processes: Processes::new(&roots.proc),
             owners: Owners::new(&roots.proc),
-            units: Units::new(&roots.root),
+            units: Units::new(&roots.root, &roots.process().join("mountinfo")),
             all_due_at: None,
             roots,
         }
@@ -151,7 +151,7 @@ impl Search {
             self.all_due_at = Some(now + LOOK_AT_ALL);
             self.own = own_addresses(&self.roots);
         }
-        self.units.refresh().await;
+        self.units.refresh(now).await;
         self.processes.scan(depth).await;
         let units = &self.units;
         self.processes.tell_ports(|unit| units.port_of(unit));
