@@ -56,15 +56,15 @@ pub(super) struct Scene<'a> {
 /// Applies the rule.
 pub(super) fn leads(scene: &Scene<'_>) -> Leads {
     let mut found = Found::default();
+    let named_here = || scene.named.iter().filter(|(_, targets)| are_here(targets, scene.own));
     let Some(sockets) = scene.sockets else {
-        for (origin, targets) in scene.named.iter().filter(|(_, targets)| are_here(targets, scene))
-        {
+        for (origin, targets) in named_here() {
             targets.iter().for_each(|target| found.nobody(*target, *origin));
         }
         return found.finish();
     };
     let servers = servers(sockets, scene.holders, scene.processes);
-    for (origin, targets) in scene.named.iter().filter(|(_, targets)| are_here(targets, scene)) {
+    for (origin, targets) in named_here() {
         name(&mut found, *origin, targets, &servers, scene);
     }
     for server in &servers {
@@ -77,14 +77,14 @@ pub(super) fn leads(scene: &Scene<'_>) -> Leads {
 }
 
 /// One address of a name that is not this host's makes it another machine's.
-fn are_here(targets: &[SocketAddr], scene: &Scene<'_>) -> bool {
-    targets.iter().all(|target| is_here(target.ip(), scene))
+pub(super) fn are_here(targets: &[SocketAddr], own: &[IpAddr]) -> bool {
+    targets.iter().all(|target| is_here(target.ip(), own))
 }
 
-fn is_here(address: IpAddr, scene: &Scene<'_>) -> bool {
+fn is_here(address: IpAddr, own: &[IpAddr]) -> bool {
     // Without its interface, a link-local address leads nowhere.
     let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    address.is_loopback() || (scene.own.contains(&address) && !is_link_local)
+    address.is_loopback() || (own.contains(&address) && !is_link_local)
 }
 
 /// A named place leads to who listens there, or else to nobody at its first address.
@@ -229,7 +229,7 @@ impl Found {
         all: &[Listening],
         scene: &Scene<'_>,
     ) {
-        let is_allowed = |address: IpAddr| is_here(address, scene);
+        let is_allowed = |address: IpAddr| is_here(address, scene.own);
         let Some(target) = server.target(all, is_allowed) else { return };
         let owner = match (&server.guise, server.holder) {
             (Some(Guise::Forwarder(_)), _) => Owner::Forwarder,

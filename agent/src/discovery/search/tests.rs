@@ -208,6 +208,51 @@ async fn a_name_of_another_machine_is_no_lead() {
     assert_eq!(targets(&found.leads), ["127.0.0.1:1", USUAL[0], USUAL[1]]);
 }
 
+#[tokio::test]
+async fn what_people_name_on_another_machine_is_warned_of_once() {
+    let host = FakeHost::new(&[], &[]);
+    let urls = ["http://198.51.100.7:11434", "http://127.0.0.1:5", "http://gpu-7.test:1"];
+    let mut search = search(&host.roots(), &urls);
+    let named = search.named(Instant::now());
+    assert_eq!(search.newly_elsewhere(&named), [search.said[0].place.clone()]);
+    search.warn_of_other_machines(&named);
+    assert_eq!(search.newly_elsewhere(&named), []);
+    search.names.tell("gpu-7.test", &[IpAddr::from([198, 51, 100, 8])]);
+    let named = search.named(Instant::now());
+    assert_eq!(search.newly_elsewhere(&named), [search.said[2].place.clone()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_on_an_address_that_the_host_only_now_has_is_seen_within_five_seconds() {
+    let host = FakeHost::new(&[OLLAMA], &[]);
+    let has = |addresses: &[&str]| {
+        let lines =
+            addresses.iter().map(|a| format!("           |-- {a}\n              /32 host LOCAL\n"));
+        let folder = host.proc.path().join("1/net");
+        fs::write(folder.join("fib_trie"), format!("Main:\nLocal:\n{}", lines.collect::<String>()))
+            .unwrap();
+    };
+    has(&["10.0.0.7"]);
+    let mut running = Running::start(host.roots(), &[], None);
+    running.first().await;
+    // First it listens, and the address comes later; then both come at once.
+    let listens = |address: &str| {
+        let line = format!("0: {address}:1388 00000000:0000 0A 0:0 00:0 0 998 0 7 1\n");
+        fs::write(host.proc.path().join("1/net/tcp"), format!("  sl\n{line}")).unwrap();
+    };
+    listens("0800000A");
+    tokio::time::sleep(3 * TICK).await;
+    has(&["10.0.0.7", "10.0.0.8"]);
+    let since = Instant::now();
+    running.until(|leads| targets(leads).contains(&"10.0.0.8:5000".to_owned())).await;
+    assert!(since.elapsed() <= TICK);
+    has(&["10.0.0.7", "10.0.0.9"]);
+    listens("0900000A");
+    let since = Instant::now();
+    running.until(|leads| targets(leads).contains(&"10.0.0.9:5000".to_owned())).await;
+    assert!(since.elapsed() <= TICK);
+}
+
 fn search(roots: &Roots, urls: &[&str]) -> Search {
     let (_resume, resumed) = watch::channel(0);
     Search::new(&SearchSettings {
