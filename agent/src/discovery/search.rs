@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use self::named::{Named, Names};
+use self::named::{Named, Names, News};
 use self::ollama_host::{Host, OLLAMA_PORT, OllamaUrl, Place};
 use self::owner::Owners;
 use self::process::{Depth, Processes};
@@ -64,11 +64,15 @@ pub(super) async fn watch(settings: SearchSettings, leads: watch::Sender<Arc<Lea
     let mut ticks = interval_at(Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let first = search.look(Instant::now()).await.unwrap_or_default();
+    warn_of_left_out(0, first.left_out);
     leads.send_replace(Arc::new(first));
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = search.names.told() => search.look_at_all_next(),
+            news = search.names.told() => match news {
+                News::Others => search.look_at_all_next(),
+                News::Same => continue,
+            },
             Ok(()) = resumed.changed() => search.wake(),
         }
         if let Some(found) = search.look(Instant::now()).await {
@@ -81,13 +85,17 @@ fn publish(leads: &watch::Sender<Arc<Leads>>, found: Leads) {
     leads.send_if_modified(|before| {
         let is_news = **before != found;
         if is_news {
-            if found.left_out > before.left_out {
-                tracing::warn!(left_out = found.left_out, "more model servers than are followed");
-            }
+            warn_of_left_out(before.left_out, found.left_out);
             *before = Arc::new(found);
         }
         is_news
     });
+}
+
+fn warn_of_left_out(before: u64, now: u64) {
+    if now > before {
+        tracing::warn!(left_out = now, "more model servers than are followed");
+    }
 }
 
 /// All that is remembered between two looks.
@@ -98,6 +106,8 @@ struct Search {
     said: Vec<Named>,
     names: Names,
     own: Vec<IpAddr>,
+    /// Places on other machines that somebody was told are none of this agent's.
+    warned_of: Vec<Place>,
     sockets: Sockets,
     listening: Option<Vec<Listening>>,
     processes: Processes,
@@ -113,11 +123,12 @@ impl Search {
             said: said(settings),
             names: Names::default(),
             own: Vec::new(),
+            warned_of: Vec::new(),
             sockets: Sockets::new(&roots.proc),
             listening: None,
             processes: Processes::new(&roots.proc),
             owners: Owners::new(&roots.proc),
-            units: Units::new(&roots.root),
+            units: Units::new(&roots.root, &roots.process().join("mountinfo")),
             all_due_at: None,
             roots,
         }
@@ -136,25 +147,45 @@ impl Search {
     /// All leads, where anything may have changed since the last look.
     async fn look(&mut self, now: Instant) -> Option<Leads> {
         let listening = self.sockets.look();
-        let depth = match self.all_due_at {
-            Some(due_at) if now < due_at && listening == self.listening => return None,
-            Some(due_at) if now < due_at => Depth::News,
-            _ => Depth::All,
+        let is_due = self.all_due_at.is_none_or(|due_at| now >= due_at);
+        let is_news = listening != self.listening;
+        let may_have_moved = is_due || is_news || self.is_anywhere_unknown(&listening);
+        let has_moved = may_have_moved && self.look_at_addresses();
+        let depth = match is_due {
+            true => Depth::All,
+            false if is_news || has_moved => Depth::News,
+            false => return None,
         };
         self.listening = listening;
         if depth == Depth::All {
             self.all_due_at = Some(now + LOOK_AT_ALL);
-            self.own = own_addresses(&self.roots);
         }
-        self.units.refresh().await;
+        self.units.refresh(now).await;
         self.processes.scan(depth).await;
         let units = &self.units;
         self.processes.tell_ports(|unit| units.port_of(unit));
         Some(self.leads(depth, now).await)
     }
 
+    /// Whether anybody listens on an address that the host was not known to have.
+    fn is_anywhere_unknown(&self, listening: &Option<Vec<Listening>>) -> bool {
+        let is_known = |address: IpAddr| {
+            address.is_unspecified() || address.is_loopback() || self.own.contains(&address)
+        };
+        listening.iter().flatten().any(|socket| !is_known(socket.address))
+    }
+
+    /// Whether the host's own addresses are others than before.
+    fn look_at_addresses(&mut self) -> bool {
+        let own = own_addresses(&self.roots);
+        let has_changed = own != self.own;
+        self.own = own;
+        has_changed
+    }
+
     async fn leads(&mut self, depth: Depth, now: Instant) -> Leads {
         let named = self.named(now);
+        self.warn_of_other_machines(&named);
         let listening = self.listening.as_deref();
         let sockets = listening.unwrap_or_default();
         let ports = named.iter().flat_map(|(_, targets)| targets.iter().map(SocketAddr::port));
@@ -167,6 +198,26 @@ impl Search {
             named: &named,
             own: &self.own,
         })
+    }
+
+    fn warn_of_other_machines(&mut self, named: &[(Origin, Vec<SocketAddr>)]) {
+        for place in self.newly_elsewhere(named) {
+            tracing::warn!(
+                %place,
+                "what --ollama names is not on this host, and is not asked: expected loopback or \
+                 an address of this host; an agent on that machine finds its servers itself"
+            );
+            self.warned_of.push(place);
+        }
+    }
+
+    /// Where `--ollama` leads to another machine, and nobody was told so yet.
+    fn newly_elsewhere(&self, named: &[(Origin, Vec<SocketAddr>)]) -> Vec<Place> {
+        // What people said stands first in what is named.
+        let by_flag = self.said.iter().zip(named).filter(|(said, _)| said.origin == Origin::Flag);
+        let elsewhere = by_flag.filter(|(_, (_, targets))| !rule::are_here(targets, &self.own));
+        let places = elsewhere.map(|(said, _)| &said.place);
+        places.filter(|place| !self.warned_of.contains(place)).cloned().collect()
     }
 
     /// All named places with their addresses, the strongest first.

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use self::words::{basename, value_of};
 use crate::discovery::lead::{Engine, Kind, Runner};
 
-pub(super) use self::words::digest;
+pub(super) use self::words::{digest, named_ports};
 
 /// What a command line looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) struct Serving {
     pub(super) kind: Kind,
     /// The port that it was told to listen on.
     pub(super) port: Option<u16>,
+    /// Where it was told none: it may have been, by a file or an environment that nobody reads.
+    pub(super) told_elsewhere: bool,
     /// The digest in the name of its model's file.
     pub(super) digest: Option<String>,
 }
@@ -95,6 +97,12 @@ pub(super) fn is_usual_port(port: u16) -> bool {
     matches!(port, 11434 | 8000 | 8080 | 9931 | 1234 | 30000)
 }
 
+/// Whether the parts of training jobs and of servers on several GPUs meet on this port: PyTorch's
+/// own, and the next few. Whoever speaks HTTP there disturbs them.
+pub(super) fn is_meeting_port(port: u16) -> bool {
+    (29500..30000).contains(&port)
+}
+
 /// Reads a process's name and command line.
 pub(super) fn guise(name: &str, args: &[String]) -> Guise {
     let Some((program, rest)) = args.split_first() else { return Guise::Other };
@@ -115,6 +123,9 @@ pub(super) fn guise(name: &str, args: &[String]) -> Guise {
     // What llama.cpp called its server once says too little without its model.
     if program == "server" && rest.iter().any(|arg| arg.ends_with(".gguf")) {
         return serving(Kind::LlamaCpp, rest);
+    }
+    if names::is_ollama(&program, first_word(rest)) {
+        return ollama(first_word(rest), rest);
     }
     let by_program = by_name(&program, rest);
     match by_program {
@@ -146,7 +157,7 @@ fn interpreted(args: &[String]) -> Guise {
 }
 
 fn by_name(name: &str, rest: &[String]) -> Guise {
-    let command = rest.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
+    let command = first_word(rest);
     match name {
         "ollama" => ollama(command, rest),
         "ollama_llama_server" => Guise::Runner(runner(Engine::OllamaRunner, rest)),
@@ -154,6 +165,10 @@ fn by_name(name: &str, rest: &[String]) -> Guise {
         _ if names::is_part(name) => Guise::Part,
         _ => names::kind(name, command).map_or(Guise::Other, |kind| serving(kind, rest)),
     }
+}
+
+fn first_word(args: &[String]) -> &str {
+    args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str)
 }
 
 fn ollama(command: &str, rest: &[String]) -> Guise {
@@ -166,14 +181,27 @@ fn ollama(command: &str, rest: &[String]) -> Guise {
 
 fn serving(kind: Kind, args: &[String]) -> Guise {
     let port = value_of(args, &["--port", "--http-port", "--api-port"]);
-    let digest = value_of(args, &["--model", "-m"]).and_then(digest);
-    Guise::Server(Serving { kind, port: port.and_then(|port| port.parse().ok()), digest })
+    let model = value_of(args, &["--model", "-m"]);
+    // Its Ollama may have died, and left it behind.
+    if kind == Kind::LlamaCpp && model.and_then(words::digest_in_store).is_some() {
+        return Guise::Runner(runner(Engine::LlamaServer, args));
+    }
+    let port = port.and_then(|port| port.parse().ok());
+    // These take their port from nowhere else, and have sockets that are nobody's affair.
+    let is_strict = matches!(kind, Kind::Vllm | Kind::Sglang);
+    let told_elsewhere = !is_strict || args.iter().any(is_of_a_file);
+    Guise::Server(Serving { kind, port, told_elsewhere, digest: model.and_then(digest) })
+}
+
+fn is_of_a_file(arg: &String) -> bool {
+    let is_named = arg == "--config" || arg.starts_with("--config=");
+    is_named || arg.ends_with(".yaml") || arg.ends_with(".yml")
 }
 
 /// What a command line tells of a runner.
 fn runner(engine: Engine, args: &[String]) -> Runner {
     let port = value_of(args, &["--port"]).and_then(|port| port.parse().ok());
-    let digest = value_of(args, &["--model"]).and_then(digest);
+    let digest = value_of(args, &["--model", "-m"]).and_then(digest);
     Runner { pid: 0, port, digest, engine }
 }
 

@@ -20,7 +20,7 @@ use crate::discovery::lead::Origin;
 const NAMES_MAX: usize = 32;
 /// A name that leads to more addresses than this is used up to here.
 const ADDRESSES_OF_A_NAME_MAX: usize = 4;
-/// How long until a name that could not be looked up is tried again.
+/// How long until a name is looked up again: it may stand for another machine by then.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(60);
 /// A name server that takes longer has not answered.
 const LOOK_UP_DEADLINE: Duration = Duration::from_secs(20);
@@ -40,10 +40,18 @@ pub(super) struct Names {
 }
 
 #[derive(Debug)]
-enum Known {
-    Asked,
-    Told(Vec<IpAddr>),
-    Failed { again_at: Instant },
+struct Known {
+    /// As it was last told; none, where it never was.
+    addresses: Vec<IpAddr>,
+    asked_at: Instant,
+    is_pending: bool,
+}
+
+/// Whether a name stands for other addresses than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Others,
+    Same,
 }
 
 impl Names {
@@ -54,24 +62,25 @@ impl Names {
             Host::Name(name) if is_localhost(name) => {
                 vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
             }
-            Host::Name(name) => match self.known.get(name) {
-                Some(Known::Told(addresses)) => addresses.clone(),
-                Some(Known::Asked | Known::Failed { .. }) | None => Vec::new(),
-            },
+            Host::Name(name) => {
+                self.known.get(name).map(|known| known.addresses.clone()).unwrap_or_default()
+            }
         }
     }
 
-    /// Begins to look up what is not known yet, or failed a while ago.
+    /// Begins to look up what is not known yet, or was asked for a while ago.
     pub(super) fn ask(&mut self, named: &[Named], now: Instant) {
         for place in named.iter().map(|named| &named.place) {
             let Host::Name(name) = &place.host else { continue };
             let is_due = match self.known.get(name) {
-                Some(Known::Asked | Known::Told(_)) => false,
-                Some(Known::Failed { again_at }) => now >= *again_at,
+                Some(known) => !known.is_pending && now >= known.asked_at + LOOK_UP_AGAIN,
                 None => self.known.len() < NAMES_MAX,
             };
             if is_due && !is_localhost(name) {
-                self.known.insert(name.clone(), Known::Asked);
+                let before = self.known.remove(name).map(|known| known.addresses);
+                let addresses = before.unwrap_or_default();
+                let known = Known { addresses, asked_at: now, is_pending: true };
+                self.known.insert(name.clone(), known);
                 self.asked.push(Box::pin(look_up(name.clone(), place.port)));
             }
         }
@@ -79,22 +88,29 @@ impl Names {
 
     /// Forgets all that is known: the host may be in another network now.
     pub(super) fn forget(&mut self) {
-        self.known.retain(|_, known| matches!(known, Known::Asked));
+        self.known.retain(|_, known| known.is_pending);
+        self.known.values_mut().for_each(|known| known.addresses.clear());
     }
 
     /// Waits until one more name is known; for ever, where none is asked for.
-    pub(super) async fn told(&mut self) {
+    pub(super) async fn told(&mut self) -> News {
         let Some((name, told)) = self.asked.next().await else {
             return std::future::pending().await;
         };
-        let known = match told {
-            Ok(addresses) => Known::Told(addresses),
+        let Some(known) = self.known.get_mut(&name) else { return News::Same };
+        known.is_pending = false;
+        match told {
+            Ok(addresses) if addresses != known.addresses => {
+                known.addresses = addresses;
+                News::Others
+            }
+            Ok(_) => News::Same,
+            // What it was told to be before is the best that is known.
             Err(error) => {
                 tracing::warn!(name, %error, "a model server's name cannot be looked up");
-                Known::Failed { again_at: Instant::now() + LOOK_UP_AGAIN }
+                News::Same
             }
-        };
-        self.known.insert(name, known);
+        }
     }
 }
 
@@ -102,7 +118,8 @@ impl Names {
 impl Names {
     /// As a name server would.
     pub(super) fn tell(&mut self, name: &str, addresses: &[IpAddr]) {
-        self.known.insert(name.to_owned(), Known::Told(addresses.to_vec()));
+        let (addresses, asked_at) = (addresses.to_vec(), Instant::now());
+        self.known.insert(name.to_owned(), Known { addresses, asked_at, is_pending: false });
     }
 }
 
@@ -132,4 +149,71 @@ fn distinct(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(name: &str) -> Named {
+        let place = Place { host: Host::Name(name.to_owned()), port: 1 };
+        Named { place, origin: Origin::Flag }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_known_is_looked_up_again_each_minute() {
+        let (mut names, now) = (Names::default(), Instant::now());
+        let (gpu_7, address) = (named("gpu-7.test"), IpAddr::from([10, 0, 0, 7]));
+        names.tell("gpu-7.test", &[address]);
+        let gpu_7 = [gpu_7];
+        names.ask(&gpu_7, now + LOOK_UP_AGAIN - Duration::from_secs(1));
+        assert_eq!(names.asked.len(), 0);
+        for _ in 0..2 {
+            names.ask(&gpu_7, now + LOOK_UP_AGAIN);
+            assert_eq!(names.asked.len(), 1);
+            assert_eq!(names.addresses(&gpu_7[0].place), [address], "until it is told otherwise");
+        }
+        // Nobody answers for `.test`, and what was known is kept.
+        names.asked = FuturesUnordered::new();
+        let failed =
+            std::future::ready(("gpu-7.test".to_owned(), Err(io::ErrorKind::NotFound.into())));
+        names.asked.push(Box::pin(failed));
+        assert_eq!(names.told().await, News::Same);
+        assert_eq!(names.addresses(&gpu_7[0].place), [address]);
+        let moved = IpAddr::from([10, 0, 0, 8]);
+        let told = std::future::ready(("gpu-7.test".to_owned(), Ok(vec![moved])));
+        names.asked.push(Box::pin(told));
+        assert_eq!(names.told().await, News::Others);
+        assert_eq!(names.addresses(&gpu_7[0].place), [moved]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_named_only_so_much_is_looked_up(
+            all in proptest::collection::vec("[a-z.]{1,12}|localhost|.{0,20}", 0..80)
+        ) {
+            let all: Vec<Named> = all.iter().map(|name| named(name)).collect();
+            let mut names = Names::default();
+            names.ask(&all, Instant::now());
+            prop_assert!(names.asked.len() <= NAMES_MAX);
+            for one in &all {
+                let is_loopback = |address: &IpAddr| address.is_loopback();
+                prop_assert!(names.addresses(&one.place).iter().all(is_loopback));
+            }
+        }
+
+        #[test]
+        fn addresses_of_a_name_are_few_and_each_is_there_once(
+            all in proptest::collection::vec(proptest::num::u32::ANY, 0..12)
+        ) {
+            let mapped = |n: &u32| IpAddr::from(Ipv4Addr::from(n % 6).to_ipv6_mapped());
+            let some = distinct(all.iter().map(mapped));
+            prop_assert!(some.len() <= ADDRESSES_OF_A_NAME_MAX);
+            for (n, address) in some.iter().enumerate() {
+                prop_assert!(address.is_ipv4() && !some[..n].contains(address));
+            }
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! Which process holds a listening socket. Where files may be read, `/proc/<pid>/fd` tells. Where
-//! not, the socket's user does, if one process of that user alone fits.
+//! not, `strangers` tells what it can from the socket's user.
+
+mod strangers;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::guise::{self, Guise, Serving};
+use self::strangers::Strangers;
+use super::guise::{self, Guise};
 use super::process::{Depth, Network, Processes, Seen};
 use super::sockets::Listening;
 
@@ -20,7 +23,8 @@ const FILES_OF_A_LOOK_MAX: usize = 131_072;
 pub(super) enum Holder {
     /// This process.
     Process(u32),
-    /// One of several model servers of its user, who runs nothing else.
+    /// One of several model servers of its user; or somebody of its user, of whose servers the
+    /// sockets of some are not known.
     SomeServer,
     /// One of the processes of its user, none of which is of interest.
     NoServer,
@@ -59,7 +63,7 @@ impl Owners {
     }
 
     /// Who holds each of these sockets, in their order. On named ports, and on those that model
-    /// servers use, even somebody of no interest is worth knowing: he is left alone.
+    /// servers use, even a process of no interest is worth knowing: it is left alone.
     pub(super) async fn holders(
         &mut self,
         sockets: &[Listening],
@@ -83,7 +87,10 @@ impl Owners {
         let unsure = sockets.iter().filter(|l| !self.by_inode.contains_key(&l.inode));
         let unsure = unsure.filter(|l| is_worth_port(l.port)).map(|l| l.uid).collect();
         let strangers = Strangers::new(&self.proc_root, &all, processes, &unsure);
-        sockets.iter().map(|listening| self.holder(listening, &strangers)).collect()
+        let holders = sockets.iter().map(|listening| self.holder(listening, &strangers));
+        let mut holders: Vec<Holder> = holders.collect();
+        strangers.guess(sockets, named_ports, &mut holders);
+        holders
     }
 
     fn forget_gone(&mut self, sockets: &[Listening], processes: &Processes, depth: Depth) {
@@ -144,122 +151,6 @@ impl Owners {
 /// `socket:[123]`
 fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// The processes of interest whose files may not be read.
-#[derive(Default)]
-struct Strangers {
-    all: Vec<Stranger>,
-    /// Users who run model servers, what belongs to them, and nothing else.
-    serve_only: HashSet<u32>,
-    /// Users who run something else.
-    do_otherwise: HashSet<u32>,
-}
-
-struct Stranger {
-    pid: u32,
-    uid: u32,
-    guise: Guise,
-}
-
-impl Strangers {
-    /// Whether users do otherwise is looked at for those alone of whom it matters.
-    fn new(proc_root: &Path, all: &[&Seen], processes: &Processes, unsure: &HashSet<u32>) -> Self {
-        let mut strangers = Self::default();
-        for seen in all.iter().filter(|seen| seen.network == Network::Own && !seen.is_kernels()) {
-            let Seen { pid, uid, .. } = **seen;
-            let guise = processes.guise(seen);
-            let is_enough = !unsure.contains(&uid) || strangers.do_otherwise.contains(&uid);
-            if guise == Guise::Other && is_enough {
-                continue;
-            }
-            if !is_closed(&proc_root.join(pid.to_string()).join("fd")) {
-                continue;
-            }
-            match guise {
-                Guise::Other => drop(strangers.do_otherwise.insert(uid)),
-                guise => strangers.all.push(Stranger { pid, uid, guise }),
-            }
-        }
-        let of_servers = |stranger: &&Stranger| stranger.guise.is_of_servers();
-        strangers.serve_only =
-            strangers.all.iter().filter(of_servers).map(|stranger| stranger.uid).collect();
-        for seen in all.iter().filter(|seen| !processes.guise(seen).is_of_servers()) {
-            strangers.serve_only.remove(&seen.uid);
-        }
-        strangers
-    }
-
-    /// By the socket's user and port: who was told this port; else the one server whose usual
-    /// port it is; else the only server of a user who runs nothing but servers.
-    fn holder(&self, listening: &Listening) -> Holder {
-        let Listening { uid, port, .. } = *listening;
-        let told = self.pids(uid, |guise| is_told(guise, port));
-        let usual = self.pids(uid, |guise| is_free(guise) && has_usual(guise, port));
-        if let ([pid], _) | (_, [pid]) = (told.as_slice(), usual.as_slice()) {
-            return Holder::Process(*pid);
-        }
-        // A forwarder has one process for each family.
-        if let Some(pid) = self.pids(uid, |guise| is_forwarder_of(guise, port)).first() {
-            return Holder::Process(*pid);
-        }
-        match self.pids(uid, is_free).as_slice() {
-            _ if !self.serve_only.contains(&uid) => self.somebody_else(uid),
-            [] => Holder::Unknown,
-            [pid] => Holder::Process(*pid),
-            _ => Holder::SomeServer,
-        }
-    }
-
-    /// A user who runs nothing that might be a server here has somebody else listen.
-    fn somebody_else(&self, uid: u32) -> Holder {
-        let may_serve = |guise: &Guise| {
-            matches!(guise, Guise::Server(_) | Guise::Unclear(_) | Guise::Forwarder(_))
-        };
-        let aggregators = self.pids(uid, |guise| *guise == Guise::Aggregator);
-        match aggregators.first() {
-            _ if !self.pids(uid, may_serve).is_empty() => Holder::Unknown,
-            Some(pid) => Holder::Process(*pid),
-            None if self.do_otherwise.contains(&uid) => Holder::NoServer,
-            None => Holder::Unknown,
-        }
-    }
-
-    fn pids(&self, uid: u32, is_it: impl Fn(&Guise) -> bool) -> Vec<u32> {
-        let own = self.all.iter().filter(|stranger| stranger.uid == uid);
-        own.filter(|stranger| is_it(&stranger.guise)).map(|stranger| stranger.pid).collect()
-    }
-}
-
-fn is_closed(folder: &Path) -> bool {
-    // To open the folder may be allowed, and to read what is in it not.
-    match fs::read_dir(folder).map(|mut entries| entries.next()) {
-        Err(_) => true,
-        Ok(Some(Ok(entry))) => fs::read_link(entry.path())
-            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied),
-        Ok(_) => false,
-    }
-}
-
-fn is_told(guise: &Guise, port: u16) -> bool {
-    match guise {
-        Guise::Server(serving) => serving.port == Some(port),
-        Guise::Runner(runner) => runner.port == Some(port),
-        _ => false,
-    }
-}
-
-/// A server that may listen anywhere.
-fn is_free(guise: &Guise) -> bool {
-    matches!(guise, Guise::Server(Serving { port: None, .. }))
-}
-
-fn has_usual(guise: &Guise, port: u16) -> bool {
-    matches!(guise, Guise::Server(serving) if guise::usual_port(serving.kind) == Some(port))
-}
-
-fn is_forwarder_of(guise: &Guise, port: u16) -> bool {
-    matches!(guise, Guise::Forwarder(forwards) if forwards.container_port(port).is_some())
 }
 
 #[cfg(test)]

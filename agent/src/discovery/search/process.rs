@@ -38,6 +38,8 @@ pub(super) struct Seen {
     pub(super) guise: Guise,
     pub(super) network: Network,
     pub(super) belongs_to: Membership,
+    /// The ports that its command line names.
+    pub(super) named_ports: Vec<u16>,
     /// What its unit says, where it is one that was told no port otherwise.
     unit_port: Option<u16>,
     words: WordsRead,
@@ -146,6 +148,7 @@ impl Processes {
             guise: Guise::Other,
             network: Network::Own,
             belongs_to: Membership::default(),
+            named_ports: Vec::new(),
             unit_port: None,
             words: WordsRead::Never,
         })
@@ -159,6 +162,7 @@ impl Processes {
             WordsRead::Once | WordsRead::Again => WordsRead::Again,
         };
         seen.guise = guise::guise(&seen.name, &words.command_line);
+        seen.named_ports = guise::named_ports(&words.command_line);
         if seen.guise == Guise::Other {
             return;
         }

@@ -5,30 +5,37 @@
 //! |---|---|
 //! | named by `--ollama` | always, but for a runner |
 //! | named by the agent's `OLLAMA_HOST` or a unit | unless it is an aggregator, a runner or a part |
-//! | a model server | on the port that it was told; if on none, on its usual one, or else on all of its |
+//! | a model server | on the port that it was told, or else its usual one |
+//! | it, but on neither | on all of its, if it may have been told another unseen |
 //! | one of several model servers of a user who runs nothing else | yes |
-//! | an interpreter whose command line speaks of models | yes |
+//! | perhaps a model server whose sockets may not be seen, among other things of its user | yes, of few |
+//! | an interpreter whose command line speaks of models | on a port that it names or that servers use |
 //! | another interpreter, or somebody who cannot be told | on a port that model servers use |
 //! | a forwarder | if the container's port is such a one, or a model server in another network listens there |
 //! | a runner, a part of a server, an aggregator, anybody else | no |
 //! | nobody, at Ollama's usual place | yes |
 //! | nobody, but a model server lives in another network | on loopback at its port |
 //!
-//! The first line that fits counts. A server with several sockets on one port is one lead, and only
+//! The first line that fits counts, and where the parts of a training job may meet, only who was
+//! told that port. A server with several sockets on one port is one lead, and only
 //! loopback and the host's own addresses are ever one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::guise::{self, Guise, Hint, Serving};
 use super::owner::Holder;
-use super::process::{Network, Processes};
+use super::process::{Network, Processes, Seen};
 use super::server::{Server, servers};
 use super::sockets::Listening;
-use crate::discovery::lead::{Kind, Lead, Leads, Origin, Owner};
+use crate::discovery::lead::{Kind, Lead, Leads, Origin, Owner, Role};
 
 /// As many as the wire has room for.
 const LEADS_MAX: usize = herdbook_shared::limits::SERVICES;
+/// As many of a process of which no more is known than that it speaks of models.
+const LEADS_OF_A_HINT_MAX: usize = 4;
+/// Where Python's own model servers listen unless told otherwise: text-generation-webui, TabbyAPI.
+const PYTHONS_PORT: u16 = 5000;
 /// LM Studio's own affair: it speaks with its command line there.
 const LM_STUDIO_INTERNAL: u16 = 41343;
 
@@ -49,15 +56,15 @@ pub(super) struct Scene<'a> {
 /// Applies the rule.
 pub(super) fn leads(scene: &Scene<'_>) -> Leads {
     let mut found = Found::default();
+    let named_here = || scene.named.iter().filter(|(_, targets)| are_here(targets, scene.own));
     let Some(sockets) = scene.sockets else {
-        for (origin, targets) in scene.named.iter().filter(|(_, targets)| are_here(targets, scene))
-        {
+        for (origin, targets) in named_here() {
             targets.iter().for_each(|target| found.nobody(*target, *origin));
         }
         return found.finish();
     };
     let servers = servers(sockets, scene.holders, scene.processes);
-    for (origin, targets) in scene.named.iter().filter(|(_, targets)| are_here(targets, scene)) {
+    for (origin, targets) in named_here() {
         name(&mut found, *origin, targets, &servers, scene);
     }
     for server in &servers {
@@ -70,14 +77,14 @@ pub(super) fn leads(scene: &Scene<'_>) -> Leads {
 }
 
 /// One address of a name that is not this host's makes it another machine's.
-fn are_here(targets: &[SocketAddr], scene: &Scene<'_>) -> bool {
-    targets.iter().all(|target| is_here(target.ip(), scene))
+pub(super) fn are_here(targets: &[SocketAddr], own: &[IpAddr]) -> bool {
+    targets.iter().all(|target| is_here(target.ip(), own))
 }
 
-fn is_here(address: IpAddr, scene: &Scene<'_>) -> bool {
+fn is_here(address: IpAddr, own: &[IpAddr]) -> bool {
     // Without its interface, a link-local address leads nowhere.
     let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    address.is_loopback() || (scene.own.contains(&address) && !is_link_local)
+    address.is_loopback() || (own.contains(&address) && !is_link_local)
 }
 
 /// A named place leads to who listens there, or else to nobody at its first address.
@@ -125,8 +132,11 @@ fn origin_of(server: &Server<'_>, all: &[Server<'_>], scene: &Scene<'_>) -> Opti
         (Some(Guise::Server(serving)), _) => {
             is_its_port(serving, server, all).then_some(Origin::Process)
         }
-        (Some(Guise::Unclear(Hint::Models)), _) | (None, Holder::SomeServer) => {
-            Some(Origin::Process)
+        (Some(Guise::Unclear(Hint::Models)), Holder::Process(pid)) => {
+            may_serve_models(server.port, scene.processes.get(pid)).then_some(Origin::Process)
+        }
+        (None, Holder::SomeServer) => {
+            (!guise::is_meeting_port(server.port)).then_some(Origin::Process)
         }
         (Some(Guise::Unclear(Hint::Nothing)) | None, _) => on_usual_port,
         (Some(Guise::Forwarder(forwards)), _) => {
@@ -140,21 +150,30 @@ fn origin_of(server: &Server<'_>, all: &[Server<'_>], scene: &Scene<'_>) -> Opti
     }
 }
 
+/// Most sockets of such a program are no servers, and some do not bear a question.
+fn may_serve_models(port: u16, seen: Option<&Seen>) -> bool {
+    let is_named = seen.is_some_and(|seen| seen.named_ports.contains(&port));
+    let is_likely = is_named || guise::is_usual_port(port) || port == PYTHONS_PORT;
+    is_likely && !guise::is_meeting_port(port)
+}
+
 /// Some servers have more sockets than the one that they serve on.
 fn is_its_port(serving: &Serving, server: &Server<'_>, all: &[Server<'_>]) -> bool {
-    let Some(expected) = serving.port.or(guise::usual_port(serving.kind)) else { return true };
-    if server.port == expected {
+    let expected = serving.port.or(guise::usual_port(serving.kind));
+    if expected == Some(server.port) {
         return true;
     }
-    if serving.kind == Kind::LmStudio && server.port == LM_STUDIO_INTERNAL {
+    let is_internal = serving.kind == Kind::LmStudio && server.port == LM_STUDIO_INTERNAL;
+    if is_internal || guise::is_meeting_port(server.port) {
         return false;
     }
     // It is still starting, and what it has so far is its own affair. Of an Ollama it may be the
     // unit that told, which need not be the last word; but that has no other sockets.
-    if serving.port.is_some() && serving.kind != Kind::Ollama {
+    let is_known = serving.port.is_some() || !serving.told_elsewhere;
+    if is_known && serving.kind != Kind::Ollama {
         return false;
     }
-    !all.iter().any(|other| other.holder == server.holder && other.port == expected)
+    !all.iter().any(|other| other.holder == server.holder && expected == Some(other.port))
 }
 
 /// The ports of model servers in other networks: containers', for the most part.
@@ -210,7 +229,7 @@ impl Found {
         all: &[Listening],
         scene: &Scene<'_>,
     ) {
-        let is_allowed = |address: IpAddr| is_here(address, scene);
+        let is_allowed = |address: IpAddr| is_here(address, scene.own);
         let Some(target) = server.target(all, is_allowed) else { return };
         let owner = match (&server.guise, server.holder) {
             (Some(Guise::Forwarder(_)), _) => Owner::Forwarder,
@@ -225,13 +244,43 @@ impl Found {
 
     fn finish(self) -> Leads {
         let mut leads: Vec<Lead> = self.0.into_values().collect();
-        let n_left_out = leads.len().saturating_sub(LEADS_MAX);
-        if n_left_out > 0 {
-            leads.sort_by_key(|lead| (lead.origin, lead.target));
-            leads.truncate(LEADS_MAX);
-            leads.sort_by_key(|lead| lead.target);
+        let n_found = leads.len();
+        leads.sort_by_key(|lead| (rank(lead), lead.origin, lead.target));
+        let mut n_by_hint: HashMap<u32, usize> = HashMap::new();
+        leads.retain(|lead| {
+            let Some(pid) = hinting(lead) else { return true };
+            let n = n_by_hint.entry(pid).or_default();
+            *n += 1;
+            *n <= LEADS_OF_A_HINT_MAX
+        });
+        leads.truncate(LEADS_MAX);
+        leads.sort_by_key(|lead| lead.target);
+        Leads { left_out: (n_found - leads.len()) as u64, leads }
+    }
+}
+
+/// Which leads stay where there are more than are followed: what people named, then servers that
+/// are known, then what is likely, then what is hinted at.
+fn rank(lead: &Lead) -> (u8, bool) {
+    let is_usual = guise::is_usual_port(lead.target.port());
+    match (lead.origin, &lead.owner) {
+        (Origin::Flag | Origin::Environment | Origin::Unit, _) => (0, false),
+        // What its command line names goes before what others use.
+        _ if hinting(lead).is_some() => (3, is_usual),
+        (Origin::Process, Owner::Known(_)) => (1, !is_usual),
+        _ => (2, !is_usual),
+    }
+}
+
+/// The process that is no more than hinted at.
+fn hinting(lead: &Lead) -> Option<u32> {
+    match &lead.owner {
+        Owner::Known(process)
+            if lead.origin == Origin::Process && process.role == Role::Unclear =>
+        {
+            Some(process.pid)
         }
-        Leads { leads, left_out: n_left_out as u64 }
+        _ => None,
     }
 }
 

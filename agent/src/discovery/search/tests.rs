@@ -1,8 +1,12 @@
 //! The whole search: over files that stand for a host, and over the real kernel.
 
 use std::fs;
+use std::io::{BufRead, Read};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::process::tests::{Fake, FakeProc};
 use super::*;
@@ -204,6 +208,51 @@ async fn a_name_of_another_machine_is_no_lead() {
     assert_eq!(targets(&found.leads), ["127.0.0.1:1", USUAL[0], USUAL[1]]);
 }
 
+#[tokio::test]
+async fn what_people_name_on_another_machine_is_warned_of_once() {
+    let host = FakeHost::new(&[], &[]);
+    let urls = ["http://198.51.100.7:11434", "http://127.0.0.1:5", "http://gpu-7.test:1"];
+    let mut search = search(&host.roots(), &urls);
+    let named = search.named(Instant::now());
+    assert_eq!(search.newly_elsewhere(&named), [search.said[0].place.clone()]);
+    search.warn_of_other_machines(&named);
+    assert_eq!(search.newly_elsewhere(&named), []);
+    search.names.tell("gpu-7.test", &[IpAddr::from([198, 51, 100, 8])]);
+    let named = search.named(Instant::now());
+    assert_eq!(search.newly_elsewhere(&named), [search.said[2].place.clone()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_on_an_address_that_the_host_only_now_has_is_seen_within_five_seconds() {
+    let host = FakeHost::new(&[OLLAMA], &[]);
+    let has = |addresses: &[&str]| {
+        let lines =
+            addresses.iter().map(|a| format!("           |-- {a}\n              /32 host LOCAL\n"));
+        let folder = host.proc.path().join("1/net");
+        fs::write(folder.join("fib_trie"), format!("Main:\nLocal:\n{}", lines.collect::<String>()))
+            .unwrap();
+    };
+    has(&["10.0.0.7"]);
+    let mut running = Running::start(host.roots(), &[], None);
+    running.first().await;
+    // First it listens, and the address comes later; then both come at once.
+    let listens = |address: &str| {
+        let line = format!("0: {address}:1388 00000000:0000 0A 0:0 00:0 0 998 0 7 1\n");
+        fs::write(host.proc.path().join("1/net/tcp"), format!("  sl\n{line}")).unwrap();
+    };
+    listens("0800000A");
+    tokio::time::sleep(3 * TICK).await;
+    has(&["10.0.0.7", "10.0.0.8"]);
+    let since = Instant::now();
+    running.until(|leads| targets(leads).contains(&"10.0.0.8:5000".to_owned())).await;
+    assert!(since.elapsed() <= TICK);
+    has(&["10.0.0.7", "10.0.0.9"]);
+    listens("0900000A");
+    let since = Instant::now();
+    running.until(|leads| targets(leads).contains(&"10.0.0.9:5000".to_owned())).await;
+    assert!(since.elapsed() <= TICK);
+}
+
 fn search(roots: &Roots, urls: &[&str]) -> Search {
     let (_resume, resumed) = watch::channel(0);
     Search::new(&SearchSettings {
@@ -224,6 +273,73 @@ async fn the_real_kernel_is_understood() {
     assert_eq!(lead.listens_on, Some("0.0.0.0".parse().unwrap()));
     let Owner::Known(process) = &lead.owner else { panic!("{lead:?}") };
     assert_eq!((process.pid, process.role), (std::process::id(), Role::Unclear));
+}
+
+/// Users that no host has.
+const SERVES: u32 = 54_321;
+const SEARCHES: u32 = 54_322;
+const PORT: &str = "HERDBOOK_TEST_PORT";
+
+/// This program once more, as another user, to run one test.
+fn again(program: &Path, name: &str, uid: u32, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command.args(["serve", "--ignored", "--nocapture", "--exact"]);
+    command.arg(format!("discovery::search::tests::{name}"));
+    command.uid(uid).gid(uid).env(PORT, port.to_string()).current_dir("/");
+    command
+}
+
+/// `None` where nobody tells: no other test runs this one.
+fn port() -> Option<u16> {
+    Some(std::env::var(PORT).ok()?.parse().unwrap())
+}
+
+#[test]
+#[ignore = "a part of another test"]
+fn listens_as_another_user() {
+    let Some(port) = port() else { return };
+    let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    println!("\nlistening");
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[tokio::test]
+#[ignore = "a part of another test"]
+async fn searches_as_another_user() {
+    let Some(port) = port() else { return };
+    let found = search(&Roots::default(), &[]).look(Instant::now()).await.unwrap();
+    let lead = found.leads.iter().find(|lead| lead.target.port() == port).unwrap();
+    assert_eq!((&lead.owner, lead.origin), (&Owner::Unknown, Origin::Process));
+}
+
+/// As it is packaged, the agent may read the files of nobody. Only root can try that.
+#[test]
+fn a_server_of_a_user_who_does_other_things_is_found_without_any_privilege() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("ollama");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Below the ports that other tests are given.
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = (21_000..22_000).find(free).unwrap();
+    let mut other = Command::new("sleep").arg("60").uid(SERVES).spawn().unwrap();
+    let mut server = again(&program, "listens_as_another_user", SERVES, port)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = std::io::BufReader::new(server.stdout.take().unwrap());
+    assert!(said.lines().any(|line| line.unwrap() == "listening"));
+    let run = again(&program, "searches_as_another_user", SEARCHES, port).output().unwrap();
+    for child in [&mut other, &mut server] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(run.status.success() && said[0].contains("1 passed"), "{}", said.concat());
 }
 
 /// What a look costs; `cargo test --release -- --ignored --nocapture what_a_look_costs`.

@@ -5,12 +5,17 @@
 //! Nothing is read again before a folder or file that counted has changed.
 
 mod folders;
+mod reading;
 mod syntax;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use self::folders::{Folders, Scope, Stamp};
+use tokio::time::Instant;
+
+use self::folders::{Folders, Scope};
+use self::reading::{Part, Reading};
 use self::syntax::{Specifiers, UnitText};
 use super::ollama_host::{self, Place};
 
@@ -18,6 +23,9 @@ use super::ollama_host::{self, Place};
 const PLACES_MAX: usize = 64;
 /// No more units than these are looked into.
 const UNITS_MAX: usize = 4096;
+
+/// How long until users' own folders are looked at again.
+const HOMES_AGAIN: Duration = Duration::from_secs(60);
 
 /// The place that a unit names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,27 +35,37 @@ pub(super) struct UnitPlace {
     pub(super) place: Place,
 }
 
-/// All units' places, and what they were read from.
+/// All units' places.
 #[derive(Debug)]
 pub(super) struct Units {
-    root: PathBuf,
-    read_from: Vec<(PathBuf, Stamp)>,
+    system: Reading,
+    homes: Reading,
+    homes_due_at: Option<Instant>,
     places: Vec<UnitPlace>,
 }
 
 impl Units {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), read_from: Vec::new(), places: Vec::new() }
+    /// The mounts are those of the process whose root that is.
+    pub(super) fn new(root: &Path, mountinfo: &Path) -> Self {
+        let reading = |part| Reading::new(part, root, mountinfo);
+        Self {
+            system: reading(Part::System),
+            homes: reading(Part::Homes),
+            homes_due_at: None,
+            places: Vec::new(),
+        }
     }
 
     /// Reads again what has changed. Costs one look at each folder and file where nothing has.
-    /// Others have their turn after each file: a cold disk takes its time.
-    pub(super) async fn refresh(&mut self) {
-        let is_as_before = |(path, stamp): &(PathBuf, Stamp)| Stamp::of(path) == *stamp;
-        if self.read_from.is_empty() || !self.read_from.iter().all(is_as_before) {
-            let mut folders = Folders::new(&self.root);
-            self.places = places(&mut folders).await;
-            self.read_from = folders.into_read_from();
+    pub(super) async fn refresh(&mut self, now: Instant) {
+        let mut has_changed = self.system.refresh().await;
+        if self.homes_due_at.is_none_or(|due_at| now >= due_at) {
+            self.homes_due_at = Some(now + HOMES_AGAIN);
+            has_changed |= self.homes.refresh().await;
+        }
+        if has_changed {
+            let all = self.system.places().iter().chain(self.homes.places());
+            self.places = all.take(PLACES_MAX).cloned().collect();
         }
     }
 
@@ -61,15 +79,15 @@ impl Units {
     }
 }
 
-async fn places(folders: &mut Folders) -> Vec<UnitPlace> {
+/// The places that these folders' units name.
+fn places(folders: &mut Folders, scopes: &[Scope]) -> Vec<UnitPlace> {
     let mut places = Vec::new();
-    for scope in folders.scopes() {
-        for (unit, path) in units(folders, &scope) {
+    for scope in scopes {
+        for (unit, path) in units(folders, scope) {
             if places.len() == PLACES_MAX {
                 return places;
             }
-            let place = place_of(folders, &scope, &unit, &path);
-            tokio::task::yield_now().await;
+            let place = place_of(folders, scope, &unit, &path);
             places.extend(place.map(|place| UnitPlace { unit, place }));
         }
     }

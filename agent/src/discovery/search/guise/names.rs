@@ -191,10 +191,11 @@ const HINTS: [&str; 15] = [
 
 /// Parts of words on the command line of those who train models. Their processes speak with each
 /// other, and are not to be disturbed.
-const TRAINING: [&str; 8] = [
+const TRAINING: [&str; 9] = [
     "train",
     "finetune",
     "fine_tune",
+    "fine-tune",
     "torchrun",
     "torch.distributed",
     "deepspeed",
@@ -202,12 +203,64 @@ const TRAINING: [&str; 8] = [
     "nemo_rl",
 ];
 
+/// Ways to train, as whole words of what is run. In the value of an option they may as well be
+/// part of the name of a model that is served: `--model zephyr-7b-dpo`.
+const WAYS_TO_TRAIN: [&str; 9] =
+    ["sft", "grpo", "dpo", "rlhf", "lora", "qlora", "ppo", "orpo", "trl"];
+
 /// Whether an interpreter's command line is that of a training job.
 pub(super) fn trains(args: &[String]) -> bool {
-    args.iter().any(|arg| {
+    let speaks_of_it = args.iter().any(|arg| {
         let arg = arg.to_ascii_lowercase();
         TRAINING.iter().any(|word| arg.contains(word))
-    })
+    });
+    let before = std::iter::once("").chain(args.iter().map(String::as_str));
+    let mut runs = args.iter().zip(before).filter(|(arg, before)| {
+        let is_value = before.starts_with("--") && !before.contains('=');
+        !arg.starts_with('-') && !is_value
+    });
+    speaks_of_it || runs.any(|(arg, _)| has_word(arg, &WAYS_TO_TRAIN))
+}
+
+fn has_word(text: &str, words: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word))
+}
+
+/// What stands before Ollamas, in the names that programs of that kind are given.
+const BEFORE_OLLAMA: [&str; 24] = [
+    "herd",
+    "exporter",
+    "proxy",
+    "router",
+    "gateway",
+    "balancer",
+    "loadbalancer",
+    "lb",
+    "webui",
+    "ui",
+    "web",
+    "metrics",
+    "monitor",
+    "mcp",
+    "bridge",
+    "queue",
+    "cluster",
+    "farm",
+    "grid",
+    "pool",
+    "flow",
+    "manager",
+    "chat",
+    "api",
+];
+
+/// Whether a program is Ollama under a name that its version or machine is part of, such as
+/// `ollama-linux-amd64`, which its first word tells.
+pub(super) fn is_ollama(name: &str, command: &str) -> bool {
+    let rest = name.strip_prefix("ollama").filter(|rest| rest.starts_with(['-', '_', '.']));
+    let is_its_word = matches!(command, "serve" | "start" | "runner");
+    is_its_word && rest.is_some_and(|rest| !has_word(rest, &BEFORE_OLLAMA))
 }
 
 pub(super) fn is_aggregator(name: &str) -> bool {
@@ -254,7 +307,9 @@ fn openai(name: &str, command: &str) -> Option<Kind> {
 
 /// Titles that processes give themselves in place of their command line.
 pub(super) fn title(program: &str) -> Option<Guise> {
-    let server = |kind| Guise::Server(Serving { kind, port: None, digest: None });
+    // The title has replaced the words that told the port.
+    let server =
+        |kind| Guise::Server(Serving { kind, port: None, told_elsewhere: true, digest: None });
     if let Some(part) = program.strip_prefix("VLLM::") {
         return Some(if part.starts_with("APIServer") { server(Kind::Vllm) } else { Guise::Part });
     }

@@ -9,7 +9,8 @@ fn read(command_line: &str) -> Guise {
 }
 
 fn server(kind: Kind, port: Option<u16>) -> Guise {
-    Guise::Server(Serving { kind, port, digest: None })
+    let told_elsewhere = !matches!(kind, Kind::Vllm | Kind::Sglang);
+    Guise::Server(Serving { kind, port, told_elsewhere, digest: None })
 }
 
 const DIGEST: &str = "5c56bb0256a2c402e95282a29bb5cb747bb805eda0e14a84b1f6c594a297ec1a";
@@ -22,6 +23,9 @@ fn model_servers_are_recognised_by_their_command_lines() {
         ("ollama start", Kind::Ollama, None),
         ("/snap/ollama/37/bin/ollama serve", Kind::Ollama, None),
         ("/app/plugins/Ollama/bin/ollama serve", Kind::Ollama, None),
+        ("./ollama-linux-amd64 serve", Kind::Ollama, None),
+        ("/opt/ollama-0.12.3 serve", Kind::Ollama, None),
+        ("ollama_v0.12.3-rc1 start", Kind::Ollama, None),
         ("/home/linuxbrew/.linuxbrew/opt/ollama/bin/ollama serve", Kind::Ollama, None),
         ("/nix/store/abc-ollama-0.9.6/bin/.ollama-wrapped serve", Kind::Ollama, None),
         (
@@ -35,7 +39,6 @@ fn model_servers_are_recognised_by_their_command_lines() {
             None,
         ),
         ("python -u -m vllm.entrypoints.cli.main serve m --port=9000", Kind::Vllm, Some(9000)),
-        ("VLLM::APIServer_0", Kind::Vllm, None),
         (
             "/opt/llama.cpp/build/bin/llama-server -m /m/q.gguf --port 8090",
             Kind::LlamaCpp,
@@ -49,7 +52,6 @@ fn model_servers_are_recognised_by_their_command_lines() {
         ("/home/u/.lmstudio/.internal/utils/node worker.js", Kind::LmStudio, None),
         ("python3 -m sglang.launch_server --model-path m --port 30001", Kind::Sglang, Some(30001)),
         ("/usr/bin/python3 /usr/local/bin/sglang serve --model-path m", Kind::Sglang, None),
-        ("sglang::http_server/multi_tokenizer_router", Kind::Sglang, None),
         ("text-generation-router --port 3000", Kind::OpenAi, Some(3000)),
         ("./local-ai run --address :8080", Kind::OpenAi, None),
         ("/opt/koboldcpp-linux-x64 --model m.gguf --port 5001", Kind::OpenAi, Some(5001)),
@@ -69,6 +71,41 @@ fn model_servers_are_recognised_by_their_command_lines() {
     ];
     for (command_line, kind, port) in table {
         assert_eq!(read(command_line), server(kind, port), "{command_line}");
+    }
+}
+
+#[test]
+fn what_may_tell_a_port_unseen_is_known() {
+    let table = [
+        ("vllm serve m", false),
+        ("vllm serve m --config c.yaml", true),
+        ("vllm serve m --config=/etc/vllm", true),
+        ("vllm serve c.yml", true),
+        ("python3 -m sglang.launch_server --model-path m", false),
+        ("VLLM::APIServer_0", true),
+        ("sglang::http_server/multi_tokenizer_router", true),
+        ("llama-server -m m.gguf", true),
+        ("ollama serve", true),
+    ];
+    for (command_line, expected) in table {
+        let Guise::Server(serving) = read(command_line) else { panic!("{command_line}") };
+        assert_eq!((serving.port, serving.told_elsewhere), (None, expected), "{command_line}");
+    }
+}
+
+#[test]
+fn ports_are_named_by_options() {
+    let table: [(&str, &[u16]); 6] = [
+        ("x --port 1 --http-port=2 -p 3 --server_port 4", &[1, 2, 3, 4]),
+        ("x --bind 0.0.0.0:8001 -b [::]:8002 --host 127.0.0.1", &[8001, 8002]),
+        ("x --master_port 29500 --rdzv-port=1 --nccl-port 2 --metrics-port 3", &[]),
+        ("x --port --port 0 --port 66000 --report 7 --transport 8 --port", &[]),
+        ("curl http://127.0.0.1:5000 127.0.0.1:5000", &[]),
+        ("x -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 -p 8 -p 9", &[1, 2, 3, 4, 5, 6, 7, 8]),
+    ];
+    for (command_line, expected) in table {
+        let args: Vec<String> = command_line.split(' ').map(str::to_owned).collect();
+        assert_eq!(named_ports(&args), expected, "{command_line}");
     }
 }
 
@@ -99,8 +136,15 @@ fn runners_are_recognised_with_port_and_digest() {
     for (command_line, expected) in table {
         assert_eq!(read(&command_line), expected, "{command_line}");
     }
-    let child = read(&format!("/usr/local/lib/ollama/llama-server --model {blob} --port 5000"));
-    let Guise::Server(serving) = child else { panic!("{child:?}") };
+    // Whoever its parent is: its Ollama may have been killed.
+    for left_behind in ["", " --offline", " --no-webui"] {
+        let command_line =
+            format!("/usr/local/lib/ollama/llama-server --model {blob} --port 5000{left_behind}");
+        let expected = runner(Engine::LlamaServer, Some(5000), Some(DIGEST));
+        assert_eq!(read(&command_line), expected, "{command_line}");
+    }
+    let own = read(&format!("llama-server -m /m/sha256-{DIGEST} --port 5000"));
+    let Guise::Server(serving) = own else { panic!("{own:?}") };
     assert_eq!((serving.port, serving.digest.as_deref()), (Some(5000), Some(DIGEST)));
 }
 
@@ -116,6 +160,10 @@ fn aggregators_hold_no_model() {
         "ollama-herd --port 11435",
         "/usr/bin/python3 /opt/ollama_exporter.py",
         "ollama_proxy_server",
+        "ollama-herd serve",
+        "ollama_proxy_server start",
+        "/opt/ollama-exporter serve",
+        "/usr/bin/python3 /opt/ollama-tricks.py serve",
         "nginx: master process /usr/sbin/nginx -g daemon off;",
         "nginx: worker process",
         "/usr/bin/caddy run --config /etc/caddy/Caddyfile",
@@ -177,6 +225,16 @@ fn interpreters_are_unclear_and_may_hint_at_models() {
         ("python3", Guise::Unclear(Hint::Nothing)),
         ("python3 -m torch.distributed.run sft_llama.py", Guise::Other),
         ("python3 train_llm.py --model meta-llama/Llama-3.1-8B", Guise::Other),
+        ("python qwen_sft.py --model qwen3", Guise::Other),
+        ("python -u /opt/sft/main.py --model qwen3", Guise::Other),
+        ("python3 main.py grpo --model qwen3", Guise::Other),
+        ("python3 run_dpo2.py --llm x", Guise::Other),
+        ("python3 LoRA-run.py --llm x", Guise::Other),
+        ("python3 go.py --model qwen3 --trainer_config x", Guise::Other),
+        ("python3 x.py --finetune qwen3", Guise::Other),
+        // What is served may have been trained so, and other words hold these letters.
+        ("python3 server.py --model zephyr-7b-dpo --llm", Guise::Unclear(Hint::Models)),
+        ("python3 endpoint.py --llm support", Guise::Unclear(Hint::Models)),
         ("python3 -m http.server 8000", Guise::Other),
         ("/usr/bin/python3 /usr/bin/jupyter-lab --port 8080", Guise::Other),
     ];

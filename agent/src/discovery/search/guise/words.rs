@@ -2,6 +2,8 @@
 
 /// No more ports than these of one forwarder.
 const PORTS_MAX: usize = 256;
+/// No command line names more ports than this, and means it.
+const NAMED_PORTS_MAX: usize = 8;
 
 /// The last part of a path.
 pub(super) fn basename(path: &str) -> &str {
@@ -97,6 +99,39 @@ pub(super) fn value_of<'a>(args: &'a [String], options: &[&str]) -> Option<&'a s
         }
     }
     None
+}
+
+/// Ports that options name: `--port 1`, `-p 1`, `--bind 127.0.0.1:1`. What the parts of a job
+/// agree on among themselves, `--master_port` say, is none of them.
+pub(in crate::discovery::search) fn named_ports(args: &[String]) -> Vec<u16> {
+    const AMONG_THEMSELVES: [&str; 7] =
+        ["master", "main", "rdzv", "dist", "nccl", "metric", "debug"];
+    const PLACES: [&str; 8] =
+        ["bind", "b", "listen", "l", "address", "addr", "host", "listen-address"];
+    let mut ports = Vec::new();
+    for (n, arg) in args.iter().enumerate().filter(|(_, arg)| arg.starts_with('-')) {
+        let next = || args.get(n + 1).map_or("", String::as_str);
+        let (option, value) = arg.split_once('=').unwrap_or_else(|| (arg, next()));
+        let option = option.trim_start_matches('-').to_ascii_lowercase();
+        let is_port = option == "p" || option.split(['-', '_']).next_back() == Some("port");
+        let port = match value.rsplit_once(':') {
+            Some((_, port)) if PLACES.contains(&option.as_str()) => port.parse::<u16>(),
+            _ if is_port && !AMONG_THEMSELVES.iter().any(|word| option.contains(word)) => {
+                value.parse()
+            }
+            _ => continue,
+        };
+        let Some(port) = port.ok().filter(|port| *port != 0) else { continue };
+        if ports.len() < NAMED_PORTS_MAX {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// The digest of the model in Ollama's own store, where this is the path of one.
+pub(super) fn digest_in_store(path: &str) -> Option<String> {
+    path.contains("/blobs/sha256-").then(|| digest(path)).flatten()
 }
 
 /// The digest in the path of one of Ollama's model files: `…/blobs/sha256-0123…`.

@@ -100,6 +100,76 @@ async fn where_files_may_not_be_read_user_and_port_tell() {
 }
 
 #[tokio::test]
+async fn a_missing_server_is_sought_among_the_sockets_that_nobody_explains() {
+    use Holder::{Process, SomeServer, Unknown};
+    hold(&[
+        (
+            "a server among other things, on a port of its own",
+            &[(11, 1000, "ollama serve"), (12, 1000, "sleep 1")],
+            &[
+                (80, Unknown),
+                (5000, SomeServer),
+                (5432, Unknown),
+                (6379, Unknown),
+                (11601, SomeServer),
+                (29500, Unknown),
+            ],
+        ),
+        (
+            "what others name is theirs",
+            &[
+                (11, 1000, "ollama serve"),
+                (12, 1000, "x --port 7777"),
+                (13, 1000, "litellm --port 4000"),
+                (14, 1000, "ollama runner --port 40000"),
+                (15, 1000, "python3 qwen.py --port 9000"),
+            ],
+            &[
+                (4000, Process(13)),
+                (7777, Unknown),
+                (9000, Process(15)),
+                (11601, SomeServer),
+                (40000, Process(14)),
+            ],
+        ),
+        (
+            "no server is missing",
+            &[(11, 1000, "ollama serve"), (12, 1000, "sleep 1")],
+            &[(11434, Process(11)), (11601, Unknown)],
+        ),
+        (
+            "a server that was told its port, and is still starting",
+            &[(11, 1000, "vllm serve m --port 8001"), (12, 1000, "sleep 1")],
+            &[(11601, Unknown)],
+        ),
+        (
+            "a server that is told no port unseen",
+            &[(11, 1000, "vllm serve m"), (12, 1000, "sleep 1")],
+            &[(41000, Unknown)],
+        ),
+        (
+            "another user's sockets",
+            &[(11, 1000, "ollama serve"), (12, 1000, "sleep 1")],
+            &[(11601, Unknown)],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_missing_server_is_sought_among_few_sockets_and_named_ones_first() {
+    let root = FakeProc::new(&[OLLAMA, Fake { pid: 101, command_line: "sleep 1", ..OLLAMA }]);
+    let mut sockets: Vec<Listening> = (20000..20050).map(|port| socket(port, 998, 7)).collect();
+    sockets.push(socket(8080, 998, 7));
+    let processes = root.processes().await;
+    let mut owners = Owners::new(root.path());
+    let holders = owners.holders(&sockets, &[20049], &processes, Depth::News).await;
+    let guessed = sockets.iter().zip(&holders).filter(|(_, h)| **h == Holder::SomeServer);
+    let guessed: Vec<u16> = guessed.map(|(listening, _)| listening.port).collect();
+    assert_eq!(guessed, [20000, 20001, 20002, 20003, 20004, 20005, 20049, 8080]);
+}
+
+#[tokio::test]
 async fn who_runs_no_model_server_has_none_listen() {
     use Holder::{NoServer, Process, Unknown};
     hold(&[

@@ -132,15 +132,27 @@ async fn who_listens_decides() {
             ),
             &["127.0.0.1:11434 127.0.0.1 Process 9"],
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_says_little_is_asked_on_likely_ports() {
+    hold([
         (
             "interpreters",
             Host::new(&[
-                (6, "python3 serve_llm.py", &["127.0.0.1:5000"]),
+                (5, "python3 serve_llm.py --port 7000", &["127.0.0.1:7000", "127.0.0.1:7001"]),
+                (6, "python3 serve_llm.py", &["127.0.0.1:5000", "127.0.0.1:5002"]),
                 (7, "python3 main.py", &["127.0.0.1:8000"]),
                 (8, "python3 main.py", &["127.0.0.1:5001"]),
                 (9, "python3 -m http.server", &["127.0.0.1:8080"]),
             ]),
-            &["127.0.0.1:5000 127.0.0.1 Process 6", "127.0.0.1:8000 127.0.0.1 Port 7"],
+            &[
+                "127.0.0.1:5000 127.0.0.1 Process 6",
+                "127.0.0.1:7000 127.0.0.1 Process 5",
+                "127.0.0.1:8000 127.0.0.1 Port 7",
+            ],
         ),
         (
             "somebody unknown",
@@ -274,6 +286,68 @@ async fn leads_are_bounded_and_the_strongest_stay() {
     let found = leads(&scene);
     assert_eq!((found.leads.len(), found.left_out), (LEADS_MAX, 101 - LEADS_MAX as u64));
     assert_eq!(found.leads[0].origin, Origin::Flag);
+}
+
+#[tokio::test]
+async fn parts_of_jobs_meet_undisturbed() {
+    hold([
+        (
+            "a job of which nobody knows what it is",
+            Host::new(&[
+                (8, "python3 qwen_sft.py --model qwen3", &["0.0.0.0:29500"]),
+                (9, "python3 qwen.py --port 29501", &["0.0.0.0:29500", "0.0.0.0:29501"]),
+            ]),
+            &[],
+        ),
+        (
+            "a server that is still starting, on no port that it was told",
+            Host::new(&[(9, "vllm serve m", &["0.0.0.0:29501", "0.0.0.0:41000"])]),
+            &[],
+        ),
+        (
+            "one whose port may stand in a file",
+            Host::new(&[(9, "vllm serve m --config c.yaml", &["0.0.0.0:29501", "0.0.0.0:9000"])]),
+            &["127.0.0.1:9000 0.0.0.0 Process 9"],
+        ),
+        (
+            "one that was told such a port",
+            Host::new(&[(9, "vllm serve m --port 29501", &["0.0.0.0:29501", "0.0.0.0:29502"])]),
+            &["127.0.0.1:29501 0.0.0.0 Process 9"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_only_speaks_of_models_crowds_nobody_out() {
+    let at: Vec<String> = (5000..5100).map(|port| format!("127.0.0.1:{port}")).collect();
+    let usual = [1234, 8000, 8080, 9931, 30000].map(|port| format!("127.0.0.1:{port}"));
+    let at: Vec<&str> = at.iter().chain(&usual).map(String::as_str).collect();
+    let command_line = "python many.py --model qwen --port 5007";
+    let mut host = Host::new(&[(8, command_line, &at), (19, "ollama serve", &["127.0.0.1:11434"])]);
+    // Weaker than a server that is known, and than likely ones.
+    for port in 11435..11495 {
+        host = host.named(Origin::Usual, &[&format!("127.0.0.1:{port}")]);
+    }
+    let found = host.found().await;
+    let told: Vec<String> = found.leads.iter().map(told).collect();
+    let of_hint: Vec<&String> = told.iter().filter(|line| line.ends_with(" 8")).collect();
+    assert!(told.contains(&"127.0.0.1:11434 127.0.0.1 Process 19".to_owned()), "{told:#?}");
+    let n_others = LEADS_MAX - 61;
+    assert_eq!(of_hint.len(), n_others.min(LEADS_OF_A_HINT_MAX), "{told:#?}");
+    assert!(of_hint.iter().any(|line| line.contains(":5007 ")), "{told:#?}");
+    assert_eq!(found.left_out, 7 + 61 - LEADS_MAX as u64);
+}
+
+#[tokio::test]
+async fn servers_that_are_known_stay_before_likely_ones() {
+    let mut host = Host::new(&[(9, "ollama serve", &["127.0.0.1:65000"])]);
+    for port in 1000..1100 {
+        host = host.named(Origin::Usual, &[&format!("127.0.0.1:{port}")]);
+    }
+    let found = host.found().await;
+    assert_eq!((found.leads.len(), found.left_out), (LEADS_MAX, 101 - LEADS_MAX as u64));
+    assert_eq!(found.leads[LEADS_MAX - 1].target.port(), 65000);
 }
 
 fn any_address() -> impl Strategy<Value = IpAddr> {

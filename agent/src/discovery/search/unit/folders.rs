@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// A larger file is no unit.
 const FILE_BYTES: u64 = 64 * 1024;
+/// More mounts than this hold are not looked at.
+const MOUNTS_BYTES: u64 = 1024 * 1024;
 /// No more names than these of one folder are looked at.
 const NAMES_MAX: usize = 4096;
 /// Folders and files whose change is noticed.
@@ -25,6 +27,49 @@ const SYSTEM: [&str; 5] = [
 ];
 const USER: [&str; 4] =
     ["etc/systemd/user", "run/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user"];
+
+/// File systems whose files are on another machine, or in the hands of another process.
+const REMOTE: [&str; 17] = [
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "autofs",
+    "ceph",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "afs",
+    "9p",
+    "fuse",
+    "coda",
+    "orangefs",
+    "pvfs2",
+    "glusterfs",
+];
+
+/// Where something is mounted, and what kind of file system.
+fn mounts(mountinfo: &str) -> Vec<(PathBuf, String)> {
+    let mount = |line: &str| {
+        let (place, kind) = line.split_once(" - ")?;
+        let point = place.split(' ').nth(4)?.replace("\\040", " ");
+        Some((PathBuf::from(point), kind.split(' ').next()?.to_owned()))
+    };
+    mountinfo.lines().filter_map(mount).collect()
+}
+
+/// Whether the way to this path leads over a file system that may hang.
+fn is_remote(path: &str, mounts: &[(PathBuf, String)]) -> bool {
+    let is_one = |kind: &str| REMOTE.contains(&kind) || kind.starts_with("fuse.");
+    mounts.iter().any(|(point, kind)| Path::new(path).starts_with(point) && is_one(kind))
+}
+
+fn beginning(path: &Path, max_bytes: u64) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(max_bytes).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// Folders that are looked through for one manager, the strongest first.
 #[derive(Clone, Debug)]
@@ -63,12 +108,16 @@ impl Folders {
         self.read_from
     }
 
-    /// The system's units, and those of each user who has some.
-    pub(super) fn scopes(&mut self) -> Vec<Scope> {
-        let under = |names: &[&str]| names.iter().map(|n| self.root.join(n)).collect::<Vec<_>>();
-        let (system, user) = (under(&SYSTEM), under(&USER));
-        let mut scopes = vec![Scope(system), Scope(user.clone())];
-        for home in self.homes() {
+    /// The system's units, and those that it gives to all users.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        vec![Scope(self.under(&SYSTEM)), Scope(self.under(&USER))]
+    }
+
+    /// The units of each user who has some.
+    pub(super) fn scopes_of(&mut self, homes: &[PathBuf]) -> Vec<Scope> {
+        let user = self.under(&USER);
+        let mut scopes = Vec::new();
+        for home in homes {
             let own = home.join(".config/systemd/user");
             self.watch(&own);
             if own.is_dir() {
@@ -78,10 +127,19 @@ impl Folders {
         scopes
     }
 
-    fn homes(&mut self) -> Vec<PathBuf> {
+    fn under(&self, names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(|name| self.root.join(name)).collect()
+    }
+
+    /// The homes of all users but for those on other machines, which may hang, or be mounted by
+    /// being looked at.
+    pub(super) fn homes(&mut self, mountinfo: &Path) -> Vec<PathBuf> {
         let passwd = self.read(&self.root.join("etc/passwd")).unwrap_or_default();
-        let home =
-            |line: &str| line.split(':').nth(5).filter(|home| home.len() > 1).map(|h| self.at(h));
+        let mounts = mounts(&beginning(mountinfo, MOUNTS_BYTES).unwrap_or_default());
+        let home = |line: &str| {
+            let home = line.split(':').nth(5).filter(|home| home.len() > 1)?;
+            (!is_remote(home, &mounts)).then(|| self.at(home))
+        };
         let mut homes: Vec<PathBuf> = passwd.lines().filter_map(home).collect();
         homes.sort();
         homes.dedup();
@@ -122,14 +180,12 @@ impl Folders {
 
     /// The text of a file that may not count.
     pub(super) fn peek(&self, path: &Path) -> Option<String> {
-        let mut bytes = Vec::new();
         let path = self.follow(path);
         // A pipe would keep us waiting; a masked unit is a device.
         if !fs::metadata(&path).ok()?.is_file() {
             return None;
         }
-        File::open(path).ok()?.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        beginning(&path, FILE_BYTES)
     }
 
     /// Where a link leads, as the host whose root it is would follow it.

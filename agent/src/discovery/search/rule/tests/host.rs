@@ -59,7 +59,11 @@ impl Host {
         self
     }
 
-    pub(super) async fn leads(mut self) -> Vec<Lead> {
+    pub(super) async fn leads(self) -> Vec<Lead> {
+        self.found().await.leads
+    }
+
+    pub(super) async fn found(mut self) -> Leads {
         self.sockets.sort_unstable();
         let processes = self.root.processes().await;
         let mut owners = Owners::new(self.root.path());
@@ -73,7 +77,7 @@ impl Host {
             named: &self.named,
             own: &["10.0.0.7".parse().unwrap(), "fe80::1".parse().unwrap()],
         };
-        leads(&scene).leads
+        leads(&scene)
     }
 
     /// `target listens_on origin owner`, one line a lead.
