@@ -93,7 +93,7 @@ fn a_reason_is_as_before_until_a_value_or_another_reason_comes() {
 #[test]
 fn a_gpu_that_is_lost_asleep_or_no_longer_listed_has_no_last_words() {
     for reason in [MissingReason::Lost, MissingReason::Asleep] {
-        let fields = ["utilization_percent", "memory_used_bytes"];
+        let fields = ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"];
         let missing = fields.map(|field| (field.to_owned(), reason)).into();
         let gpu = GpuSample { id: "GPU-0".to_owned(), missing, ..GpuSample::default() };
         let slow = after(&mut Sample { gpus: Some(vec![gpu]), ..sample() }).unwrap();
