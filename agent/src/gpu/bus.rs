@@ -59,12 +59,6 @@ pub(super) fn is_asleep(status_file: &Path) -> bool {
     fs::read_to_string(status_file).is_ok_and(|status| status.trim() == "suspended")
 }
 
-/// Whether the kernel suspends the device when nobody uses it.
-pub(super) fn may_sleep(status_file: &Path) -> bool {
-    let control = fs::read_to_string(status_file.with_file_name("control"));
-    control.is_ok_and(|control| control.trim() == "auto")
-}
-
 /// The sleeping GPUs, where there are GPUs and not one of them is awake.
 pub(super) fn all_asleep(roots: &Roots) -> Option<Vec<Gpu>> {
     let addresses = gpus(&roots.sys);
