@@ -246,7 +246,28 @@ fn the_slow_part_is_shown_until_the_host_is_stale_and_never_in_the_summary() {
     let shown = host.shown(View::Full);
     assert_eq!(shown["detail"], json!(null));
     assert_eq!(shown["missing"]["detail"], "stale");
-    assert!(host.registry.host(host.opened.host_id.as_str()).unwrap().live.slow().is_some());
-    host.is_judged(HostStatus::Offline);
-    assert!(host.registry.host(host.opened.host_id.as_str()).unwrap().live.slow().is_none());
+}
+
+#[test]
+fn after_a_silence_slow_values_are_missing_until_they_are_told_anew() {
+    let mut host = Host::new();
+    let warm = || {
+        let mut sample = with_data_disk(50);
+        sample.gpus.as_mut().unwrap()[0].temperature_celsius = Some(64.0);
+        sample
+    };
+    host.send(warm());
+    host.is_judged(HostStatus::Stale);
+    host.send(Sample { disk: None, ..well() });
+    let shown = host.shown(View::Full);
+    assert_eq!(shown["status"], "online");
+    assert_eq!(shown["detail"], json!(null));
+    assert_eq!(shown["missing"]["detail"], "cannot_tell");
+    assert_eq!(shown["resources"]["disk_used_bytes"], json!(null));
+    assert_eq!(shown["gpus"][0]["temperature_celsius"], json!(null));
+    assert_eq!(shown["gpus"][0]["missing"]["temperature_celsius"], "cannot_tell");
+    host.send(warm());
+    let shown = host.shown(View::Full);
+    assert_eq!(shown["detail"]["disks"][0]["mount"], "/data");
+    assert_eq!(shown["gpus"][0]["temperature_celsius"], 64.0);
 }
