@@ -3,7 +3,7 @@
 //! JSON lines (`line`) on stdout. The parent only reads them against a deadline, so that a hang
 //! or a crash costs GPU readings and nothing else.
 //!
-//! Child: `library` loads NVML, `roster` finds the GPUs `bus` and `drowse` let sleeping ones sleep;
+//! Child: `library` loads NVML, `roster` finds the GPUs, `bus` tells which of them sleep;
 //! `card` is one GPU: `describe` tells what it is, `reading` what it does, `mig` how it is cut,
 //! `holders` and `owners` who uses it, each asking through `questions` and believing as `metric`
 //! does; `child` is its loop. Parent: `driver` tells whether a child is worth starting, `deadline`,
@@ -18,7 +18,6 @@ mod metric;
 mod questions;
 
 mod bus;
-mod drowse;
 mod host_memory;
 
 mod holders;

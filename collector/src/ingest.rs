@@ -2,6 +2,7 @@
 //! registry.
 
 pub mod dropped;
+mod known;
 pub mod protocol;
 
 pub mod ping;

@@ -59,12 +59,6 @@ pub(super) fn is_asleep(status_file: &Path) -> bool {
     fs::read_to_string(status_file).is_ok_and(|status| status.trim() == "suspended")
 }
 
-/// Whether the kernel suspends the device when nobody uses it.
-pub(super) fn may_sleep(status_file: &Path) -> bool {
-    let control = fs::read_to_string(status_file.with_file_name("control"));
-    control.is_ok_and(|control| control.trim() == "auto")
-}
-
 /// The sleeping GPUs, where there are GPUs and not one of them is awake.
 pub(super) fn all_asleep(roots: &Roots) -> Option<Vec<Gpu>> {
     let addresses = gpus(&roots.sys);
@@ -104,7 +98,10 @@ pub(super) fn bound(proc: &Path) -> BTreeSet<String> {
 /// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue …` and
 /// `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build …`
 fn driver_version(proc: &Path) -> Option<String> {
-    let text = fs::read_to_string(proc.join("driver/nvidia/version")).ok()?;
+    version_in(&fs::read_to_string(proc.join("driver/nvidia/version")).ok()?)
+}
+
+fn version_in(text: &str) -> Option<String> {
     let is_version = |word: &&str| {
         word.contains('.') && word.chars().all(|char| char.is_ascii_digit() || char == '.')
     };
@@ -118,18 +115,14 @@ fn devices(sys: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use fake_nvml::Machine;
+    use proptest::prelude::*;
 
     use super::*;
-
-    fn roots(folder: &Path) -> Roots {
-        let root = folder.to_owned();
-        Roots { proc: root.join("proc"), sys: root.join("sys"), root }
-    }
 
     #[test]
     fn only_gpus_of_this_driver_decide() {
         let folder = tempfile::tempdir().unwrap();
-        let roots = roots(folder.path());
+        let roots = Roots::under(folder.path());
         let machine = Machine::new(folder.path());
         let gpu = fake_nvml::Gpu::numbered;
         assert_eq!(all_asleep(&roots), None, "no PCI bus");
@@ -169,5 +162,29 @@ mod tests {
         }
         fs::write(folder.path().join("driver/nvidia/version"), "NVRM\n").unwrap();
         assert_eq!(driver_version(folder.path()), None);
+    }
+
+    proptest! {
+        /// Whatever the file says, what is told is a bounded version of its first line.
+        #[test]
+        fn a_version_is_a_version(text in "(?s).{0,400}") {
+            if let Some(version) = version_in(&text) {
+                prop_assert!(version.len() <= limits::WORD_BYTES);
+                prop_assert!(version.contains('.'));
+                prop_assert!(version.chars().all(|char| char.is_ascii_digit() || char == '.'));
+                prop_assert!(text.lines().next().unwrap().contains(&version));
+            }
+        }
+
+        /// The words before and after it do not matter, as long as they are no versions.
+        #[test]
+        fn a_version_is_found_among_words(
+            before in prop::collection::vec("[A-Za-z_:]{1,9}", 0..9),
+            version in r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}",
+            after in "[^\n]{0,40}",
+        ) {
+            let text = format!("{} {version} {after}\n1.2.3", before.join(" "));
+            prop_assert_eq!(version_in(&text), Some(version));
+        }
     }
 }

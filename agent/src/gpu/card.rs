@@ -12,7 +12,6 @@ use nvml_wrapper::{Device, Nvml};
 use crate::sampling::{Depth, Roots};
 
 use super::describe::{Software, describe, refresh};
-use super::drowse::{Drowse, Seen};
 use super::mig::{self, Instance};
 use super::owners::Owners;
 use super::questions::{Questions, Unsupported};
@@ -22,9 +21,6 @@ use super::{bus, holders, metric};
 /// A GPU that could not be opened is tried again after one slow reading, then after twice as many
 /// each time: each try makes the driver start the whole card, and log that it failed.
 const TRIES_APART_MAX: u32 = 64;
-
-/// What the driver itself takes of a GPU that nobody uses; the smallest context takes more.
-const UNUSED_BYTES: u64 = 64 << 20;
 
 /// What all cards are read with.
 #[derive(Debug)]
@@ -52,7 +48,6 @@ pub(super) struct Card<'nvml> {
     status_file: Option<PathBuf>,
     unsupported: Unsupported,
     instances: Vec<Instance>,
-    drowse: Drowse,
 }
 
 #[derive(Debug)]
@@ -85,7 +80,6 @@ impl<'nvml> Card<'nvml> {
             state: State::Unopened { reason, wait: 0, waited: 0 },
             unsupported: Unsupported::new(),
             instances: Vec::new(),
-            drowse: Drowse::new(),
         }
     }
 
@@ -109,10 +103,6 @@ impl<'nvml> Card<'nvml> {
                 self.note_asleep();
                 Ok(())
             }
-            _ if self.drowse.is_resting() => {
-                self.drowse.pass();
-                Ok(())
-            }
             State::Unopened { .. } => self.open(tools),
             State::Open(_) => self.look_again(),
             State::Lost(_) => Ok(()),
@@ -132,7 +122,7 @@ impl<'nvml> Card<'nvml> {
         owners: &mut Owners,
         room: usize,
     ) -> Result<(GpuSample, usize), NvmlError> {
-        if self.is_asleep() || self.drowse.is_resting() {
+        if self.is_asleep() {
             return Ok((dim(&self.gpu.id, MissingReason::Asleep), 0));
         }
         let device = match &self.state {
@@ -147,9 +137,6 @@ impl<'nvml> Card<'nvml> {
             Ok(mut sample) => {
                 self.note_present();
                 let mut n_left_out = 0;
-                if depth == Depth::Complete {
-                    self.note_use(&sample);
-                }
                 if let Some(processes) = &mut sample.processes {
                     n_left_out = holders::cut(processes, room);
                     processes.iter_mut().for_each(|process| owners.complete(process));
@@ -265,18 +252,8 @@ impl<'nvml> Card<'nvml> {
         self.state = State::Unopened { reason, wait, waited: 0 };
     }
 
-    fn note_use(&mut self, sample: &GpuSample) {
-        let is_idle = sample.utilization_percent == Some(0.0)
-            && sample.processes.as_ref().is_some_and(Vec::is_empty)
-            // In a container the processes may be hidden; what they hold is not.
-            && sample.memory_used_bytes.is_some_and(|bytes| bytes <= UNUSED_BYTES)
-            && self.status_file.as_deref().is_some_and(bus::may_sleep);
-        self.drowse.note(if is_idle { Seen::Idle } else { Seen::InUse });
-    }
-
     /// A GPU that was never opened is told as what the kernel knows of it.
     fn note_asleep(&mut self) {
-        self.drowse.note_asleep();
         if matches!(self.state, State::Unopened { .. }) {
             self.note_unopened(MissingReason::Asleep, 0);
         }

@@ -79,8 +79,7 @@ pub fn child_main(options: ChildOptions, out: &mut impl Write) -> ExitCode {
         tracing::warn!(%error, "cannot be bound to the parent's life");
     }
     let stop = stdin_end();
-    let root = &options.host_root;
-    let roots = Roots { proc: root.join("proc"), sys: root.join("sys"), root: root.clone() };
+    let roots = Roots::under(&options.host_root);
     run(&options, &roots, &stop, out).into()
 }
 

@@ -95,6 +95,8 @@ fn profile(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -102,5 +104,24 @@ mod tests {
         assert_eq!(profile("NVIDIA H200 MIG 1g.18gb+me").as_deref(), Some("1g.18gb+me"));
         assert_eq!(profile("NVIDIA H200"), None);
         assert_eq!(profile("NVIDIA H200 MIG \n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_profile_is_what_stands_behind_the_last_mark(
+            card in "[A-Za-z0-9 -]{0,40}",
+            wanted in r"[1-7]c?\.?[1-7]g\.[0-9]{1,3}gb(\+[a-z]{2})?",
+        ) {
+            prop_assert_eq!(profile(&format!("{card} MIG {wanted}\n")), Some(wanted));
+        }
+
+        /// Whatever NVML calls the instance, the profile is a word within its bound.
+        #[test]
+        fn a_profile_is_a_bounded_word(name in "(?s)(.{0,20} MIG )?.{0,400}") {
+            if let Some(profile) = profile(&name) {
+                prop_assert!(!profile.is_empty() && profile.len() <= limits::WORD_BYTES);
+                prop_assert_eq!(word(&profile), profile);
+            }
+        }
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Outbox {
     ping: Option<Ping>,
     parts: VecDeque<Inventory>,
     sample: Option<Sample>,
+    is_sample_lost: bool,
     turn: Turn,
     samples_dropped: u64,
 }
@@ -51,9 +52,16 @@ impl Outbox {
         self.parts = split(inventory).into();
     }
 
-    /// Whether the socket has not yet taken the last sample; the next one will replace it.
-    pub(super) fn has_sample(&self) -> bool {
-        self.sample.is_some()
+    /// Whether the collector does not know the last sample: the socket has not yet taken it, so
+    /// that the next one will replace it, or it was lost.
+    pub(super) fn lacks_sample(&self) -> bool {
+        self.sample.is_some() || self.is_sample_lost
+    }
+
+    /// The sample that was handed out last could not be sent.
+    pub(super) fn lost_sample(&mut self) {
+        self.is_sample_lost = true;
+        self.samples_dropped += 1;
     }
 
     /// The newest sample wins: one that still waits is dropped. That the host slept is said once,
@@ -63,6 +71,7 @@ impl Outbox {
             sample.gap = sample.gap.or(dropped.gap);
             self.samples_dropped += 1;
         }
+        self.is_sample_lost = false;
         self.sample = Some(sample);
     }
 

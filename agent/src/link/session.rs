@@ -100,6 +100,11 @@ impl Session {
         self.outbox.next()
     }
 
+    /// A sample was handed out and could not be sent: the next one is complete.
+    pub fn lost_sample(&mut self) {
+        self.outbox.lost_sample();
+    }
+
     /// The last message of a session that ends on purpose.
     #[must_use]
     pub fn goodbye(&self) -> AgentMessage {
@@ -128,7 +133,7 @@ impl Session {
     fn next_depth(&mut self) -> Depth {
         let nth = self.n_samples;
         self.n_samples += 1;
-        if nth.is_multiple_of(COMPLETE_EVERY) || self.outbox.has_sample() {
+        if self.outbox.lacks_sample() || nth.is_multiple_of(COMPLETE_EVERY) {
             Depth::Complete
         } else {
             Depth::Fast

@@ -105,6 +105,15 @@ async fn a_sample_that_the_socket_cannot_take_is_replaced_by_a_complete_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sample_that_could_not_be_sent_is_followed_by_a_complete_one() {
+    let mut run = Run::start();
+    assert_eq!(depths(&run.pass(seconds(3))), [true, false, false, false]);
+    run.session.lost_sample();
+    assert_eq!(depths(&run.pass(seconds(2))), [true, false]);
+    assert_eq!(run.session.samples_dropped(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_inventory_comes_again_every_five_minutes_or_so() {
     let mut run = Run::start();
     run.pass(seconds(1));

@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use herdbook_shared::limits;
+use herdbook_shared::wire::AgentMessage;
 use herdbook_shared::wire::codec::encode;
+use herdbook_shared::wire::sample::Sample;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::inbound::Inbound;
 use super::session::{Outgoing, Session};
 use super::{End, HostView, Socket};
+use shed::shed;
+
+mod shed;
 
 /// A collector that reads nothing for so long is given up, even where it still talks.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
@@ -31,7 +36,7 @@ pub async fn converse(
     view: &mut impl HostView,
     stop: &CancellationToken,
 ) -> End {
-    let mut wire = Wire { socket, writing_since: None };
+    let mut wire = Wire { socket, writing_since: None, is_too_large_told: false };
     let end = loop {
         let happened = tokio::select! {
             biased;
@@ -70,6 +75,8 @@ struct Wire<'a, S> {
     socket: &'a mut S,
     /// Since when the socket has not taken the frame that it was given.
     writing_since: Option<Instant>,
+    /// That samples are too large was logged.
+    is_too_large_told: bool,
 }
 
 enum Event {
@@ -98,10 +105,40 @@ impl<S: Socket> Wire<'_, S> {
         if let Some(since) = self.writing_since {
             return if since.elapsed() < STUCK_AFTER { Ok(()) } else { Err(End::Stuck) };
         }
-        let Some(frame) = session.next_outgoing().and_then(frame) else { return Ok(()) };
+        let Some(outgoing) = session.next_outgoing() else { return Ok(()) };
+        let Some(frame) = self.frame(outgoing, session) else { return Ok(()) };
         self.writing_since = Some(Instant::now());
         // Nothing is left in the socket after a flush, so it is ready without being asked.
         self.socket.start_send_unpin(frame).map_err(End::Lost)
+    }
+
+    /// What goes on the wire. A message that is too large even without what can be left out is lost,
+    /// which beats losing the connection.
+    fn frame(&mut self, outgoing: Outgoing, session: &mut Session) -> Option<Message> {
+        let message = match outgoing {
+            Outgoing::Ping => return Some(Message::Ping(Default::default())),
+            Outgoing::Message(message) => message,
+        };
+        let is_sample = matches!(message, AgentMessage::Sample(_));
+        let mut text = encode(&message);
+        if text.len() > limits::FRAME_BYTES
+            && let AgentMessage::Sample(sample) = message
+        {
+            let (shorter, left_out) = reduced(sample);
+            if !self.is_too_large_told {
+                warn!(bytes = text.len(), ?left_out, "samples are too large, parts are left out");
+                self.is_too_large_told = true;
+            }
+            text = shorter;
+        }
+        if text.len() > limits::FRAME_BYTES {
+            error!(bytes = text.len(), "a message is too large to be sent");
+            if is_sample {
+                session.lost_sample();
+            }
+            return None;
+        }
+        Some(Message::text(text))
     }
 
     /// Says goodbye as far as the collector lets it.
@@ -123,16 +160,31 @@ impl<S: Socket> Wire<'_, S> {
     }
 }
 
-fn frame(outgoing: Outgoing) -> Option<Message> {
-    let message = match outgoing {
-        Outgoing::Ping => return Some(Message::Ping(Default::default())),
-        Outgoing::Message(message) => message,
-    };
-    let text = encode(&message);
-    if text.len() > limits::FRAME_BYTES {
-        // No part is cut as large as this; should one be, losing it beats losing the connection.
-        error!(bytes = text.len(), "a message is too large to be sent");
-        return None;
+/// A sample that cannot be sent whole, made to fit.
+fn reduced(mut sample: Box<Sample>) -> (String, Vec<&'static str>) {
+    let whole = |sample: &Sample| encode(&AgentMessage::Sample(Box::new(sample.clone())));
+    let left_out = shed(&mut sample, |sample| whole(sample).len() <= limits::FRAME_BYTES);
+    (encode(&AgentMessage::Sample(sample)), left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use herdbook_shared::wire::sample::{GpuProcess, GpuSample};
+
+    use super::*;
+
+    #[test]
+    fn a_sample_with_too_many_processes_is_sent_without_them() {
+        let process = GpuProcess { name: Some("p".repeat(1024)), ..GpuProcess::default() };
+        let gpu = GpuSample {
+            utilization_percent: Some(7.0),
+            temperature_celsius: Some(64.0),
+            processes: Some(vec![process; 512]),
+            ..GpuSample::default()
+        };
+        let sample = Sample { gpus: Some(vec![gpu]), ..Sample::default() };
+        let (text, left_out) = reduced(Box::new(sample));
+        assert!(text.len() <= limits::FRAME_BYTES && text.contains("temperature_celsius"));
+        assert_eq!(left_out, ["GPU processes"]);
     }
-    Some(Message::text(text))
 }

@@ -13,6 +13,7 @@ use herdbook_shared::wire::{AgentMessage, PROTOCOL};
 use tokio::time::Instant;
 
 use super::dropped::DropReason;
+use super::known;
 use crate::budget::Budget;
 
 /// How long a connection may take to say hello.
@@ -125,8 +126,14 @@ impl Protocol {
             (State::AwaitingHello, AgentMessage::Hello(hello)) => self.hello(hello),
             (State::AwaitingHello, _) => unexpected("the first message must be a hello"),
             (State::Open, AgentMessage::Hello(_)) => unexpected("a second hello"),
-            (State::Open, AgentMessage::Inventory(part)) => self.part(*part, now),
-            (State::Open, AgentMessage::Sample(sample)) => Step::Sample(sample),
+            (State::Open, AgentMessage::Inventory(mut part)) => {
+                known::keep_in_inventory(&mut part);
+                self.part(*part, now)
+            }
+            (State::Open, AgentMessage::Sample(mut sample)) => {
+                known::keep_in_sample(&mut sample);
+                Step::Sample(sample)
+            }
             (State::Open, AgentMessage::Goodbye(goodbye)) => Step::Goodbye(goodbye),
         }
     }

@@ -1,6 +1,8 @@
 //! What the samples of a host say of its condition: which of the things that findings tell hold
 //! now, small enough to be compared at every sample.
 
+use std::collections::BTreeSet;
+
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::wire::detail::DiskDetail;
 use herdbook_shared::wire::sample::{GpuSample, Sample};
@@ -13,8 +15,8 @@ use super::slow::Slow;
 /// What one sample says of its host's condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
-    /// One bit a GPU, in the order of the sample, for those that fell off the bus.
-    pub lost_gpus: u64,
+    /// The ids of the GPUs that fell off the bus: at most as many as a sample may list.
+    pub lost_gpus: BTreeSet<String>,
     /// GPUs do not answer.
     pub gpu_timeout: bool,
     /// Driver and library differ.
@@ -51,17 +53,14 @@ impl Conditions {
                 || gpus.iter().any(|gpu| whole_reason(gpu) == Some(reason))
         };
         let memory = sample.pressure.and_then(|pressure| pressure.memory_some_avg10);
+        let leave_share = if before.memory_pressure { LEAVE_PRESSURE_SHARE } else { 1.0 };
+        let pressure = rules.memory_pressure * leave_share;
         Self {
-            lost_gpus: lost_gpus(sample, before.lost_gpus),
+            lost_gpus: lost_gpus(sample, &before.lost_gpus),
             gpu_timeout: any(MissingReason::Timeout),
             driver_mismatch: sample.driver_mismatch || any(MissingReason::DriverMismatch),
             full_disks: full_disks(sample, slow, &before.full_disks, rules.disk_warning),
-            memory_pressure: over(
-                memory,
-                rules.memory_pressure,
-                LEAVE_PRESSURE_SHARE,
-                before.memory_pressure,
-            ),
+            memory_pressure: memory.map_or(before.memory_pressure, |now| now >= pressure),
         }
     }
 
@@ -69,8 +68,8 @@ impl Conditions {
     #[must_use]
     pub fn findings(&self) -> Vec<(Code, String)> {
         let mut found = Vec::new();
-        if self.lost_gpus != 0 {
-            let n_lost = self.lost_gpus.count_ones();
+        if !self.lost_gpus.is_empty() {
+            let n_lost = self.lost_gpus.len();
             found.push((Code::GpuLost, format!("{n_lost} GPU(s) fell off the bus")));
         }
         if self.driver_mismatch {
@@ -100,30 +99,38 @@ fn disks_in_words(mounts: &[String]) -> String {
 
 /// A GPU that was lost stays so until it tells a value again, is there but sleeps, or is no longer
 /// listed: no answer is not its return.
-fn lost_gpus(sample: &Sample, before: u64) -> u64 {
+fn lost_gpus(sample: &Sample, before: &BTreeSet<String>) -> BTreeSet<String> {
     let Some(gpus) = &sample.gpus else {
-        return if sample.missing.contains_key("gpus") { before } else { 0 };
+        let is_untold = sample.missing.contains_key("gpus");
+        return if is_untold { before.clone() } else { BTreeSet::new() };
     };
-    gpus.iter().take(u64::BITS as usize).enumerate().fold(0, |lost, (index, gpu)| {
-        let bit = 1 << index;
-        let tells = gpu.utilization_percent.is_some() || gpu.memory_used_bytes.is_some();
-        let is_lost = match whole_reason(gpu) {
-            Some(MissingReason::Lost) => true,
-            Some(MissingReason::Asleep) => false,
-            _ => before & bit != 0 && !tells,
-        };
-        if is_lost { lost | bit } else { lost }
-    })
+    let is_lost = |gpu: &&GpuSample| match whole_reason(gpu) {
+        Some(MissingReason::Lost) => true,
+        Some(MissingReason::Asleep) => false,
+        _ => !tells(gpu) && before.contains(&gpu.id),
+    };
+    gpus.iter().filter(is_lost).map(|gpu| gpu.id.clone()).collect()
 }
 
-/// Why a GPU as a whole is missing, told by its two first values; `None` where it is not.
+/// The values of a GPU that every sample tells, or gives a reason for.
+const MOVING: [&str; 4] =
+    ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"];
+
+fn tells(gpu: &GpuSample) -> bool {
+    gpu.utilization_percent.is_some()
+        || gpu.memory_used_bytes.is_some()
+        || gpu.power_watts.is_some()
+        || gpu.sm_clock_mhz.is_some()
+}
+
+/// Why a GPU as a whole is missing: it tells nothing that moves, and gives one reason for all of
+/// it. `None` where it is not; that some calls are not allowed, say, is no such thing.
 pub(super) fn whole_reason(gpu: &GpuSample) -> Option<MissingReason> {
-    let tells = gpu.utilization_percent.is_some() || gpu.memory_used_bytes.is_some();
-    if tells || gpu.missing.is_empty() {
+    if tells(gpu) {
         return None;
     }
-    let reason = *gpu.missing.get("utilization_percent")?;
-    (gpu.missing.get("memory_used_bytes") == Some(&reason)).then_some(reason)
+    let reason = *gpu.missing.get(MOVING[0])?;
+    MOVING.iter().all(|field| gpu.missing.get(*field) == Some(&reason)).then_some(reason)
 }
 
 /// Where the disks are mounted that are nearly full. One of which nothing is told now is as before;
@@ -138,10 +145,9 @@ fn full_disks(sample: &Sample, slow: Option<&Slow>, before: &[String], enter: f6
     let root = root.and_then(|disk| Some((ROOT, share(disk.used_bytes, disk.total_bytes)?)));
     let told = root.into_iter().chain(listed);
     let held = |name: &str| before.iter().any(|other| other == name);
-    let full = told
-        .clone()
-        .filter(|(name, share)| over(Some(*share), enter, LEAVE_SHARE, held(name)))
-        .map(|(name, _)| name.to_owned());
+    let threshold = |name: &str| if held(name) { enter * LEAVE_SHARE } else { enter };
+    let full = told.clone().filter(|(name, share)| *share >= threshold(name));
+    let full = full.map(|(name, _)| name.to_owned());
     let is_untold = |name: &str| is_listed(name) && !told.clone().any(|(told, _)| told == name);
     let untold = before.iter().filter(|name| is_untold(name)).cloned();
     let mut full: Vec<String> = full.chain(untold).collect();
@@ -163,11 +169,6 @@ fn share_of(disk: &DiskDetail) -> Option<(&str, f64)> {
 #[expect(clippy::cast_precision_loss, reason = "a share of a disk needs no more than 52 bits")]
 fn share(used_bytes: u64, total_bytes: u64) -> Option<f64> {
     (total_bytes > 0).then(|| used_bytes as f64 / total_bytes as f64)
-}
-
-fn over(value: Option<f64>, enter: f64, leave_share: f64, held: bool) -> bool {
-    let threshold = if held { enter * leave_share } else { enter };
-    value.map_or(held, |value| value >= threshold)
 }
 
 #[cfg(test)]

@@ -76,50 +76,82 @@ fn images_and_unmounted_disks_are_never_full() {
     assert!(full(Some(vec![image, unmounted, empty]), &[]).is_empty());
 }
 
-fn missing(fields: &[&str], reason: MissingReason) -> GpuSample {
+fn missing(id: &str, fields: &[&str], reason: MissingReason) -> GpuSample {
     GpuSample {
+        id: id.to_owned(),
         missing: fields.iter().map(|field| ((*field).to_owned(), reason)).collect(),
         ..GpuSample::default()
     }
 }
 
-const WHOLE: [&str; 2] = ["utilization_percent", "memory_used_bytes"];
+const WHOLE: [&str; 4] =
+    ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"];
+
+/// The second of two.
+fn lost() -> Conditions {
+    Conditions { lost_gpus: ["b".to_owned()].into(), ..Conditions::default() }
+}
+
+fn well(id: &str) -> GpuSample {
+    GpuSample { id: id.to_owned(), utilization_percent: Some(0.0), ..GpuSample::default() }
+}
+
+#[test]
+fn a_gpu_is_lost_wherever_it_stands_in_the_list() {
+    for other_order in [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]] {
+        let gpu = |id| match id {
+            "b" => missing(id, &WHOLE, MissingReason::Lost),
+            _ => well(id),
+        };
+        let gpus = Some(other_order.map(gpu).into());
+        assert_eq!(judge(&Sample { gpus, ..Sample::default() }, &lost()), lost());
+    }
+}
+
+#[test]
+fn a_gpu_is_missing_as_a_whole_only_if_one_reason_stands_for_all_that_moves() {
+    let lost = missing("a", &WHOLE, MissingReason::Lost);
+    assert_eq!(whole_reason(&lost), Some(MissingReason::Lost));
+    assert_eq!(whole_reason(&missing("a", &WHOLE[..3], MissingReason::Lost)), None);
+    assert_eq!(whole_reason(&GpuSample { power_watts: Some(9.0), ..lost.clone() }), None);
+    let mut mixed = lost;
+    mixed.missing.insert("sm_clock_mhz".to_owned(), MissingReason::NotSupported);
+    assert_eq!(whole_reason(&mixed), None);
+}
 
 #[test]
 fn a_lost_gpu_is_told_from_one_that_lacks_a_value() {
     let gpus = vec![
-        missing(&["fan_percent"], MissingReason::NotSupported),
-        missing(&WHOLE, MissingReason::Lost),
+        missing("a", &["fan_percent"], MissingReason::NotSupported),
+        missing("b", &WHOLE, MissingReason::Lost),
     ];
     let sample = Sample { gpus: Some(gpus), ..Sample::default() };
     let conditions = judge(&sample, &Conditions::default());
-    assert_eq!(conditions.lost_gpus, 0b10);
+    assert_eq!(conditions, lost());
     assert_eq!(conditions.findings()[0].0, Code::GpuLost);
 }
 
 #[test]
 fn a_sleeping_gpu_is_not_lost_and_one_that_was_lost_is_back_when_it_sleeps() {
-    let sleeping = missing(&WHOLE, MissingReason::Asleep);
-    let sample = Sample { gpus: Some(vec![sleeping; 2]), ..Sample::default() };
+    let sleeping = ["a", "b"].map(|id| missing(id, &WHOLE, MissingReason::Asleep));
+    let sample = Sample { gpus: Some(sleeping.into()), ..Sample::default() };
     let none = Conditions::default();
     assert_eq!(judge(&sample, &none), none);
-    let lost = Conditions { lost_gpus: 0b10, ..Conditions::default() };
-    assert_eq!(judge(&sample, &lost), none);
+    assert_eq!(judge(&sample, &lost()), none);
 }
 
 #[test]
 fn a_lost_gpu_is_not_back_because_the_gpus_cannot_be_told() {
-    let lost = Conditions { lost_gpus: 0b10, ..Conditions::default() };
+    let lost = lost();
     let silent = Sample {
         missing: [("gpus".to_owned(), MissingReason::Timeout)].into(),
         ..Sample::default()
     };
-    assert_eq!(judge(&silent, &lost).lost_gpus, 0b10);
-    let hanging = missing(&WHOLE, MissingReason::Timeout);
-    let hang = Sample { gpus: Some(vec![hanging; 2]), ..Sample::default() };
-    assert_eq!(judge(&hang, &lost).lost_gpus, 0b10);
-    let well = GpuSample { utilization_percent: Some(0.0), ..GpuSample::default() };
-    assert_eq!(judge(&Sample::default(), &lost).lost_gpus, 0);
-    let back = Sample { gpus: Some(vec![well; 2]), ..Sample::default() };
-    assert_eq!(judge(&back, &lost).lost_gpus, 0);
+    assert_eq!(judge(&silent, &lost).lost_gpus, lost.lost_gpus);
+    let hanging = ["a", "b"].map(|id| missing(id, &WHOLE, MissingReason::Timeout));
+    let hang = Sample { gpus: Some(hanging.into()), ..Sample::default() };
+    assert_eq!(judge(&hang, &lost).lost_gpus, lost.lost_gpus);
+    let none = Conditions::default();
+    assert_eq!(judge(&Sample::default(), &lost), none);
+    assert_eq!(judge(&Sample { gpus: Some(vec![well("b")]), ..Sample::default() }, &lost), none);
 }

@@ -73,9 +73,7 @@ impl Finding {
     pub fn new(code: Code, message: String, since: Timestamp) -> Self {
         Self { code, severity: code.severity(), message, since }
     }
-}
 
-impl Finding {
     /// What holds now, given what held before: a condition that goes on keeps its `since`.
     #[must_use]
     pub fn renewed(found: Vec<(Code, String)>, before: &[Self], at: Timestamp) -> Vec<Self> {

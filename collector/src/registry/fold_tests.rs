@@ -134,7 +134,7 @@ fn sample_with(gpu: MaybeGpu, disk_used: u64, depth: u8) -> Sample {
     if let Some(reason) = reason {
         moving.utilization_percent = None;
         moving.memory_used_bytes = None;
-        for field in ["utilization_percent", "memory_used_bytes"] {
+        for field in ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"] {
             moving.missing.insert(field.to_owned(), reason);
         }
     }

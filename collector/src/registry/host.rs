@@ -238,7 +238,7 @@ impl HostLive {
         self.sample.load_full()
     }
 
-    /// Forgets the last sample and what was told less often, to free their memory.
+    /// Forgets the last sample and what was told less often.
     pub(super) fn clear(&self) {
         self.sample.store(None);
         self.slow.store(None);

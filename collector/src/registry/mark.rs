@@ -82,10 +82,9 @@ impl Transaction<'_> {
         let (status_since, status_entered) = (self.moment.at, self.moment.now);
         let entry =
             self.put_host(HostEntry { status, status_since, status_entered, ..host }, kind, cause);
-        if status == HostStatus::Offline {
-            entry.live.clear();
-        }
         if !status.is_heard() {
+            // What a later sample says nothing of would be as before the silence.
+            entry.live.clear();
             self.silence_services(&entry);
         } else if !before.is_heard() {
             // What this session told of services holds, be it from before or during the silence;

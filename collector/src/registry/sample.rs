@@ -86,17 +86,25 @@ impl Transaction<'_> {
         slept: Option<String>,
     ) {
         let Some(host) = self.host(id).filter(|host| host.is_current(session)) else { return };
-        let lost = conditions.lost_gpus & !host.conditions.lost_gpus;
-        let back = host.conditions.lost_gpus & !conditions.lost_gpus;
+        let (before, now) = (&host.conditions.lost_gpus, &conditions.lost_gpus);
+        let lost = now.difference(before).map(|id| (ChangeKind::GpuLost, gpu_in_words(&host, id)));
+        let back = before.difference(now);
+        let back = back.map(|id| (ChangeKind::GpuRecovered, gpu_in_words(&host, id)));
+        let changes: Vec<_> = lost.chain(back).collect();
         let mut entry = HostEntry { conditions, ..(*host).clone() };
-        for (mask, kind) in [(lost, ChangeKind::GpuLost), (back, ChangeKind::GpuRecovered)] {
-            for index in (0..64).filter(|index| mask & (1 << index) != 0) {
-                let cause = Some(format!("GPU {index}"));
-                entry = (*self.put_host(entry, kind, cause)).clone();
-            }
+        for (kind, cause) in changes {
+            entry = (*self.put_host(entry, kind, Some(cause))).clone();
         }
         self.settle(entry);
         self.hear(id, slept);
+    }
+}
+
+/// Which GPU: by its id, as its place may be another tomorrow.
+fn gpu_in_words(host: &HostEntry, id: &str) -> String {
+    match host.facts.gpus.iter().flat_map(|gpus| gpus.iter()).find(|gpu| gpu.id == id) {
+        Some(gpu) => format!("{} ({id})", gpu.name),
+        None => format!("GPU {id}"),
     }
 }
 

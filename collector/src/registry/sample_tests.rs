@@ -71,7 +71,7 @@ fn well() -> Sample {
 }
 
 fn gpu_missing(reason: MissingReason) -> Sample {
-    let fields = ["utilization_percent", "memory_used_bytes"];
+    let fields = ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"];
     let missing = fields.map(|field| (field.to_owned(), reason)).into();
     let gpu = GpuSample { id: "GPU-0".to_owned(), missing, ..GpuSample::default() };
     Sample { gpus: Some(vec![gpu]), ..well() }
@@ -127,6 +127,42 @@ fn a_sleeping_gpu_is_no_finding_and_says_so_wherever_it_is_missing() {
     assert_eq!(shown["gpus"][0]["missing"]["detail"], "asleep");
     let counts = host.registry.snapshot(host.clock.moment()).counts();
     assert_eq!((counts.gpus, counts.vram_used_bytes, counts.vram_total_bytes), (1, 0, 100));
+}
+
+#[test]
+fn a_lost_gpu_is_announced_by_its_name_and_id_and_once() {
+    let host = Host::new();
+    host.send(gpu_missing(MissingReason::Lost));
+    let seq = host.registry.cursor().1;
+    let lost = gpu_missing(MissingReason::Lost).gpus.unwrap();
+    for gpus in
+        [vec![gpu_sample("GPU-1"), lost[0].clone()], vec![lost[0].clone(), gpu_sample("GPU-1")]]
+    {
+        host.send(Sample { gpus: Some(gpus), ..well() });
+    }
+    assert_eq!(host.registry.cursor().1, seq);
+    let changes = host.registry.changes_since(0, usize::MAX).unwrap();
+    let lost: Vec<_> = changes.iter().filter(|change| change.kind == ChangeKind::GpuLost).collect();
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].cause.as_deref(), Some("NVIDIA H200 (GPU-0)"));
+}
+
+#[test]
+fn a_gpu_that_may_not_be_asked_two_things_keeps_its_slow_values() {
+    let host = Host::new();
+    let missing = ["utilization_percent", "memory_used_bytes"];
+    let missing = missing.map(|field| (field.to_owned(), MissingReason::NoPermission)).into();
+    let fast = GpuSample {
+        id: "GPU-0".to_owned(),
+        power_watts: Some(90.0),
+        missing,
+        ..GpuSample::default()
+    };
+    let complete = GpuSample { temperature_celsius: Some(64.0), ..fast.clone() };
+    for gpu in [complete, fast] {
+        host.send(Sample { gpus: Some(vec![gpu]), ..well() });
+        assert_eq!(host.shown(View::Full)["gpus"][0]["temperature_celsius"], 64.0);
+    }
 }
 
 fn gap(from_ms: i64, to_ms: i64) -> Option<Gap> {
@@ -210,7 +246,28 @@ fn the_slow_part_is_shown_until_the_host_is_stale_and_never_in_the_summary() {
     let shown = host.shown(View::Full);
     assert_eq!(shown["detail"], json!(null));
     assert_eq!(shown["missing"]["detail"], "stale");
-    assert!(host.registry.host(host.opened.host_id.as_str()).unwrap().live.slow().is_some());
-    host.is_judged(HostStatus::Offline);
-    assert!(host.registry.host(host.opened.host_id.as_str()).unwrap().live.slow().is_none());
+}
+
+#[test]
+fn after_a_silence_slow_values_are_missing_until_they_are_told_anew() {
+    let mut host = Host::new();
+    let warm = || {
+        let mut sample = with_data_disk(50);
+        sample.gpus.as_mut().unwrap()[0].temperature_celsius = Some(64.0);
+        sample
+    };
+    host.send(warm());
+    host.is_judged(HostStatus::Stale);
+    host.send(Sample { disk: None, ..well() });
+    let shown = host.shown(View::Full);
+    assert_eq!(shown["status"], "online");
+    assert_eq!(shown["detail"], json!(null));
+    assert_eq!(shown["missing"]["detail"], "cannot_tell");
+    assert_eq!(shown["resources"]["disk_used_bytes"], json!(null));
+    assert_eq!(shown["gpus"][0]["temperature_celsius"], json!(null));
+    assert_eq!(shown["gpus"][0]["missing"]["temperature_celsius"], "cannot_tell");
+    host.send(warm());
+    let shown = host.shown(View::Full);
+    assert_eq!(shown["detail"]["disks"][0]["mount"], "/data");
+    assert_eq!(shown["gpus"][0]["temperature_celsius"], 64.0);
 }

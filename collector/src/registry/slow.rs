@@ -107,18 +107,9 @@ impl Slow {
     /// Roughly what it takes as JSON, bytes: what bounds the ring.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
-        let host = self.host.as_ref().map_or(0, |detail| {
-            let (disks, interfaces) = (detail.disks.iter(), detail.interfaces.iter());
-            512 + 4 * detail.cores_percent.as_ref().map_or(0, Vec::len)
-                + 384 * disks.flatten().count()
-                + 384 * interfaces.flatten().count()
-                + 128 * detail.temperatures.iter().flatten().count()
-        });
-        let gpu = |gpu: &SlowGpu| {
-            let n_parts = gpu.detail.as_ref().map_or(0, |detail| detail.mig.len());
-            512 + 128 * n_parts + 384 * gpu.processes.as_ref().map_or(0, |list| list.len())
-        };
-        host + self.gpus.iter().map(gpu).sum::<usize>()
+        let host = self.host.as_deref().map_or(0, bytes_of_detail);
+        host + bytes_of_missing(&self.missing)
+            + self.gpus.iter().map(SlowGpu::approximate_bytes).sum::<usize>()
     }
 }
 
@@ -143,6 +134,20 @@ impl SlowGpu {
         }
     }
 
+    fn approximate_bytes(&self) -> usize {
+        let detail = self.detail.as_deref().map_or(0, |detail| {
+            let parts = detail.mig.iter().map(|part| ENTRY + part.id.len());
+            ENTRY + parts.sum::<usize>() + bytes_of_missing(&detail.missing)
+        });
+        let processes = self.processes.iter().flat_map(|list| list.iter()).map(|process| {
+            let words = [&process.name, &process.unit, &process.container, &process.mig_id];
+            ENTRY
+                + words.into_iter().map(bytes_of).sum::<usize>()
+                + bytes_of_missing(&process.missing)
+        });
+        ENTRY + self.id.len() + detail + processes.sum::<usize>() + bytes_of_missing(&self.missing)
+    }
+
     fn is_kept_by(&self, gpu: &GpuSample) -> bool {
         let is_empty = self.detail.is_none() && self.processes.is_none() && self.missing.is_empty();
         self.id == gpu.id
@@ -151,6 +156,35 @@ impl SlowGpu {
             && are_kept(&self.missing, &OF_GPU, |field| gpu_tells(gpu, field), &gpu.missing)
             && (is_empty || whole_reason(gpu).is_none())
     }
+}
+
+/// What an entry of a list takes beside its words: its numbers and their names.
+const ENTRY: usize = 256;
+
+fn bytes_of_detail(detail: &Detail) -> usize {
+    let disks = detail.disks.iter().flatten().map(|disk| {
+        let words = disk.device.len() + bytes_of(&disk.mount) + bytes_of(&disk.file_system);
+        ENTRY + words + bytes_of_missing(&disk.missing)
+    });
+    let interfaces = detail.interfaces.iter().flatten().map(|interface| {
+        let words = interface.name.len() + bytes_of(&interface.state);
+        ENTRY + words + bytes_of_missing(&interface.missing)
+    });
+    let sensors = detail.temperatures.iter().flatten().map(|at| ENTRY / 2 + at.sensor.len());
+    let cores = 4 * detail.cores_percent.as_ref().map_or(0, Vec::len);
+    2 * ENTRY
+        + cores
+        + disks.chain(interfaces).chain(sensors).sum::<usize>()
+        + bytes_of_missing(&detail.missing)
+}
+
+fn bytes_of(word: &Option<String>) -> usize {
+    word.as_ref().map_or(0, String::len)
+}
+
+/// Each reason with its field and what a map takes beside them.
+fn bytes_of_missing(missing: &Missing) -> usize {
+    missing.keys().map(|field| 48 + field.len()).sum()
 }
 
 fn host_tells(sample: &Sample, field: &str) -> bool {

@@ -93,7 +93,7 @@ fn a_reason_is_as_before_until_a_value_or_another_reason_comes() {
 #[test]
 fn a_gpu_that_is_lost_asleep_or_no_longer_listed_has_no_last_words() {
     for reason in [MissingReason::Lost, MissingReason::Asleep] {
-        let fields = ["utilization_percent", "memory_used_bytes"];
+        let fields = ["utilization_percent", "memory_used_bytes", "power_watts", "sm_clock_mhz"];
         let missing = fields.map(|field| (field.to_owned(), reason)).into();
         let gpu = GpuSample { id: "GPU-0".to_owned(), missing, ..GpuSample::default() };
         let slow = after(&mut Sample { gpus: Some(vec![gpu]), ..sample() }).unwrap();
@@ -117,6 +117,22 @@ fn its_size_follows_what_it_holds() {
         let mut sample = Sample { detail: Some(Box::new(detail)), ..sample() };
         Slow::take(&mut sample, None, &SessionId::random()).unwrap().approximate_bytes()
     };
-    let disks = Some(vec![DiskDetail::default(); 64]);
-    assert!(size(Detail { disks, ..Detail::default() }) > size(Detail::default()) + 64 * 100);
+    let disks = |disk| Detail { disks: Some(vec![disk; 64]), ..Detail::default() };
+    let short = size(disks(DiskDetail::default()));
+    assert!(short > size(Detail::default()) + 64 * 100);
+    let device = "d".repeat(256);
+    let missing = [("mount".to_owned(), MissingReason::Timeout)].into();
+    let long = size(disks(DiskDetail { device, missing, ..DiskDetail::default() }));
+    assert!(long >= short + 64 * 256 + 64 * "mount".len());
+}
+
+#[test]
+fn its_size_counts_the_words_of_processes() {
+    let size = |name: &str| {
+        let mut sample = complete();
+        let process = GpuProcess { name: Some(name.to_owned()), ..GpuProcess::default() };
+        sample.gpus.as_mut().unwrap()[0].processes = Some(vec![process; 512]);
+        Slow::take(&mut sample, None, &SessionId::random()).unwrap().approximate_bytes()
+    };
+    assert_eq!(size(&"p".repeat(256)), size("") + 512 * 256);
 }

@@ -50,7 +50,7 @@ impl Stage {
         let root = folder.path().to_owned();
         let interval = Duration::from_millis(5);
         let options = ChildOptions { nvml_lib, interval, host_root: root.clone() };
-        let roots = Roots { proc: root.join("proc"), sys: root.join("sys"), root };
+        let roots = Roots::under(&root);
         let (alive, stop) = sync_channel(0);
         let (out, lines) = channel();
         let thread = std::thread::spawn(move || run(&options, &roots, &stop, &mut Out(out)));

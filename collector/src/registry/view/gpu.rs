@@ -185,22 +185,22 @@ impl<'a> FullGpuView<'a> {
             detail: detail.map(GpuDetailView::of),
             short: GpuView::of(gpu, sample, slow),
         };
-        let known = [
-            ("cuda_version", view.cuda_version.is_some()),
-            ("compute_capability", view.compute_capability.is_some()),
-            ("pci_address", view.pci_address.is_some()),
-            ("pcie_generation_max", view.pcie_generation_max.is_some()),
-            ("pcie_width_max", view.pcie_width_max.is_some()),
-            ("ecc_enabled", view.ecc_enabled.is_some()),
-            ("mig_enabled", view.mig_enabled.is_some()),
-        ];
-        let missing = &mut view.short.missing;
-        for (field, _) in known.into_iter().filter(|(_, is_known)| !is_known) {
-            missing.entry(field).or_insert(MissingReason::CannotTell);
-        }
-        if view.detail.is_none() {
-            missing.entry("detail").or_insert(unsaid(gpu, sample));
-        }
+        give_reasons!(
+            view,
+            view.short.missing,
+            MissingReason::CannotTell,
+            [
+                cuda_version,
+                compute_capability,
+                pci_address,
+                pcie_generation_max,
+                pcie_width_max,
+                ecc_enabled,
+                mig_enabled,
+            ]
+        );
+        let unsaid = unsaid(gpu, sample);
+        give_reasons!(view, view.short.missing, unsaid, [detail]);
         view
     }
 }

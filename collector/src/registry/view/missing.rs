@@ -12,12 +12,16 @@ pub(super) fn reasons(missing: &Missing) -> Reasons<'_> {
     missing.iter().map(|(field, why)| (field.as_str(), *why)).collect()
 }
 
-/// Gives a reason to each of these fields of a view that is `null` and has none yet.
+/// Gives a reason to each of these fields of a view that is `null` and has none yet; the reasons
+/// stand in its `missing`, or where the second argument says.
 macro_rules! give_reasons {
-    ($view:expr, $reason:expr, [$($field:ident),* $(,)?]) => {
+    ($view:expr, $missing:expr, $reason:expr, [$($field:ident),* $(,)?]) => {
         $(if $view.$field.is_none() {
-            $view.missing.entry(stringify!($field)).or_insert($reason);
+            $missing.entry(stringify!($field)).or_insert($reason);
         })*
+    };
+    ($view:expr, $reason:expr, $fields:tt) => {
+        give_reasons!($view, $view.missing, $reason, $fields)
     };
 }
 
