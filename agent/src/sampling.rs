@@ -11,6 +11,7 @@ use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::sample::Sample;
 use tokio::time::Instant;
 
+mod aside;
 mod roots;
 mod source;
 
@@ -59,7 +60,6 @@ pub struct Sampler {
     load: load::Load,
     network: network::Network,
     pressure: pressure::PressureSource,
-    disk: disk::DiskSource,
     details: detail::Details,
     buffer: Vec<u8>,
 }
@@ -74,7 +74,6 @@ impl Sampler {
             load: load::Load::new(&roots),
             network: network::Network::new(&roots),
             pressure: pressure::PressureSource::new(&roots),
-            disk: disk::DiskSource::new(&roots),
             details: detail::Details::new(&roots),
             buffer: Vec::new(),
         }
@@ -101,8 +100,8 @@ impl Sampler {
             told("network_transmit_bytes_per_second", transmit, missing);
         sample.pressure = self.pressure.read(&mut self.buffer, missing);
         if depth == Depth::Complete {
-            sample.disk = told("disk", self.disk.read(), missing);
-            let detail = self.details.read(&mut self.buffer, memory, loads, now);
+            let (detail, disk) = self.details.read(&mut self.buffer, memory, loads, now);
+            sample.disk = told("disk", disk, missing);
             sample.detail = Some(Box::new(detail));
         }
         sample

@@ -2,6 +2,7 @@
 
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::wire::detail::Detail;
+use herdbook_shared::wire::sample::Disk;
 use tokio::time::Instant;
 
 use super::cores::Cores;
@@ -37,14 +38,14 @@ impl Details {
         }
     }
 
-    /// `memory` and `loads` are those of the same sample.
+    /// `memory` and `loads` are those of the same sample. With the detail comes the root disk.
     pub(super) fn read(
         &mut self,
         buffer: &mut Vec<u8>,
         memory: Memory,
         loads: Loads,
         now: Instant,
-    ) -> Detail {
+    ) -> (Detail, Result<Disk, MissingReason>) {
         let mut detail = Detail::default();
         let missing = &mut detail.missing;
         let shares = self.cores.read(buffer);
@@ -58,15 +59,16 @@ impl Details {
         detail.memory_cached_bytes = told("memory_cached_bytes", memory.cached_bytes, missing);
         detail.swap_total_bytes = told("swap_total_bytes", memory.swap_total_bytes, missing);
         detail.uptime_s = told("uptime_s", self.uptime.read(buffer), missing);
-        detail.disks = told("disks", self.disks.read(buffer, now), missing);
+        let disks = self.disks.read(buffer, now);
+        detail.disks = told("disks", disks.each, missing);
         detail.interfaces = told("interfaces", self.interfaces.read(buffer, now), missing);
-        detail.temperatures = told("temperatures", self.temperatures.read(buffer, now), missing);
+        detail.temperatures = told("temperatures", self.temperatures.read(now), missing);
         // A kernel without control groups limits nothing.
         let limits = match self.limits.read() {
             Err(MissingReason::NotSupported) => Ok(None),
             limits => limits,
         };
         detail.limits = told("limits", limits, missing).flatten();
-        detail
+        (detail, disks.root)
     }
 }

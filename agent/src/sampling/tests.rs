@@ -18,6 +18,7 @@ fn host() -> (tempfile::TempDir, Sampler) {
         ("loadavg", "0.50 0.40 0.30 1/2 3\n"),
         ("meminfo", MEMINFO),
         ("net/dev", DEV),
+        ("1/mountinfo", "20 1 8:2 / / rw - ext4 /dev/sda2 rw\n"),
         ("pressure/cpu", SOME),
         ("pressure/memory", SOME),
         ("pressure/io", SOME),
