@@ -13,6 +13,7 @@ use herdbook_shared::wire::detail::DiskDetail;
 use tokio::time::Instant;
 
 use super::source::{Extent, Source};
+use super::span::Span;
 use super::word::word;
 use super::{Roots, told};
 
@@ -76,10 +77,15 @@ impl Disks {
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.last_at = None;
+    }
+
     /// What cannot be told of one disk is missing there; `Err` where there is nothing to tell.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, now: Instant) -> DisksTold {
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, span: Span, now: Instant) -> DisksTold {
         let devices = self.diskstats.read(buffer, diskstats::parse);
         let elapsed = self.last_at.map(|last| now.saturating_duration_since(last));
+        let elapsed = elapsed.filter(|_| span != Span::Short);
         let known = devices.as_ref().ok();
         let mounts = self.look_at_layout(buffer, known.unwrap_or(&Devices::new()));
         let entries = &self.layout.entries;
@@ -96,8 +102,10 @@ impl Disks {
             (Ok(()), Root::MayHang) => Err(MissingReason::CannotTell),
             (Err(reason), _) => Err(reason),
         };
-        self.last_at = devices.is_ok().then_some(now);
-        self.last = devices.unwrap_or_default();
+        if span != Span::Short {
+            self.last_at = devices.is_ok().then_some(now);
+            self.last = devices.unwrap_or_default();
+        }
         DisksTold { root, each }
     }
 

@@ -148,6 +148,7 @@ async fn a_processor_that_comes_online_is_told_from_the_next_time_on() {
     let stat = host.folder.path().join("proc/stat");
     let later = fs::read_to_string(&stat).unwrap().replace("cpu  ", "cpu  9");
     fs::write(&stat, later).unwrap();
+    tokio::time::advance(Duration::from_secs(10)).await;
     let sample = host.sampler.sample(Depth::Complete, Instant::now());
     assert_eq!(sample.detail.unwrap().cores_percent.map(|cores| cores.len()), Some(6));
 }
