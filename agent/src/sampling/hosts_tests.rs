@@ -181,7 +181,7 @@ async fn containers_have_their_limits_and_machines_none() {
         ("wsl2", None, None),
     ] {
         let host = Host::sampled(name).await;
-        let limits = host.detail().limits;
+        let limits = host.detail().limits.as_ref();
         assert_eq!(limits.and_then(|limits| limits.cpu_cores), cores, "{name}");
         assert_eq!(limits.and_then(|limits| limits.memory_bytes), memory, "{name}");
     }
