@@ -89,7 +89,8 @@ pub(crate) fn observe(
     let resumed = resume::watch(KernelClocks, tasks, stop.clone());
     let searched = discovery_settings(settings, &roots, resumed.count.clone());
     let found = Discovery::start(searched, tasks, stop.clone());
-    let observer = Observer::new(roots, gpus, found, resumed.gap, Instant::now());
+    let observer =
+        Observer::new(roots, gpus, found, resumed.gap, settings.interval, Instant::now());
     Ok((observer, resumed.count))
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use herdbook_shared::missing::{Missing, MissingReason};
 use herdbook_shared::wire::check::OutOfBounds;
+use herdbook_shared::wire::detail::Detail;
 use herdbook_shared::wire::inventory::{Gpu, Inventory, Service};
 use herdbook_shared::wire::sample::{GpuSample, Sample, ServiceSample};
 use tracing::error;
@@ -22,12 +23,15 @@ impl Bounds {
     pub(super) fn sample(&mut self, mut sample: Sample) -> Sample {
         let Err(broken) = sample.check() else { return sample };
         self.tell(&broken);
+        // It is still the heartbeat.
         let beat = Sample { seq: sample.seq, at: sample.at, ..Sample::default() };
-        let alone = |sample: Sample| sample.check().is_ok();
-        sample.detail = sample
-            .detail
-            .take()
-            .filter(|detail| alone(Sample { detail: Some(detail.clone()), ..Sample::default() }));
+        let beat = Sample { missing: left_out(&sample), ..beat };
+        if let Some(detail) = &mut sample.detail
+            && !hold_detail(detail)
+        {
+            sample.detail = None;
+            sample.missing.insert("detail".to_owned(), MissingReason::CannotTell);
+        }
         if sample.check().is_ok() {
             return sample;
         }
@@ -40,8 +44,9 @@ impl Bounds {
         if sample.check().is_ok() {
             return sample;
         }
-        sample.services = None;
-        // It is still the heartbeat.
+        if sample.services.take().is_some() {
+            sample.missing.insert("services".to_owned(), MissingReason::CannotTell);
+        }
         if sample.check().is_ok() { sample } else { beat }
     }
 
@@ -96,6 +101,73 @@ fn hold_service(service: &mut Service) -> bool {
     holds(service)
 }
 
+/// What a reader would otherwise take to be as before.
+fn left_out(sample: &Sample) -> Missing {
+    let parts = [
+        ("disk", sample.disk.is_some()),
+        ("detail", sample.detail.is_some()),
+        ("gpus", sample.gpus.is_some()),
+        ("services", sample.services.is_some()),
+    ];
+    let names = parts.into_iter().filter(|(_, was_told)| *was_told);
+    names.map(|(name, _)| (name.to_owned(), MissingReason::CannotTell)).collect()
+}
+
+/// Whether the detail holds the bounds, if need be without an odd disk, interface or sensor.
+fn hold_detail(detail: &mut Detail) -> bool {
+    let holds = |detail: Detail| {
+        Sample { detail: Some(Box::new(detail)), ..Sample::default() }.check().is_ok()
+    };
+    if holds(detail.clone()) {
+        return true;
+    }
+    let alone = Detail::default;
+    if let Some(disks) = &mut detail.disks {
+        disks.retain(|disk| holds(Detail { disks: Some(vec![disk.clone()]), ..alone() }));
+    }
+    if let Some(all) = &mut detail.interfaces {
+        all.retain(|one| holds(Detail { interfaces: Some(vec![one.clone()]), ..alone() }));
+    }
+    if let Some(all) = &mut detail.temperatures {
+        all.retain(|one| holds(Detail { temperatures: Some(vec![one.clone()]), ..alone() }));
+    }
+    hold_lists(detail, holds);
+    holds(detail.clone())
+}
+
+/// A list that is too long, or odd as a whole, is missing alone.
+fn hold_lists(detail: &mut Detail, holds: impl Fn(Detail) -> bool) {
+    let alone = Detail::default;
+    let cores = Detail { cores_percent: detail.cores_percent.clone(), ..alone() };
+    let disks = Detail { disks: detail.disks.clone(), ..alone() };
+    let interfaces = Detail { interfaces: detail.interfaces.clone(), ..alone() };
+    let temperatures = Detail { temperatures: detail.temperatures.clone(), ..alone() };
+    let limits = Detail { limits: detail.limits.clone(), ..alone() };
+    let mut miss = |name: &str| {
+        detail.missing.insert(name.to_owned(), MissingReason::CannotTell);
+    };
+    if !holds(cores) {
+        detail.cores_percent = None;
+        miss("cores_percent");
+    }
+    if !holds(disks) {
+        detail.disks = None;
+        miss("disks");
+    }
+    if !holds(interfaces) {
+        detail.interfaces = None;
+        miss("interfaces");
+    }
+    if !holds(temperatures) {
+        detail.temperatures = None;
+        miss("temperatures");
+    }
+    if !holds(limits) {
+        detail.limits = None;
+        miss("limits");
+    }
+}
+
 /// Whether what a GPU does holds the bounds, if need be without what is told less often.
 fn hold_reading(gpu: &mut GpuSample) -> bool {
     let holds = |gpu: &GpuSample| {
@@ -115,7 +187,7 @@ fn holds_moving(service: &ServiceSample) -> bool {
 mod tests {
     use herdbook_shared::wire::AgentMessage;
     use herdbook_shared::wire::codec::{decode_agent, encode, split};
-    use herdbook_shared::wire::detail::{Detail, GpuDetail};
+    use herdbook_shared::wire::detail::{DiskDetail, GpuDetail, Limits};
     use herdbook_shared::wire::fixtures::{INVENTORY_DEPTH, SAMPLE_DEPTH};
     use herdbook_shared::wire::inventory::{Address, MigInstance};
     use serde_json::Value;
@@ -178,7 +250,36 @@ mod tests {
             ..Sample::default()
         };
         let held = bounds.sample(sample.clone());
-        assert_eq!(held, Sample { detail: None, ..sample });
+        let missing = Missing::from([("detail".to_owned(), MissingReason::CannotTell)]);
+        assert_eq!(held, Sample { detail: None, missing, ..sample });
+    }
+
+    #[test]
+    fn an_odd_part_of_a_detail_takes_nothing_with_it() {
+        let disk = |device: &str| DiskDetail { device: device.to_owned(), ..Default::default() };
+        let odd = Detail {
+            disks: Some(vec![disk("sda"), disk("")]),
+            cores_percent: Some(vec![1; 5000]),
+            limits: Some(Limits { cpu_cores: Some(-1.0), ..Limits::default() }),
+            load5: Some(1.0),
+            ..Detail::default()
+        };
+        let sample = Sample { detail: Some(Box::new(odd)), ..Sample::default() };
+        let held = Bounds::default().sample(sample).detail.unwrap();
+        assert_eq!((held.disks, held.load5), (Some(vec![disk("sda")]), Some(1.0)));
+        let missing: Vec<&str> = held.missing.keys().map(String::as_str).collect();
+        assert_eq!(missing, ["cores_percent", "limits"]);
+        assert_eq!((held.cores_percent, held.limits), (None, None));
+    }
+
+    #[test]
+    fn services_that_cannot_be_told_are_not_as_before() {
+        let moving = ServiceSample { address: "::1".to_owned(), ..ServiceSample::default() };
+        let services = Some(vec![moving; 100]);
+        let sample = Sample { services, load1: Some(1.0), ..Sample::default() };
+        let held = Bounds::default().sample(sample);
+        assert_eq!((held.services, held.load1), (None, Some(1.0)));
+        assert_eq!(held.missing["services"], MissingReason::CannotTell);
     }
 
     /// Every value of the frozen frame is told; `null` may be left out, and a default said.
@@ -259,9 +360,11 @@ mod tests {
     #[test]
     fn the_heartbeat_goes_on_whatever_is_wrong() {
         let mut bounds = Bounds::default();
-        let sample = Sample { seq: 7, cpu_percent: Some(-1.0), ..Sample::default() };
+        let detail = Some(Box::default());
+        let sample = Sample { seq: 7, cpu_percent: Some(-1.0), detail, ..Sample::default() };
         let held = bounds.sample(sample);
         assert_eq!((held.seq, held.cpu_percent), (7, None));
+        assert_eq!(held.missing["detail"], MissingReason::CannotTell);
         let inventory = Inventory { addresses: vec!["a".repeat(10_000)], ..Inventory::empty() };
         assert_eq!(bounds.inventory(inventory), Inventory::empty());
     }

@@ -26,11 +26,14 @@ const GPUS_WITHIN: Duration = Duration::from_secs(2);
 const SERVICES_WITHIN: Duration = Duration::from_secs(10);
 /// How often the host's addresses are looked at.
 const ADDRESSES_EVERY: Duration = Duration::from_secs(60);
+/// What is measured over more intervals than this is no longer of now.
+const INTERVALS: u32 = 3;
 
 /// What is known of the host.
 pub(crate) struct Observer {
     roots: Roots,
     sampler: Sampler,
+    interval: Duration,
     gpus: GpuWatch,
     gpus_told: Arc<GpuView>,
     found: watch::Receiver<Arc<Found>>,
@@ -63,6 +66,7 @@ impl Observer {
         gpus: GpuWatch,
         found: watch::Receiver<Arc<Found>>,
         gaps: watch::Receiver<Option<Gap>>,
+        interval: Duration,
         now: Instant,
     ) -> Self {
         let mut sampler = Sampler::new(roots.clone());
@@ -78,6 +82,7 @@ impl Observer {
             placement: Placement::default(),
             roots,
             sampler,
+            interval,
             gpus,
             gpus_told: Arc::default(),
             found,
@@ -133,10 +138,12 @@ impl HostView for Observer {
     fn connected(&mut self, own_end: Option<IpAddr>, now: Instant) {
         self.gaps.connected();
         self.own_end = own_end;
+        self.sampler.resume(INTERVALS * self.interval, now);
         self.look_at_addresses(now);
     }
 
     fn sample(&mut self, depth: Depth, now: Instant) -> Sample {
+        let depth = self.sampler.depth(depth);
         let mut sample = self.sampler.sample(depth, now);
         self.seq += 1;
         sample.seq = self.seq;

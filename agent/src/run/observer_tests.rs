@@ -9,6 +9,8 @@ use crate::gpu::GpuSettings;
 
 const TRIE: &str = "|-- 10.0.0.7\n/32 host LOCAL\n|-- 192.0.2.2\n/32 host LOCAL\n";
 
+const INTERVAL: Duration = Duration::from_secs(1);
+
 struct Host {
     folder: tempfile::TempDir,
     observer: Observer,
@@ -21,18 +23,19 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("proc/net")).unwrap();
         std::fs::write(folder.path().join("proc/net/fib_trie"), TRIE).unwrap();
+        std::fs::write(folder.path().join("proc/stat"), "cpu  0 0 0 100\n").unwrap();
         let roots = Roots::under(folder.path());
         let mut tasks = JoinSet::new();
         let gpus = GpuSettings {
             program: "/nowhere".into(),
             nvml_lib: None,
-            interval: Duration::from_secs(1),
+            interval: INTERVAL,
             roots: roots.clone(),
         };
         let gpus = GpuWatch::start(gpus, &mut tasks, CancellationToken::new());
         let (_, found) = watch::channel(Arc::new(Found::default()));
         let (gap, gaps) = watch::channel(None);
-        let observer = Observer::new(roots, gpus, found, gaps, Instant::now());
+        let observer = Observer::new(roots, gpus, found, gaps, INTERVAL, Instant::now());
         Self { folder, observer, gap, _tasks: tasks }
     }
 
@@ -86,4 +89,24 @@ async fn the_first_sample_after_a_sleep_says_so() {
     host.observer.connected(None, Instant::now());
     assert_eq!(host.observer.sample(Depth::Complete, Instant::now()).gap, Some(slept));
     assert_eq!(host.observer.sample(Depth::Fast, Instant::now()).gap, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_of_the_milliseconds_before_the_first_sample_nor_of_an_outage() {
+    let mut host = Host::new();
+    let stat = host.folder.path().join("proc/stat");
+    let write = |busy: u64| std::fs::write(&stat, format!("cpu  {busy} 0 0 100\n")).unwrap();
+    host.observer.connected(None, Instant::now());
+    let mut told = Vec::new();
+    for (ms, busy) in [(0, 100), (1, 200), (1_000, 300), (1_000, 400), (60_000, 90_000)] {
+        tokio::time::advance(Duration::from_millis(ms)).await;
+        write(busy);
+        if ms > 10_000 {
+            host.observer.connected(None, Instant::now());
+        }
+        let sample = host.observer.sample(Depth::Fast, Instant::now());
+        told.push((sample.cpu_percent, sample.detail.is_some()));
+    }
+    let (none, busy) = ((None, true), Some(100.0));
+    assert_eq!(told, [none, none, (busy, true), (busy, false), none]);
 }

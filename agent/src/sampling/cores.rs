@@ -32,7 +32,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    fn none(reason: MissingReason) -> Self {
+    pub(super) fn none(reason: MissingReason) -> Self {
         Self { cores_percent: Err(reason), iowait_percent: Err(reason), steal_percent: Err(reason) }
     }
 }
@@ -40,6 +40,10 @@ impl Shares {
 impl Cores {
     pub(super) fn new(roots: &Roots) -> Self {
         Self { source: Source::new(roots.proc.join("stat"), Extent::Whole), last: None }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.last = None;
     }
 
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Shares {

@@ -30,6 +30,10 @@ impl Cpu {
         Self { source: Source::new(roots.proc.join("stat"), Extent::Head), last: None }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// Busy share since the last reading, percent.
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<f64, MissingReason> {
         let now = self.source.read(buffer, parse)?;

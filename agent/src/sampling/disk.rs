@@ -1,29 +1,11 @@
 //! Space on a file system, counted as `df` counts it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use herdbook_shared::limits;
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::wire::sample::Disk;
 use rustix::io::Errno;
-
-use super::Roots;
-
-/// The root disk.
-#[derive(Debug)]
-pub(super) struct DiskSource {
-    root: PathBuf,
-}
-
-impl DiskSource {
-    pub(super) fn new(roots: &Roots) -> Self {
-        Self { root: roots.root.clone() }
-    }
-
-    pub(super) fn read(&self) -> Result<Disk, MissingReason> {
-        space(&self.root)
-    }
-}
 
 /// Space on the file system that `path` lies on. Only ever asked of one that answers by itself:
 /// see `disks::mounts`.

@@ -1,40 +1,67 @@
 //! Every real disk, and every file system on one: space, and what is read and written.
 //!
 //! Read in this order: what is mounted (`mounts`), what devices do (`diskstats`), which of both is a
-//! real disk (`layout`). Nothing that could hang is ever asked: a server that is gone must not stop
-//! the sample.
+//! real disk (`layout`). What could hang by its kind is never asked, and the rest only aside
+//! (`spaces`): a server or a disk that is gone must not stop the sample.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::wire::detail::DiskDetail;
-use herdbook_shared::wire::sample::Disk;
 use tokio::time::Instant;
 
-use super::disk::space_on;
 use super::source::{Extent, Source};
+use super::span::Span;
 use super::word::word;
 use super::{Roots, told};
 
 mod diskstats;
 mod layout;
 mod mounts;
+mod spaces;
 
 use diskstats::Devices;
-use layout::Entry;
+use layout::{Entry, Place};
+use spaces::{Answers, Space, Spaces};
 
 /// Remembers the devices' counters, and the layout until something is mounted or plugged in.
 #[derive(Debug)]
 pub(super) struct Disks {
     mountinfo: Source,
     diskstats: Source,
-    root: PathBuf,
     block: PathBuf,
-    layout: Option<(u64, Vec<Entry>)>,
+    spaces: Spaces,
+    layout: Layout,
     last: Devices,
     last_at: Option<Instant>,
+}
+
+/// What is told of disks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DisksTold {
+    /// The root's space.
+    pub(super) root: Space,
+    /// Each real disk.
+    pub(super) each: Result<Vec<DiskDetail>, MissingReason>,
+}
+
+/// As it was worked out last.
+#[derive(Debug, Default)]
+struct Layout {
+    /// Of the texts that it was made of. No text has 0, so that the first one is looked at.
+    hash: u64,
+    entries: Vec<Entry>,
+    root: Root,
+}
+
+/// Whether the root may be asked for space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Root {
+    Answers,
+    #[default]
+    MayHang,
 }
 
 impl Disks {
@@ -42,34 +69,44 @@ impl Disks {
         Self {
             mountinfo: Source::new(roots.process().join("mountinfo"), Extent::Whole),
             diskstats: Source::new(roots.proc.join("diskstats"), Extent::Whole),
-            root: roots.root.clone(),
             block: roots.sys.join("block"),
-            layout: None,
+            spaces: Spaces::new(roots.root.clone()),
+            layout: Layout::default(),
             last: Devices::new(),
             last_at: None,
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.last_at = None;
+    }
+
     /// What cannot be told of one disk is missing there; `Err` where there is nothing to tell.
-    pub(super) fn read(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        now: Instant,
-    ) -> Result<Vec<DiskDetail>, MissingReason> {
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, span: Span, now: Instant) -> DisksTold {
         let devices = self.diskstats.read(buffer, diskstats::parse);
         let elapsed = self.last_at.map(|last| now.saturating_duration_since(last));
+        let elapsed = elapsed.filter(|_| span != Span::Short);
         let known = devices.as_ref().ok();
         let mounts = self.look_at_layout(buffer, known.unwrap_or(&Devices::new()));
-        let entries = self.layout.as_ref().map(|(_, entries)| entries.as_slice());
-        if let (Err(reason), true) = (mounts, entries.is_none_or(<[Entry]>::is_empty)) {
-            return Err(reason);
-        }
+        let entries = &self.layout.entries;
+        let answers = self.spaces.ask(wanted(&self.layout, mounts), now);
         let rates = Rates { last: &self.last, now: devices.as_ref(), elapsed };
-        let detail = |entry| detail(entry, &self.root, mounts, &rates);
-        let details = entries.unwrap_or_default().iter().map(detail).collect();
-        self.last_at = devices.is_ok().then_some(now);
-        self.last = devices.unwrap_or_default();
-        Ok(details)
+        let detail = |entry| detail(entry, &answers, mounts, &rates);
+        let listed = devices.as_ref().map(drop).map_err(|reason| *reason);
+        let each = match mounts.and(listed) {
+            Err(reason) if entries.is_empty() => Err(reason),
+            _ => Ok(entries.iter().map(detail).collect()),
+        };
+        let root = match (mounts, self.layout.root) {
+            (Ok(()), Root::Answers) => answers.of(&[root()]),
+            (Ok(()), Root::MayHang) => Err(MissingReason::CannotTell),
+            (Err(reason), _) => Err(reason),
+        };
+        if span != Span::Short {
+            self.last_at = devices.is_ok().then_some(now);
+            self.last = devices.unwrap_or_default();
+        }
+        DisksTold { root, each }
     }
 
     /// Works the layout out anew where anything in it can have changed.
@@ -80,11 +117,11 @@ impl Disks {
     ) -> Result<(), MissingReason> {
         let mut hasher = DefaultHasher::new();
         devices.keys().for_each(|name| name.hash(&mut hasher));
-        let before = self.layout.as_ref().map(|(hash, _)| *hash);
+        let before = self.layout.hash;
         let read = self.mountinfo.read(buffer, |text| {
             text.hash(&mut hasher);
             let hash = hasher.finish();
-            if before == Some(hash) {
+            if before == hash {
                 Some((hash, None))
             } else {
                 Some((hash, Some(mounts::parse(text)?)))
@@ -93,16 +130,35 @@ impl Disks {
         match read {
             Ok((_, None)) => Ok(()),
             Ok((hash, Some(mounts))) => {
-                self.layout = Some((hash, layout::layout(&mounts, devices, &self.block)));
+                let answers = mounts::Tree::new(&mounts).root_answers();
+                self.layout = Layout {
+                    hash,
+                    entries: layout::layout(&mounts, devices, &self.block),
+                    root: if answers { Root::Answers } else { Root::MayHang },
+                };
                 Ok(())
             }
             Err(reason) => {
-                // No text has this hash, so the next one that can be read is looked at.
-                self.layout = Some((0, layout::layout(&[], devices, &self.block)));
+                let entries = layout::layout(&[], devices, &self.block);
+                self.layout = Layout { entries, ..Layout::default() };
                 Err(reason)
             }
         }
     }
+}
+
+fn root() -> Place {
+    Place { point: "/".to_owned(), device: None }
+}
+
+/// All that is asked for space at once.
+fn wanted(layout: &Layout, mounts: Result<(), MissingReason>) -> Vec<Vec<Place>> {
+    if mounts.is_err() {
+        return Vec::new();
+    }
+    let places = layout.entries.iter().map(|entry| entry.places.clone());
+    let root = (layout.root == Root::Answers).then(|| vec![root()]);
+    places.filter(|places| !places.is_empty()).chain(root).collect()
 }
 
 /// Two readings of the devices' counters.
@@ -125,7 +181,7 @@ impl Rates<'_> {
 
 fn detail(
     entry: &Entry,
-    root: &Path,
+    answers: &Answers,
     mounts: Result<(), MissingReason>,
     rates: &Rates<'_>,
 ) -> DiskDetail {
@@ -144,7 +200,7 @@ fn detail(
     let space = match (mounts, &entry.mount) {
         (Err(reason), _) => Err(reason),
         (Ok(()), None) => Err(MissingReason::NotSupported),
-        (Ok(()), Some(_)) => space(entry, root),
+        (Ok(()), Some(_)) => answers.of(&entry.places),
     };
     detail.used_bytes = told("used_bytes", space.map(|space| space.used_bytes), missing);
     detail.total_bytes = told("total_bytes", space.map(|space| space.total_bytes), missing);
@@ -154,22 +210,6 @@ fn detail(
     detail.write_bytes_per_second = told("write_bytes_per_second", write, missing);
     detail.busy_percent = told("busy_percent", rates.map(|rates| rates.busy_percent), missing);
     detail
-}
-
-/// What is used is the sum of all places; what is free, they share.
-fn space(entry: &Entry, root: &Path) -> Result<Disk, MissingReason> {
-    let ask = |place: &layout::Place| {
-        space_on(&root.join(place.point.trim_start_matches('/')), place.device)
-    };
-    let asked: Vec<_> = entry.places.iter().map(ask).collect();
-    let first = asked.first().copied().ok_or(MissingReason::CannotTell)?;
-    let spaces: Vec<Disk> = asked.into_iter().flatten().collect();
-    let free = spaces.iter().map(|space| space.total_bytes - space.used_bytes).max();
-    let used = spaces.iter().map(|space| space.used_bytes).sum();
-    match free {
-        Some(free) => Ok(Disk { used_bytes: used, total_bytes: used + free }),
-        None => first,
-    }
 }
 
 #[cfg(test)]

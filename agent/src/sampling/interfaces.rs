@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::interface::Purpose;
 use super::source::{Extent, Source};
+use super::span::Span;
 use super::word::word;
 use super::{Roots, told};
 
@@ -58,19 +59,28 @@ impl Interfaces {
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.last_at = None;
+    }
+
     pub(super) fn read(
         &mut self,
         buffer: &mut Vec<u8>,
+        span: Span,
         now: Instant,
     ) -> Result<Vec<InterfaceDetail>, MissingReason> {
         let read = self.source.read(buffer, parse);
-        let elapsed = self.last_at.take().map(|last| now.saturating_duration_since(last));
         if read.is_err() {
             // What comes next has nothing to be compared with.
             self.known.clear();
+            self.last_at = None;
         }
         let counters = read?;
-        self.last_at = Some(now);
+        let elapsed = match span {
+            Span::Short => None,
+            Span::First | Span::Measured => self.last_at.replace(now),
+        };
+        let elapsed = elapsed.map(|last| now.saturating_duration_since(last));
         self.known.retain(|name, _| counters.contains_key(name));
         for name in counters.keys() {
             if self.known.len() < limits::INTERFACES && !self.known.contains_key(name) {
@@ -81,7 +91,12 @@ impl Interfaces {
         let mut details = Vec::new();
         for (name, known) in &mut self.known {
             let Some(now) = counters.get(name).copied() else { continue };
-            let rates = known.last.replace(now).and_then(|last| rates(last, now, elapsed?));
+            // One that came too soon for a rate is a beginning only where there is none.
+            let last = match span {
+                Span::Short => known.last.or_else(|| known.last.replace(now)),
+                Span::First | Span::Measured => known.last.replace(now),
+            };
+            let rates = last.and_then(|last| rates(last, now, elapsed?));
             if known.device == Device::Behind || !any_device {
                 details.push(known.detail(name, now, rates, buffer));
             }

@@ -41,10 +41,10 @@ async fn each_real_interface_is_told() {
     attribute(&folder, "eth0/speed", "25000\n");
     attribute(&folder, "wlan0/operstate", "down\n");
     attribute(&folder, "wlan0/speed", "-1\n");
-    interfaces.read(&mut Vec::new(), Instant::now()).unwrap();
+    interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     tokio::time::advance(Duration::from_secs(10)).await;
     write(&folder, &lines(5100));
-    let told = interfaces.read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     let names: Vec<&str> = told.iter().map(|interface| interface.name.as_str()).collect();
     assert_eq!(names, ["eth0", "wlan0"]);
     let (eth, wlan) = (&told[0], &told[1]);
@@ -59,7 +59,7 @@ async fn each_real_interface_is_told() {
 #[tokio::test(start_paused = true)]
 async fn in_a_container_the_virtual_link_is_told_without_what_it_has_not() {
     let (_folder, mut interfaces) = host(&[line_of("lo", 1, 1), line_of("eth0", 1, 1)], &[]);
-    let told = interfaces.read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].missing["state"], MissingReason::NotSupported);
     assert_eq!(told[0].missing["receive_bytes_per_second"], MissingReason::CannotTell);
@@ -69,10 +69,10 @@ async fn in_a_container_the_virtual_link_is_told_without_what_it_has_not() {
 async fn interfaces_come_and_go_and_are_bounded() {
     let many: Vec<String> = (0..200).map(|n| line_of(&format!("eth{n}"), 1, 1)).collect();
     let (folder, mut interfaces) = host(&many, &[]);
-    let told = interfaces.read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     assert_eq!(told.len(), limits::INTERFACES);
     write(&folder, &many[150..151]);
-    let told = interfaces.read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     assert_eq!((told.len(), told[0].name.as_str()), (1, "eth150"));
 }
 

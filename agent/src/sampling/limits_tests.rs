@@ -30,6 +30,7 @@ fn in_a_namespace_of_its_own_the_root_has_the_limits() {
         cpu_cores: Some(1.5),
         memory_bytes: Some(2_147_483_648),
         memory_used_bytes: Some(600_000),
+        ..Limits::default()
     };
     assert_eq!(limits, Ok(Some(expected)));
 }
@@ -46,7 +47,7 @@ fn the_tightest_limit_on_the_way_up_holds() {
         ("sys/fs/cgroup/kubepods/memory.max", "9000\n"),
     ]);
     let expected =
-        Limits { cpu_cores: None, memory_bytes: Some(1000), memory_used_bytes: Some(400) };
+        Limits { memory_bytes: Some(1000), memory_used_bytes: Some(400), ..Limits::default() };
     assert_eq!(limits, Ok(Some(expected)));
 }
 
@@ -67,6 +68,7 @@ fn version_1_is_read_where_only_the_end_of_the_path_is_seen() {
         cpu_cores: Some(4.0),
         memory_bytes: Some(1_048_576),
         memory_used_bytes: Some(500_000),
+        ..Limits::default()
     };
     assert_eq!(limits, Ok(Some(expected)));
 }
@@ -106,10 +108,42 @@ fn what_is_no_group_cannot_be_told_and_leads_nowhere() {
 }
 
 #[test]
+fn garbage_is_not_no_limit() {
+    for (garbage, is_missing) in
+        [("", true), ("many\n", true), ("-5\n", true), ("max\n", false), ("max 100000\n", false)]
+    {
+        let memory = if garbage.contains(' ') { "max" } else { garbage };
+        let told = limits_of(&[
+            DOCKER,
+            ("proc/1/cgroup", "0::/\n"),
+            ("sys/fs/cgroup/cpu.max", garbage),
+            ("sys/fs/cgroup/memory.max", memory),
+        ]);
+        let cannot_tell =
+            ["cpu_cores", "memory_bytes"].map(|key| (key.to_owned(), MissingReason::CannotTell));
+        let expected = Limits { missing: Missing::from(cannot_tell), ..Limits::default() };
+        assert_eq!(told, Ok(is_missing.then_some(expected)), "{garbage}");
+    }
+    // What can be told is.
+    let told = limits_of(&[
+        DOCKER,
+        ("proc/1/cgroup", "0::/\n"),
+        ("sys/fs/cgroup/cpu.max", "100000 x\n"),
+        ("sys/fs/cgroup/memory.max", "1000\n"),
+        ("sys/fs/cgroup/memory.current", "x\n"),
+    ]);
+    let told = told.unwrap().unwrap();
+    assert_eq!((told.memory_bytes, told.cpu_cores), (Some(1000), None));
+    let missing: Vec<&str> = told.missing.keys().map(String::as_str).collect();
+    assert_eq!(missing, ["cpu_cores", "memory_used_bytes"]);
+}
+
+#[test]
 fn no_text_panics() {
     proptest::proptest!(|(text in "([0-9]{0,2}:[a-z,=]{0,12}:[/a-z.]{0,20}\n){0,4}", quota in "[0-9max -]{0,20}")| {
         let _ = Groups::of(&text).map(|groups| groups.is_within());
         let cores = super::quota(&quota);
-        proptest::prop_assert!(cores.is_none_or(|cores| cores.is_finite() && cores >= 0.0));
+        let cores = cores.unwrap_or(Ok(0.0)).unwrap_or(0.0);
+        proptest::prop_assert!(cores.is_finite() && cores >= 0.0);
     });
 }

@@ -72,6 +72,11 @@ impl Network {
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.interfaces.clear();
+        self.last = None;
+    }
+
     pub(super) fn read(
         &mut self,
         buffer: &mut Vec<u8>,

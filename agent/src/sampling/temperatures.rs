@@ -2,9 +2,9 @@
 //! (<https://docs.kernel.org/hwmon/sysfs-interface.html>) and, where none of them measures a
 //! temperature, the zones of `/sys/class/thermal`.
 //!
-//! Reading a sensor asks its device, so it is done with care: a device that sleeps is not woken, one
-//! that answers slowly or not at all is left alone for a while, and disks whose sensor keeps them
-//! from spinning down are never asked.
+//! Reading a sensor asks its device, so it is done aside and with care: a device that sleeps is not
+//! woken, one that answers slowly is left alone for a while, and disks whose sensor keeps them from
+//! spinning down are never asked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use herdbook_shared::wire::detail::Temperature;
 use tokio::time::Instant;
 
 use super::Roots;
+use super::aside::Aside;
 use super::source::{Source, value};
 use super::word::word;
 
@@ -23,19 +24,26 @@ use super::word::word;
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 /// One reading may take so long; buses to sensors are slow, but not slower.
 const SLOW_AFTER: Duration = Duration::from_millis(50);
-/// For how long a sensor that was slow, or told nothing, is left alone.
+/// For how long a sensor that was slow is left alone.
 const REST: Duration = Duration::from_secs(600);
 /// More chips, or sensors of one chip, than this are not looked at.
 const ENTRIES: usize = 256;
 /// Asking it keeps some disks from spinning down.
 const DISTURBING: &str = "drivetemp";
 
-/// The sensors, their files kept open.
+/// Where temperatures come from.
 #[derive(Debug)]
 pub(super) struct Temperatures {
     class: PathBuf,
-    sensors: Vec<Sensor>,
+    sensors: Aside<Sensors, Result<Vec<Temperature>, MissingReason>>,
+}
+
+/// The sensors, their files kept open.
+#[derive(Debug, Default)]
+struct Sensors {
+    known: Vec<Sensor>,
     look_at: Option<Instant>,
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -50,37 +58,42 @@ struct Sensor {
 
 impl Temperatures {
     pub(super) fn new(roots: &Roots) -> Self {
-        Self { class: roots.sys.join("class"), sensors: Vec::new(), look_at: None }
+        Self { class: roots.sys.join("class"), sensors: Aside::new(Sensors::default) }
     }
 
-    pub(super) fn read(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        now: Instant,
-    ) -> Result<Vec<Temperature>, MissingReason> {
+    /// Of the sensors that tell; `Err` where none does.
+    pub(super) fn read(&mut self, now: Instant) -> Result<Vec<Temperature>, MissingReason> {
+        let class = self.class.clone();
+        self.sensors.read(now, move |sensors| sensors.read(&class, now)).flatten()
+    }
+}
+
+impl Sensors {
+    fn read(&mut self, class: &Path, now: Instant) -> Result<Vec<Temperature>, MissingReason> {
         if self.look_at.is_none_or(|at| now >= at) {
             self.look_at = Some(now + LOOK_EVERY);
-            self.look();
+            self.look(class);
         }
-        if self.sensors.is_empty() {
-            return Err(MissingReason::NotSupported);
-        }
-        let read = self.sensors.iter_mut().filter_map(|sensor| sensor.read(buffer, now)).collect();
-        Ok(read)
+        let Self { known, buffer, .. } = self;
+        let mut why = MissingReason::NotSupported;
+        let tell =
+            |sensor: &mut Sensor| sensor.read(buffer, now).map_err(|reason| why = reason).ok();
+        let told: Vec<Temperature> = known.iter_mut().filter_map(tell).collect();
+        if told.is_empty() { Err(why) } else { Ok(told) }
     }
 
     /// A sensor that is known keeps its files and its rest.
-    fn look(&mut self) {
-        let mut found = chips(&self.class.join("hwmon"));
+    fn look(&mut self, class: &Path) {
+        let mut found = chips(&class.join("hwmon"));
         if found.is_empty() {
-            found = zones(&self.class.join("thermal"));
+            found = zones(&class.join("thermal"));
         }
         found.truncate(limits::TEMPERATURES);
         number_doubles(&mut found);
-        let known = std::mem::take(&mut self.sensors);
+        let known = std::mem::take(&mut self.known);
         let mut known: BTreeMap<PathBuf, Sensor> =
             known.into_iter().map(|sensor| (sensor.input.path().to_owned(), sensor)).collect();
-        self.sensors = found
+        self.known = found
             .into_iter()
             .map(|found| match known.remove(&found.input) {
                 Some(sensor) if sensor.name == found.name => sensor,
@@ -101,27 +114,25 @@ impl Sensor {
         }
     }
 
-    fn read(&mut self, buffer: &mut Vec<u8>, now: Instant) -> Option<Temperature> {
+    fn read(&mut self, buffer: &mut Vec<u8>, now: Instant) -> Result<Temperature, MissingReason> {
         if self.rests_until.is_some_and(|until| now < until) {
-            return None;
+            return Err(MissingReason::Timeout);
         }
         let sleeps = self.sleep.read(buffer, |text| Some(text.trim() == "suspended"));
         if sleeps == Ok(true) {
-            return None;
+            return Err(MissingReason::Asleep);
         }
         let start = Instant::now();
         let celsius = self.input.read(buffer, celsius);
         let took = start.elapsed();
-        if celsius.is_err() || took > SLOW_AFTER {
-            self.rests_until = Some(now + REST);
-        }
         if took > SLOW_AFTER {
+            self.rests_until = Some(now + REST);
             let (sensor, took_ms) = (&self.name, took.as_millis());
             tracing::info!(sensor, took_ms, "a sensor answers slowly and is asked less often");
         }
-        Some(Temperature {
+        Ok(Temperature {
             sensor: self.name.clone(),
-            celsius: celsius.ok()?,
+            celsius: celsius?,
             critical_celsius: self.critical_celsius,
         })
     }

@@ -51,7 +51,7 @@ async fn chips_are_told_with_their_labels_and_without_each_core() {
         ("thermal/thermal_zone0/temp", "20000\n"),
     ]);
     let mut sensors = host.sensors();
-    let told = sensors.read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = sensors.read(Instant::now()).unwrap();
     assert_eq!(told[0].critical_celsius, Some(100.0));
     let expected = ["coretemp Package id 0 45", "nvme Composite 38.9", "nvme Composite 2 -5.2"];
     assert_eq!(shown(told), expected);
@@ -68,7 +68,7 @@ async fn zones_are_told_where_no_chip_measures() {
         ("thermal/thermal_zone0/trip_point_1_type", "critical\n"),
         ("thermal/thermal_zone0/trip_point_1_temp", "105000\n"),
     ]);
-    let told = host.sensors().read(&mut Vec::new(), Instant::now()).unwrap();
+    let told = host.sensors().read(Instant::now()).unwrap();
     assert_eq!((told[0].celsius, told[0].critical_celsius), (51.2, Some(105.0)));
 }
 
@@ -77,16 +77,16 @@ async fn a_machine_without_sensors_says_so_and_is_looked_at_again() {
     let host = Host::new(&[("net/x", "")]);
     let mut sensors = host.sensors();
     let now = Instant::now();
-    assert_eq!(sensors.read(&mut Vec::new(), now), Err(MissingReason::NotSupported));
+    assert_eq!(sensors.read(now), Err(MissingReason::NotSupported));
     host.write("hwmon/hwmon0/name", "k10temp\n");
     host.write("hwmon/hwmon0/temp1_input", "40000\n");
-    assert!(sensors.read(&mut Vec::new(), now).is_err());
-    let told = sensors.read(&mut Vec::new(), now + LOOK_EVERY).unwrap();
+    assert!(sensors.read(now).is_err());
+    let told = sensors.read(now + LOOK_EVERY).unwrap();
     assert_eq!(shown(told), ["k10temp temp1 40"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_fails_rests_and_one_that_sleeps_is_not_woken() {
+async fn one_that_fails_is_asked_again_and_one_that_sleeps_is_not_woken() {
     let host = Host::new(&[
         ("hwmon/hwmon0/name", "a\n"),
         ("hwmon/hwmon0/temp1_input", "no\n"),
@@ -96,12 +96,38 @@ async fn one_that_fails_rests_and_one_that_sleeps_is_not_woken() {
     ]);
     let mut sensors = host.sensors();
     let now = Instant::now();
-    assert_eq!(sensors.read(&mut Vec::new(), now), Ok(Vec::new()));
+    assert_eq!(sensors.read(now), Err(MissingReason::Asleep));
     host.write("hwmon/hwmon0/temp1_input", "10000\n");
+    assert_eq!(shown(sensors.read(now).unwrap()), ["a temp1 10"]);
     host.write("hwmon/hwmon1/device/power/runtime_status", "active\n");
-    assert_eq!(shown(sensors.read(&mut Vec::new(), now).unwrap()), ["gpu temp1 50"]);
-    let told = sensors.read(&mut Vec::new(), now + REST).unwrap();
-    assert_eq!(shown(told), ["a temp1 10", "gpu temp1 50"]);
+    assert_eq!(shown(sensors.read(now).unwrap()), ["a temp1 10", "gpu temp1 50"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_none_tells_the_reason_is_told() {
+    let host = Host::new(&[("hwmon/hwmon0/name", "a\n"), ("hwmon/hwmon0/temp1_input", "\n")]);
+    let mut sensors = host.sensors();
+    assert_eq!(sensors.read(Instant::now()), Err(MissingReason::CannotTell));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sensor_that_hangs_stops_nothing_and_one_that_is_slow_rests() {
+    let host = Host::new(&[("hwmon/hwmon0/name", "a\n")]);
+    let input = host.0.path().join("sys/class/hwmon/hwmon0/temp1_input");
+    let made = std::process::Command::new("mkfifo").arg(&input).status().unwrap();
+    assert!(made.success());
+    let mut sensors = host.sensors();
+    let now = Instant::now();
+    assert_eq!(sensors.read(now), Err(MissingReason::Timeout));
+    assert_eq!(sensors.read(now), Err(MissingReason::Timeout));
+    // Whoever opens the other end ends the wait of the first.
+    drop(fs::OpenOptions::new().write(true).open(&input).unwrap());
+    fs::remove_file(&input).unwrap();
+    host.write("hwmon/hwmon0/temp1_input", "40000\n");
+    let later = now + REST;
+    let ends = || sensors.read(later).ok().inspect(|_| std::thread::yield_now());
+    let told = std::iter::repeat_with(ends).flatten().next().unwrap();
+    assert_eq!(shown(told), ["a temp1 40"]);
 }
 
 #[test]
@@ -110,9 +136,9 @@ fn more_sensors_than_are_told_are_left_out() {
     for n in 1..100 {
         host.write(&format!("hwmon/hwmon0/temp{n}_input"), "1000\n");
     }
-    let mut sensors = host.sensors();
-    sensors.look();
-    assert_eq!(sensors.sensors.len(), limits::TEMPERATURES);
+    let mut sensors = Sensors::default();
+    sensors.look(&host.0.path().join("sys/class"));
+    assert_eq!(sensors.known.len(), limits::TEMPERATURES);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The sampler as a whole, on a folder that stands in for `/proc`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::*;
 
@@ -18,6 +17,7 @@ fn host() -> (tempfile::TempDir, Sampler) {
         ("loadavg", "0.50 0.40 0.30 1/2 3\n"),
         ("meminfo", MEMINFO),
         ("net/dev", DEV),
+        ("1/mountinfo", "20 1 8:2 / / rw - ext4 /dev/sda2 rw\n"),
         ("pressure/cpu", SOME),
         ("pressure/memory", SOME),
         ("pressure/io", SOME),
@@ -58,6 +58,53 @@ async fn rates_come_with_the_second_sample() {
     assert!(second.missing.is_empty(), "{:?}", second.missing);
     assert_eq!(second.disk, None);
     second.check().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_measured_over_a_few_milliseconds_is_not_told() {
+    let (folder, mut sampler) = host();
+    let rates = ["cpu_percent", "network_receive_bytes_per_second"];
+    sampler.sample(Depth::Complete, Instant::now());
+    tokio::time::advance(Duration::from_millis(5)).await;
+    write(folder.path(), "stat", "cpu  101 0 100 700 100 0 0 0 0 0\ncpu0 2 1 1 1\n");
+    let first = sampler.sample(sampler.depth(Depth::Fast), Instant::now());
+    assert!(rates.iter().all(|key| first.missing[*key] == MissingReason::CannotTell));
+    let detail = first.detail.unwrap();
+    assert_eq!(detail.missing["cores_percent"], MissingReason::CannotTell);
+    assert_eq!(detail.interfaces.unwrap()[0].receive_bytes_per_second, None);
+
+    // The next is over the whole time, and complete, so that nothing is missing for long.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    write(folder.path(), "stat", "cpu  110 0 100 790 100 0 0 0 0 0\ncpu0 11 1 1 91\n");
+    assert_eq!(sampler.depth(Depth::Fast), Depth::Complete);
+    let second = sampler.sample(Depth::Complete, Instant::now());
+    assert_eq!(second.cpu_percent, Some(10.0));
+    let detail = second.detail.unwrap();
+    assert_eq!(detail.cores_percent, Some(vec![10]));
+    assert_eq!(detail.interfaces.unwrap()[0].receive_bytes_per_second, Some(0));
+    assert_eq!(sampler.depth(Depth::Fast), Depth::Fast);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_pause_the_counters_start_anew() {
+    let (folder, mut sampler) = host();
+    sampler.sample(Depth::Complete, Instant::now());
+    let longest = Duration::from_secs(3);
+    tokio::time::advance(longest).await;
+    write(folder.path(), "stat", "cpu  110 0 100 790 100 0 0 0 0 0\ncpu0 11 1 1 91\n");
+    sampler.resume(longest, Instant::now());
+    assert_eq!(sampler.sample(Depth::Complete, Instant::now()).cpu_percent, Some(10.0));
+
+    tokio::time::advance(Duration::from_secs(600)).await;
+    write(folder.path(), "stat", "cpu  990 0 100 790 100 0 0 0 0 0\ncpu0 990 1 1 91\n");
+    sampler.resume(longest, Instant::now());
+    let sample = sampler.sample(Depth::Complete, Instant::now());
+    assert_eq!(sample.missing["cpu_percent"], MissingReason::CannotTell);
+    assert_eq!(sample.missing["network_receive_bytes_per_second"], MissingReason::CannotTell);
+    let detail = sample.detail.unwrap();
+    assert_eq!((detail.cores_percent, detail.iowait_percent), (None, None));
+    assert_eq!(detail.interfaces.unwrap()[0].receive_bytes_per_second, None);
+    assert_eq!(sampler.depth(Depth::Fast), Depth::Complete);
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,8 +114,8 @@ pub struct Temperature {
     pub critical_celsius: Option<f64>,
 }
 
-/// What a control group may use, and uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What a control group may use, and uses. Absent is no limit, unless `missing` says why.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// Processors' time, in whole processors: 1.5 is one and a half.
@@ -124,6 +124,9 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Memory that it uses.
     pub memory_used_bytes: Option<u64>,
+    /// Why a value is missing.
+    #[serde(skip_serializing_if = "Missing::is_empty")]
+    pub missing: Missing,
 }
 
 /// The slow part of one GPU's sample.

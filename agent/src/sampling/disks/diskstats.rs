@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use herdbook_shared::limits;
+
 use crate::sampling::cpu::hundredths;
 
 /// A sector of this file is so long, whatever the device's own are.
@@ -73,7 +75,10 @@ pub(super) fn is_disk(name: &str) -> bool {
 pub(super) fn rates(last: Io, now: Io, elapsed: Duration) -> Option<Rates> {
     let seconds = elapsed.as_secs_f64();
     let risen = |last: u64, now: u64| now.checked_sub(last).unwrap_or(now);
-    let bytes = |last, now| (risen(last, now).saturating_mul(SECTOR_BYTES) as f64 / seconds) as u64;
+    let bytes = |last, now| {
+        let bytes = risen(last, now).saturating_mul(SECTOR_BYTES) as f64;
+        ((bytes / seconds) as u64).min(limits::BYTES_MAX)
+    };
     (seconds > 0.0).then(|| Rates {
         read_bytes: bytes(last.read_sectors, now.read_sectors),
         write_bytes: bytes(last.written_sectors, now.written_sectors),
@@ -127,7 +132,9 @@ mod tests {
                 Io { read_sectors, written_sectors, busy_ms }
             };
             let rates = rates(io(last), io(now), Duration::from_millis(ms));
-            prop_assert!(rates.is_none_or(|rates| (0.0..=100.0).contains(&rates.busy_percent)));
+            let Some(rates) = rates else { return Ok(()) };
+            prop_assert!((0.0..=100.0).contains(&rates.busy_percent));
+            prop_assert!(rates.read_bytes.max(rates.write_bytes) <= limits::BYTES_MAX);
         }
 
         #[test]

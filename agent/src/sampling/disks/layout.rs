@@ -33,7 +33,7 @@ pub(super) struct Entry {
 }
 
 /// A mounted folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) point: String,
     /// Its number, where the folder must show the same.

@@ -96,18 +96,32 @@ impl<'a> Tree<'a> {
 
     /// Follows the path of the mount as the kernel would.
     pub(super) fn way(&self, mount: &Mount) -> Way {
-        let Some(mut here) = self.root else { return Way::Covered };
+        match self.walk(&mount.point) {
+            Ok(end) if end.id == mount.id => Way::Open,
+            Ok(_) => Way::Covered,
+            Err(way) => way,
+        }
+    }
+
+    /// Whether the root answers by itself.
+    pub(super) fn root_answers(&self) -> bool {
+        self.walk("/").is_ok()
+    }
+
+    /// Where a look at the path ends.
+    fn walk(&self, path: &str) -> Result<&'a Mount, Way> {
+        let mut here = self.root.ok_or(Way::Covered)?;
         let mut at = "";
         // A text that makes a ring of mounts is walked no further than any real one.
         for _ in 0..64 {
             if may_hang(&here.kind) {
-                return Way::Risky;
+                return Err(Way::Risky);
             }
-            let Some(next) = self.next(here, at, &mount.point) else { break };
+            let Some(next) = self.next(here, at, path) else { break };
             at = &next.point;
             here = next;
         }
-        if here.id == mount.id { Way::Open } else { Way::Covered }
+        Ok(here)
     }
 
     /// The mount that is met first on the way from `at`, which lies on `here`, to `to`.
@@ -132,7 +146,7 @@ fn contains(folder: &str, path: &str) -> bool {
 /// not answer blocks whoever asks for as long as it likes. A look at `autofs` can mount what it
 /// guards, or keep it mounted.
 fn may_hang(kind: &str) -> bool {
-    const KINDS: [&str; 21] = [
+    const KINDS: [&str; 23] = [
         "9p",
         "afs",
         "autofs",
@@ -150,9 +164,11 @@ fn may_hang(kind: &str) -> bool {
         "nfs4",
         "ocfs2",
         "orangefs",
+        "panfs",
         "pvfs2",
         "smb3",
         "smbfs",
+        "virtiofs",
         "wekafs",
     ];
     kind.starts_with("fuse") || KINDS.contains(&kind)
@@ -204,6 +220,21 @@ mod tests {
         ] {
             assert_eq!(way(point, kind), expected, "{point} {kind}");
         }
+    }
+
+    #[test]
+    fn a_root_that_may_hang_is_told_from_one_that_answers() {
+        let root = |text: &str| Tree::new(&parse(text).unwrap()).root_answers();
+        assert!(root(TEXT));
+        assert!(root("1 1 0:1 / / rw - rootfs rootfs rw\n30 1 8:2 / / rw - ext4 /dev/sda2 rw\n"));
+        for kind in ["nfs4", "virtiofs", "panfs", "fuse.sshfs", "9p"] {
+            assert!(!root(&format!("30 1 0:50 / / rw - {kind} far rw\n")), "{kind}");
+            let stacked =
+                format!("1 1 0:1 / / rw - rootfs rootfs rw\n30 1 0:50 / / rw - {kind} far rw\n");
+            assert!(!root(&stacked), "{kind}");
+        }
+        // Nothing that is mounted is the root.
+        assert!(!root("31 30 8:17 / /data rw - xfs /dev/sdb1 rw\n"));
     }
 
     #[test]

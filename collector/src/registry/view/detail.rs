@@ -25,7 +25,7 @@ pub struct DetailView<'a> {
     pub interfaces: Option<Vec<InterfaceView<'a>>>,
     pub temperatures: Option<Vec<TemperatureView<'a>>>,
     /// `null` with the reason `not_supported`: nothing is limited.
-    pub limits: Option<LimitsView>,
+    pub limits: Option<LimitsView<'a>>,
     pub missing: Reasons<'a>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> DetailView<'a> {
             disks: disks.map(|disks| disks.iter().map(DiskView::of).collect()),
             interfaces: interfaces.map(|list| list.iter().map(InterfaceView::of).collect()),
             temperatures: temperatures.map(|list| list.iter().map(TemperatureView::of).collect()),
-            limits: detail.limits.map(LimitsView::of),
+            limits: detail.limits.as_ref().map(LimitsView::of),
             missing: reasons(&detail.missing),
         };
         give_reasons!(view, MissingReason::NotSupported, [limits]);
@@ -186,19 +186,23 @@ impl<'a> TemperatureView<'a> {
 /// What the agent's control group may use.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
-pub struct LimitsView {
+pub struct LimitsView<'a> {
     /// `null` with the reason `not_supported`: this is not limited.
     pub cpu_cores: Option<f64>,
     /// Likewise.
     pub memory_bytes: Option<u64>,
     pub memory_used_bytes: Option<u64>,
-    pub missing: Reasons<'static>,
+    pub missing: Reasons<'a>,
 }
 
-impl LimitsView {
-    fn of(limits: Limits) -> Self {
-        let Limits { cpu_cores, memory_bytes, memory_used_bytes } = limits;
-        let mut view = Self { cpu_cores, memory_bytes, memory_used_bytes, missing: Reasons::new() };
+impl<'a> LimitsView<'a> {
+    fn of(limits: &'a Limits) -> Self {
+        let mut view = Self {
+            cpu_cores: limits.cpu_cores,
+            memory_bytes: limits.memory_bytes,
+            memory_used_bytes: limits.memory_used_bytes,
+            missing: reasons(&limits.missing),
+        };
         give_reasons!(view, MissingReason::NotSupported, [cpu_cores, memory_bytes]);
         give_reasons!(view, MissingReason::CannotTell, [memory_used_bytes]);
         view

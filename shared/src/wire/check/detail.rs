@@ -26,7 +26,7 @@ impl Detail {
         bytes("detail.swap_total_bytes", self.swap_total_bytes)?;
         bytes("detail.uptime_s", self.uptime_s)?;
         self.check_lists()?;
-        self.limits.map_or(Ok(()), |limits| limits.check())?;
+        self.limits.as_ref().map_or(Ok(()), Limits::check)?;
         missing("detail.missing", &self.missing)
     }
 
@@ -82,7 +82,8 @@ impl Limits {
     fn check(&self) -> Checked {
         quantity("detail.limits.cpu_cores", self.cpu_cores, CORES_MAX)?;
         bytes("detail.limits.memory_bytes", self.memory_bytes)?;
-        bytes("detail.limits.memory_used_bytes", self.memory_used_bytes)
+        bytes("detail.limits.memory_used_bytes", self.memory_used_bytes)?;
+        missing("detail.limits.missing", &self.missing)
     }
 }
 
@@ -123,6 +124,7 @@ mod tests {
                 "detail.temperatures[].celsius",
             ),
             (json!({"limits": {"cpu_cores": -1.0}}), "detail.limits.cpu_cores"),
+            (json!({"limits": {"missing": {"a\nb": "cannot_tell"}}}), "detail.limits.missing"),
         ];
         for (detail, field) in table {
             let sample = Sample { detail: Some(from_value(detail).unwrap()), ..Sample::default() };
