@@ -47,6 +47,7 @@ use herdbook_shared::wire::inventory::Service;
 use herdbook_shared::wire::sample::ServiceSample;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::board::Board;
@@ -58,8 +59,8 @@ use crate::sampling::Roots;
 
 pub use self::search::ollama_host::{NotAnOllamaUrl, OllamaUrl};
 
-/// How long `--once` waits for the servers of this host.
-const ONCE_DEADLINE: Duration = Duration::from_secs(3);
+/// Servers that take longer to answer are told of after the first look.
+const FIRST_LOOK_DEADLINE: Duration = Duration::from_secs(9);
 
 /// Where discovery looks.
 #[derive(Clone, Debug)]
@@ -108,17 +109,6 @@ impl Discovery {
     }
 }
 
-/// Looks once at every server of this host, for about three seconds at most.
-pub async fn discover_once(settings: DiscoverySettings) -> Found {
-    let (board, found) = Board::new(1);
-    tokio::select! {
-        () = watch_all(settings, board.clone()) => {}
-        () = board.first_look_over() => {}
-        () = tokio::time::sleep(ONCE_DEADLINE) => {}
-    }
-    found.borrow().as_ref().clone()
-}
-
 /// Searches, and watches whatever is found.
 async fn watch_all(settings: DiscoverySettings, board: Arc<Board>) {
     let reach = match client::http() {
@@ -140,10 +130,20 @@ async fn watch_all(settings: DiscoverySettings, board: Arc<Board>) {
         },
         sender,
     );
-    tokio::select! {
-        () = search => {}
-        () = follow(leads, around, resumed) => {}
-    }
+    let first_look = first_look(around.board.clone());
+    let watch = async {
+        tokio::select! {
+            () = search => {}
+            () = follow(leads, around, resumed) => {}
+        }
+    };
+    tokio::join!(watch, first_look);
+}
+
+/// Ends the first look where it ends not by itself.
+async fn first_look(board: Arc<Board>) {
+    let _ = timeout(FIRST_LOOK_DEADLINE, board.first_look_over()).await;
+    board.looked_long_enough();
 }
 
 /// How many servers that are gone are remembered, each with its models.

@@ -90,6 +90,11 @@ pub(super) enum ProbeError {
     Refused,
     #[error("no answer within {0:?}")]
     Silent(Duration),
+    /// Nothing is known of the server by that.
+    #[error("cannot connect")]
+    Unreached(#[source] reqwest::Error),
+    #[error("closed the connection: perhaps it speaks TLS")]
+    Closed(#[source] reqwest::Error),
     #[error("the connection broke off")]
     Broken(#[source] reqwest::Error),
     #[error("answered {0}: it needs a credential")]
@@ -139,9 +144,22 @@ impl Unanswered {
     }
 }
 
+/// What becomes of the connection when an answer has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// A server that answers one caller at a time is there for the others again at once.
+    #[default]
+    Closed,
+    /// It serves for the next question.
+    Kept,
+}
+
 /// A server that can be asked. Whoever implements it opens one connection at most, and keeps the
 /// question's bounds.
 pub(super) trait Ask: Send + Sync {
+    /// What becomes of the connection from now on.
+    fn hold(&mut self, connection: Connection);
+
     fn ask<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ProbeError>>;
 }
 

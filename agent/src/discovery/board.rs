@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herdbook_shared::limits;
@@ -38,11 +39,23 @@ pub(super) enum Claim {
 
 /// Held by one whose first look is waited for.
 #[derive(Debug)]
-pub(super) struct FirstLook(Arc<Board>);
+pub(super) struct FirstLook {
+    board: Arc<Board>,
+    over: AtomicBool,
+}
+
+impl FirstLook {
+    /// It has looked, or need not be waited for any longer.
+    pub(super) fn over(&self) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.board.looked();
+        }
+    }
+}
 
 impl Drop for FirstLook {
     fn drop(&mut self) {
-        self.0.looked();
+        self.over();
     }
 }
 
@@ -112,16 +125,27 @@ impl Board {
     /// is dropped.
     pub(super) fn expects(self: &Arc<Self>) -> FirstLook {
         self.lock().n_to_look += 1;
-        FirstLook(self.clone())
+        FirstLook { board: self.clone(), over: AtomicBool::new(false) }
     }
 
     /// One has looked for the first time.
     pub(super) fn looked(&self) {
         let mut state = self.lock();
         state.n_to_look = state.n_to_look.saturating_sub(1);
-        if state.n_to_look == 0 && !self.first_look.is_cancelled() {
+        if state.n_to_look == 0 {
+            self.end_first_look(&state);
+        }
+    }
+
+    /// Whoever has not been looked at by now comes later.
+    pub(super) fn looked_long_enough(&self) {
+        self.end_first_look(&self.lock());
+    }
+
+    fn end_first_look(&self, state: &State) {
+        if !self.first_look.is_cancelled() {
             self.first_look.cancel();
-            self.publish(&state);
+            self.publish(state);
         }
     }
 
@@ -132,9 +156,10 @@ impl Board {
 
     fn publish(&self, state: &State) {
         let (services, moving, pids) = bounded(state.entries.values());
+        let is_looked = self.first_look.is_cancelled();
         self.found.send_if_modified(|found| {
-            let is_first = found.revision == 0 && self.first_look.is_cancelled();
-            let is_new = is_first || !same_inventory(&found.services, &services);
+            let is_news = found.revision == 0 || !same_inventory(&found.services, &services);
+            let is_new = is_looked && is_news;
             let revision = found.revision + u64::from(is_new);
             *found = Arc::new(Found { services, moving, pids, revision });
             is_new

@@ -3,20 +3,24 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use reqwest::header::{CONTENT_TYPE, HOST, SERVER};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, HOST, SERVER};
 use reqwest::redirect::Policy;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ask::{Ask, ProbeError, Question, Reply, SERVER_HEADER_BYTES_MAX, SMALL_BYTES_MAX};
+use super::ask::{
+    Ask, Connection, ProbeError, Question, Reply, SERVER_HEADER_BYTES_MAX, SMALL_BYTES_MAX,
+};
 
-/// Longer than the longest pause between two questions, so that one connection serves for all.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(90);
-/// An abandoned connection is closed before the next one opens: the server never sees two.
-const CLOSING_TAKES: Duration = Duration::from_millis(50);
+/// One connection serves for all questions of a round. It is not kept until the next: many servers
+/// hang up after 5 s (uvicorn, cpp-httplib), and a question must not cross that on its way.
+const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(4);
+/// A connection is closed before the next one opens: the server never sees two.
+const CLOSING_TAKES: Duration = Duration::from_millis(20);
 
 /// The connection pool of all servers. It reads no proxy from the environment, and unpacks
 /// nothing: a body is as large as it came.
@@ -43,15 +47,19 @@ impl Reach for reqwest::Client {
     type Server = Client;
 
     fn at(&self, target: SocketAddr) -> Client {
-        Client { http: self.clone(), target }
+        let next_at = Mutex::new(Instant::now());
+        Client { http: self.clone(), target, connection: Connection::Closed, next_at }
     }
 }
 
 /// A server at a socket address.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
     target: SocketAddr,
+    connection: Connection,
+    /// When the last connection is closed, if it was one to be closed.
+    next_at: Mutex<Instant>,
 }
 
 impl Client {
@@ -65,28 +73,40 @@ impl Client {
                 self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone())
             }
         };
-        request.header(HOST, host)
+        let request = request.header(HOST, host);
+        match self.connection {
+            // One that was kept until now is used a last time.
+            Connection::Closed => request.header(CONNECTION, "close"),
+            Connection::Kept => request,
+        }
     }
 
     async fn bounded(&self, question: Question<'_>) -> Result<Reply, ProbeError> {
+        let next_at = *self.next_at.lock().unwrap_or_else(PoisonError::into_inner);
+        sleep_until(next_at).await;
         let reply = reply(self.request(&question), question.max_bytes);
         let within = question.deadline;
         let reply = timeout(within, reply).await.unwrap_or(Err(ProbeError::Silent(within)));
-        if matches!(reply, Err(ProbeError::Silent(_) | ProbeError::TooLarge(_))) {
-            sleep(CLOSING_TAKES).await;
+        if self.connection == Connection::Closed || reply.is_err() {
+            let next_at = Instant::now() + CLOSING_TAKES;
+            *self.next_at.lock().unwrap_or_else(PoisonError::into_inner) = next_at;
         }
         reply
     }
 }
 
 impl Ask for Client {
+    fn hold(&mut self, connection: Connection) {
+        self.connection = connection;
+    }
+
     fn ask<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ProbeError>> {
         self.bounded(question).boxed()
     }
 }
 
 async fn reply(request: reqwest::RequestBuilder, max_bytes: usize) -> Result<Reply, ProbeError> {
-    let response = request.send().await.map_err(classify)?;
+    let response = request.send().await.map_err(unanswered)?;
     let status = response.status();
     let header = response.headers().get(SERVER).and_then(|value| value.to_str().ok());
     let server = header.map(|text| text.chars().take(SERVER_HEADER_BYTES_MAX).collect());
@@ -100,7 +120,7 @@ async fn read_bounded(
     max_bytes: usize,
 ) -> Result<Vec<u8>, ProbeError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(classify)? {
+    while let Some(chunk) = response.chunk().await.map_err(ProbeError::Broken)? {
         if body.len() + chunk.len() > max_bytes {
             return Err(ProbeError::TooLarge(max_bytes));
         }
@@ -109,23 +129,28 @@ async fn read_bounded(
     Ok(body)
 }
 
-/// Nothing listens where the connection is refused, or where the address itself is gone.
-fn classify(error: reqwest::Error) -> ProbeError {
+/// Why a request was not answered. Only a refusal tells that nothing listens; that there is no
+/// way to a server (no port left to call from, say) tells nothing of it.
+fn unanswered(error: reqwest::Error) -> ProbeError {
+    if is_refusal(&error) {
+        ProbeError::Refused
+    } else if error.is_connect() {
+        ProbeError::Unreached(error)
+    } else {
+        ProbeError::Closed(error)
+    }
+}
+
+fn is_refusal(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
-        if let Some(
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::AddrNotAvailable
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable,
-        ) = kind
-        {
-            return ProbeError::Refused;
+        if kind == Some(io::ErrorKind::ConnectionRefused) {
+            return true;
         }
         cause = inner.source();
     }
-    ProbeError::Broken(error)
+    false
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Silent,
     /// It answered, but not with what was asked.
     Wrong,
+    /// It was not heard: the connection ended before an answer, or never began.
+    Unheard,
 }
 
 impl From<&ProbeError> for Failure {
@@ -31,6 +33,7 @@ impl From<&ProbeError> for Failure {
         match error {
             ProbeError::Refused => Self::Refused,
             ProbeError::Silent(_) => Self::Silent,
+            ProbeError::Unreached(_) | ProbeError::Closed(_) => Self::Unheard,
             ProbeError::Broken(_)
             | ProbeError::Credential(_)
             | ProbeError::Turned
@@ -50,6 +53,8 @@ pub(super) struct Health {
     gone: bool,
     /// Since when its version was asked in vain.
     silent_since: Option<Instant>,
+    /// Nobody is silent who was not heard.
+    unheard: bool,
     loaded: Answered,
     work: Work,
 }
@@ -97,18 +102,23 @@ impl Health {
         self.seen = true;
         self.gone = false;
         self.silent_since = None;
+        self.unheard = false;
     }
 
     /// The question for its version, asked at `asked_at`, failed.
     pub(super) fn version_failed(&mut self, how: Failure, asked_at: Instant) {
-        if how == Failure::Refused {
-            self.gone = true;
-            self.silent_since = None;
-            self.loaded = Answered::Never;
-            self.work = Work::default();
-        } else {
-            self.gone = false;
-            self.silent_since.get_or_insert(asked_at);
+        self.gone = how == Failure::Refused;
+        self.unheard = how == Failure::Unheard;
+        match how {
+            Failure::Refused => {
+                self.silent_since = None;
+                self.loaded = Answered::Never;
+                self.work = Work::default();
+            }
+            Failure::Unheard => self.silent_since = None,
+            Failure::Silent | Failure::Wrong => {
+                self.silent_since.get_or_insert(asked_at);
+            }
         }
     }
 
@@ -150,7 +160,7 @@ impl Health {
             Answered::Failed { how, since, .. } => {
                 let bound = match how {
                     Failure::Silent => LOADED_HOLDS_WHILE_BUSY,
-                    Failure::Refused | Failure::Wrong => LOADED_HOLDS,
+                    Failure::Refused | Failure::Wrong | Failure::Unheard => LOADED_HOLDS,
                 };
                 now.saturating_duration_since(since) < bound
             }
@@ -171,6 +181,9 @@ impl Health {
         }
         if self.is_hung(now) {
             return Some(ServiceState::Hung);
+        }
+        if self.unheard {
+            return Some(ServiceState::Unknown);
         }
         if self.work.is_loading {
             return Some(ServiceState::Loading);

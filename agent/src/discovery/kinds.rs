@@ -1,6 +1,9 @@
-//! The kinds of model servers: one file each, and one line in the table. A kind says which
-//! questions it is asked and reads the answers; when to ask, what follows from it and what stands
-//! on the list is the same for all.
+//! The kinds of model servers: one file each, and one line in the table. A kind says by what it is
+//! told from others, which questions it is asked, and reads the answers; when to ask, what follows
+//! from it and what stands on the list is the same for all.
+//!
+//! A new kind is a file here, its line in `TABLE`, its word in `lead::Kind`, and, for its process to
+//! be known, its names and its usual port in `search::guise`.
 //!
 //! What every kind keeps: no question loads a model, keeps one awake, makes one token, leaves the
 //! host or reads a word of a prompt.
@@ -34,9 +37,24 @@ pub(super) enum Asked {
     Again,
 }
 
+/// What tells a kind from others, where its process does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// Whose the models are that it lists.
+    pub(super) owner: Option<&'static str>,
+    /// What the names of its gauges begin with.
+    pub(super) gauges: Option<&'static str>,
+    /// Its `Server` header.
+    pub(super) header: Option<&'static str>,
+    /// A port at which hardly anybody else is found.
+    pub(super) port: Option<u16>,
+}
+
 /// How one kind of server is asked.
 pub(super) trait Dialect: fmt::Debug + Send + Sync {
     fn kind(&self) -> Kind;
+
+    fn marks(&self) -> Marks;
 
     /// Is it alive, and which version? `known` is what it told before. An answer in other words
     /// means that it is no server of this kind.
@@ -68,6 +86,11 @@ static TABLE: [&dyn Dialect; 6] = [
     &lmstudio::LmStudio,
     &openai::OpenAi,
 ];
+
+/// The kind that has such a mark.
+pub(super) fn marked(has: impl Fn(Marks) -> bool) -> Option<Kind> {
+    TABLE.iter().find(|dialect| has(dialect.marks())).map(|dialect| dialect.kind())
+}
 
 /// How servers of this kind are asked.
 pub(super) fn dialect(kind: Kind) -> &'static dyn Dialect {

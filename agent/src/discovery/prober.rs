@@ -3,7 +3,9 @@
 //! It asks one question at a time, so a server sees one connection, and a server that hangs keeps
 //! nobody waiting but this loop.
 
-mod layers;
+mod alive;
+mod doing;
+mod installed;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,14 +14,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::ask::{ProbeError, Unanswered};
+use super::ask::{Ask as _, Connection, ProbeError, Unanswered};
 use super::board::{Board, Claim, FirstLook, Identity};
 use super::client::Reach;
 use super::details::DetailsCache;
 use super::health::Failure;
 use super::journal::Journal;
 use super::kinds::Dialect;
-use super::lead::{Lead, Owner, Role, Runner};
+use super::lead::{Kind, Lead, Owner, Role, Runner};
+use super::naps::Naps;
 use super::runners::Runners;
 use super::schedule::{Layer, Pace, Schedule, TICK};
 use super::seen::{Seen, said};
@@ -46,6 +49,11 @@ pub(super) struct Prober<R: Reach> {
     journal: Journal,
     /// How it is asked, once it is known who it is.
     dialect: Option<&'static dyn Dialect>,
+    /// What lets nobody in, while that is all that is known.
+    guarded: Option<&'static dyn Dialect>,
+    naps: Naps,
+    /// Until it has looked once.
+    first_look: Option<FirstLook>,
     seen: Seen,
     details: DetailsCache,
     runners: Runners,
@@ -62,6 +70,9 @@ impl<R: Reach> Prober<R> {
             schedule: Schedule::new(Instant::now()),
             journal: Journal::default(),
             dialect: None,
+            guarded: None,
+            naps: Naps::default(),
+            first_look: None,
             seen: Seen::default(),
             details: DetailsCache::default(),
             runners: Runners::default(),
@@ -76,8 +87,9 @@ impl<R: Reach> Prober<R> {
         first_look: FirstLook,
     ) {
         self.led(leads.borrow_and_update().clone(), Instant::now());
+        self.first_look = Some(first_look);
         self.round_while_it_is_there(&leads).await;
-        drop(first_look);
+        self.first_look = None;
         let mut ticks = interval_at(Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -121,8 +133,9 @@ impl<R: Reach> Prober<R> {
             return;
         };
         if who(&before.owner) != who(&lead.owner) {
-            let is_another = pid(&before.owner).is_some() && pid(&lead.owner).is_some();
-            self.dialect = None;
+            let pids = (pid(&before.owner), pid(&lead.owner));
+            let is_another = matches!(pids, (Some(before), Some(now)) if before != now);
+            self.speaks(None);
             self.schedule.want_all(now);
             if is_another && self.seen.health.is_seen() {
                 self.seen.health.version_failed(Failure::Refused, now);
@@ -151,7 +164,7 @@ impl<R: Reach> Prober<R> {
         }
         if self.claim_listener() == Claim::Anothers {
             self.seen = Seen::default();
-            self.dialect = None;
+            self.speaks(None);
             self.schedule = Schedule::new(now);
             self.around.board.withdraw(self.target);
             return;
@@ -188,6 +201,33 @@ impl<R: Reach> Prober<R> {
         claim
     }
 
+    /// The layers of questions, each with its own meaning.
+    async fn ask_what_is_due(&mut self, now: Instant) {
+        if self.is_due(Layer::Version, now) {
+            self.ask_version(now).await;
+        }
+        if self.is_telling() {
+            self.ask_runners().await;
+            self.ask_doing(now).await;
+        }
+        self.conclude();
+        if self.is_telling() {
+            self.ask_installed(now).await;
+            self.ask_details().await;
+            self.conclude();
+        }
+    }
+
+    /// Puts together what the server and its runners tell.
+    fn conclude(&mut self) {
+        let now = Instant::now();
+        let believed = self.seen.believed(now);
+        let concluded = self.runners.conclude(believed, self.seen.items(), &self.details);
+        if self.seen.conclude(concluded) {
+            self.schedule.moved(now);
+        }
+    }
+
     /// Whether it is worth asking for more than the version.
     fn is_telling(&self) -> bool {
         self.dialect.is_some() && self.seen.errors.version.is_none()
@@ -197,13 +237,13 @@ impl<R: Reach> Prober<R> {
         self.schedule.is_due(layer, now)
     }
 
-    fn pace_after(&self, error: &ProbeError) -> Pace {
-        match error {
-            ProbeError::Refused => Pace::Gone,
-            ProbeError::Silent(_) | ProbeError::Broken(_) => Pace::Silent,
-            _ if self.seen.health.is_seen() => Pace::Silent,
-            _ => Pace::Stranger,
-        }
+    /// It is asked as this kind from now on, or asked who it is. Only a kind that is known to
+    /// serve many callers at a time is not hung up on.
+    fn speaks(&mut self, dialect: Option<&'static dyn Dialect>) {
+        self.dialect = dialect;
+        self.guarded = None;
+        let is_known = dialect.is_some_and(|dialect| dialect.kind() != Kind::OpenAi);
+        self.server.hold(if is_known { Connection::Kept } else { Connection::Closed });
     }
 
     /// Nobody is there; whoever comes next has to say who he is.
@@ -212,7 +252,7 @@ impl<R: Reach> Prober<R> {
         if self.seen.health.is_seen() && self.journal.admits("nothing listens any more", now) {
             tracing::info!(server = %self.target, "model server is gone: nothing listens any more");
         }
-        self.dialect = None;
+        self.speaks(None);
         self.seen.gone();
         self.runners = Runners::default();
         self.details.forget_unanswered();

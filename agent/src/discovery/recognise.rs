@@ -12,8 +12,6 @@ use super::kinds::{self, Dialect};
 use super::lead::{Kind, Lead, Origin, Owner, Role};
 use super::list;
 
-/// Ollama's own port.
-const OLLAMA_PORT: u16 = 11434;
 const ROOT: &str = "/";
 const MODELS: &str = "/v1/models";
 const METRICS: &str = "/metrics";
@@ -27,6 +25,20 @@ const PAGES: [(&str, &str); 4] = [
     ("ollama-herd", "ollama-herd"),
 ];
 
+/// Who owns the models that programs list which hand requests on, and what they are.
+const OWNERS: [(&str, &str); 10] = [
+    ("library", "it hands on a part of Ollama"),
+    ("llama-swap", "llama-swap"),
+    ("olla", "Olla"),
+    ("litellm", "LiteLLM"),
+    ("one-api", "One API"),
+    ("new-api", "New API"),
+    ("gpustack", "GPUStack"),
+    ("openrouter", "OpenRouter"),
+    ("custom-openai", "it hands requests on"),
+    ("open-webui", "Open WebUI"),
+];
+
 /// What was found at a place.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -36,8 +48,25 @@ pub(super) enum Verdict {
     Guarded(&'static dyn Dialect, Unanswered),
     /// It hands requests on; these words say what it is.
     Aggregator(&'static str),
+    /// A server that has only begun: it answers, but is none yet.
+    NotYet,
     /// Nothing that is looked for.
     Stranger,
+}
+
+/// Whether a person or a unit says that there is a server.
+pub(super) fn is_named(lead: &Lead) -> bool {
+    matches!(lead.origin, Origin::Flag | Origin::Environment | Origin::Unit)
+}
+
+/// Whether there is a server by all that is known without asking.
+pub(super) fn is_expected(lead: &Lead) -> bool {
+    is_named(lead) || lead.origin == Origin::Process
+}
+
+/// The kind that is usual at this port.
+pub(super) fn usual_kind(lead: &Lead) -> Option<Kind> {
+    kinds::marked(|marks| marks.port == Some(lead.target.port()))
 }
 
 /// What the process is known to be.
@@ -73,7 +102,8 @@ pub(super) async fn recognise(server: &dyn Ask, lead: &Lead) -> Result<Verdict, 
     by_answers(server, lead).await
 }
 
-fn is_guarded(error: &ProbeError) -> bool {
+/// Whether it lets nobody in.
+pub(super) fn is_guarded(error: &ProbeError) -> bool {
     matches!(error, ProbeError::Credential(_) | ProbeError::Turned)
 }
 
@@ -91,12 +121,25 @@ async fn by_answers(server: &dyn Ask, lead: &Lead) -> Result<Verdict, Unanswered
         return is_or_guarded(server, kind).await;
     }
     match models.ok() {
-        Ok(body) => by_models(server, body).await,
+        Ok(body) => by_models(server, lead, body).await,
         Err(error) if is_guarded(&error) => {
             behind_key(server, lead, guarded.unwrap_or(because(error))).await
         }
-        Err(_) => Ok(guarded.map_or(Verdict::Stranger, |error| by_place(lead, error))),
+        Err(error) => Ok(match guarded {
+            Some(guarded) => by_place(lead, guarded),
+            None if is_unavailable(&error) => not_yet(lead),
+            None => Verdict::Stranger,
+        }),
     }
+}
+
+/// What answers without being a server is one that starts only where one is expected.
+fn not_yet(lead: &Lead) -> Verdict {
+    if is_expected(lead) { Verdict::NotYet } else { Verdict::Stranger }
+}
+
+fn is_unavailable(error: &ProbeError) -> bool {
+    matches!(error, ProbeError::Status(status) if status.as_u16() == 503)
 }
 
 /// An answer of 500 or the like: it may be another's, who fails at what it does not know.
@@ -106,7 +149,8 @@ fn is_failing(error: &ProbeError) -> bool {
 
 /// The kinds that name themselves in each answer.
 fn by_header(reply: &Reply) -> Option<Kind> {
-    (reply.server.as_deref() == Some("llama.cpp")).then_some(Kind::LlamaCpp)
+    let header = reply.server.as_deref()?;
+    kinds::marked(|marks| marks.header == Some(header))
 }
 
 async fn is_or_guarded(server: &dyn Ask, kind: Kind) -> Result<Verdict, Unanswered> {
@@ -166,7 +210,7 @@ fn named(page: &[u8]) -> Option<&'static str> {
 }
 
 /// By who owns the models that are listed, as OpenAI's interface has it.
-async fn by_models(server: &dyn Ask, body: &[u8]) -> Result<Verdict, Unanswered> {
+async fn by_models(server: &dyn Ask, lead: &Lead, body: &[u8]) -> Result<Verdict, Unanswered> {
     let owner = |value: &serde_json::Value| Some(list::word(value, "owned_by").unwrap_or_default());
     let Ok(owners) = list::under(body, "data", owner, NOT_A_LIST) else {
         return Ok(Verdict::Stranger);
@@ -175,14 +219,12 @@ async fn by_models(server: &dyn Ask, body: &[u8]) -> Result<Verdict, Unanswered>
     let mut owners = owners.into_iter();
     let kind = match (owners.next(), owners.next()) {
         // Nobody lists nothing but who is no server of models, or not yet.
-        (None, _) => return Ok(Verdict::Stranger),
+        (None, _) => return Ok(not_yet(lead)),
         (Some(_), Some(_)) => return Ok(Verdict::Aggregator("it lists models of several owners")),
-        (Some("library"), None) => return Ok(Verdict::Aggregator("it hands on a part of Ollama")),
-        (Some("llamacpp"), None) => Kind::LlamaCpp,
-        (Some("vllm"), None) => Kind::Vllm,
-        (Some("sglang"), None) => Kind::Sglang,
-        (Some("organization_owner"), None) => Kind::LmStudio,
-        (Some(_), None) => Kind::OpenAi,
+        (Some(owner), None) => match hands_on(owner) {
+            Some(how) => return Ok(Verdict::Aggregator(how)),
+            None => kinds::marked(|marks| marks.owner == Some(owner)).unwrap_or(Kind::OpenAi),
+        },
     };
     if kind != Kind::OpenAi
         && let is @ (Verdict::Is(..) | Verdict::Guarded(..)) = is_or_guarded(server, kind).await?
@@ -194,6 +236,12 @@ async fn by_models(server: &dyn Ask, body: &[u8]) -> Result<Verdict, Unanswered>
         return Ok(Verdict::Aggregator(name));
     }
     Ok(Verdict::Is(kinds::dialect(Kind::OpenAi), Alive::default()))
+}
+
+/// Whoever hands requests on may put his name where the owner of a model stands.
+fn hands_on(owner: &str) -> Option<&'static str> {
+    let is = |name: &str| owner.eq_ignore_ascii_case(name);
+    OWNERS.iter().find(|(name, _)| is(name)).map(|(_, how)| *how)
 }
 
 const NOT_A_LIST: super::answer::NotTheAnswer =
@@ -208,22 +256,23 @@ async fn behind_key(
     let because = |error| Unanswered { path: METRICS, error };
     let metrics = server.ask(Question::get(METRICS).up_to(LIST_BYTES_MAX)).await;
     let metrics = metrics.map_err(because)?;
-    for (prefix, kind) in [("vllm:", Kind::Vllm), ("sglang:", Kind::Sglang)] {
-        if metrics.status.is_success() && counters::has_prefix(&metrics.body, prefix) {
-            return is_or_guarded(server, kind).await;
-        }
+    let has = |prefix| counters::has_prefix(&metrics.body, prefix);
+    match kinds::marked(|marks| marks.gauges.is_some_and(has)) {
+        Some(kind) if metrics.status.is_success() => is_or_guarded(server, kind).await,
+        _ => Ok(by_place(lead, guarded)),
     }
-    Ok(by_place(lead, guarded))
 }
 
-/// One that tells nothing is what people say that it is, or nothing.
+/// One that tells nothing is what its process or its port say, or people; or nothing.
 fn by_place(lead: &Lead, guarded: Unanswered) -> Verdict {
-    let said = matches!(lead.origin, Origin::Flag | Origin::Environment | Origin::Unit);
-    match known_kind(lead) {
+    let usual = || {
+        let may_be = |kind: &Kind| *kind == Kind::Ollama || lead.owner == Owner::Forwarder;
+        usual_kind(lead).filter(may_be)
+    };
+    let said = || is_named(lead).then_some(Kind::Ollama);
+    let hinted = || (lead.origin == Origin::Process).then_some(Kind::OpenAi);
+    match known_kind(lead).or_else(said).or_else(usual).or_else(hinted) {
         Some(kind) => Verdict::Guarded(kinds::dialect(kind), guarded),
-        None if said || lead.target.port() == OLLAMA_PORT => {
-            Verdict::Guarded(kinds::dialect(Kind::Ollama), guarded)
-        }
         None => Verdict::Stranger,
     }
 }

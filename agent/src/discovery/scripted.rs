@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::discovery::answer::{Installed, Loaded};
-use crate::discovery::ask::{Ask, ProbeError, Question, Reply};
+use crate::discovery::ask::{Ask, Connection, ProbeError, Question, Reply};
 use crate::discovery::client::Reach;
 
 /// How a layer answers.
@@ -24,6 +24,8 @@ pub(super) enum Says {
     Silent,
     Wrong,
     Unauthorized,
+    /// There is no way to it.
+    Unreached,
     /// Well, but only after 20 s.
     Late,
 }
@@ -44,6 +46,8 @@ pub(super) struct State {
     pub(super) header: Option<String>,
     /// Ports at which nobody ever answers.
     pub(super) deaf: Vec<(u16, String)>,
+    /// What becomes of a connection.
+    pub(super) connection: Connection,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +67,7 @@ impl Scripted {
             routes: BTreeMap::new(),
             header: None,
             deaf: Vec::new(),
+            connection: Connection::default(),
         })))
     }
 
@@ -115,6 +120,7 @@ impl Scripted {
                 sleep(question.deadline).await;
                 return Err(ProbeError::Silent(question.deadline));
             }
+            Says::Unreached => return Err(ProbeError::Unreached(an_error())),
             Says::Wrong => return Ok(reply(200, "[7]".to_owned())),
             Says::Unauthorized => return Ok(reply(401, r#"{"error":"unauthorized"}"#.to_owned())),
             Says::Late => sleep(Duration::from_secs(20)).await,
@@ -137,6 +143,11 @@ impl Scripted {
             _ => reply(404, "page not found".to_owned()),
         })
     }
+}
+
+/// Any: nobody can make one himself.
+fn an_error() -> reqwest::Error {
+    reqwest::Client::new().get("no url").build().unwrap_err()
 }
 
 fn model(question: &Question<'_>) -> String {
@@ -184,6 +195,10 @@ impl Reach for Scripted {
 }
 
 impl Ask for AtPort {
+    fn hold(&mut self, connection: Connection) {
+        self.0.change(|state| state.connection = connection);
+    }
+
     fn ask<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ProbeError>> {
         self.0.answer(self.1, question).boxed()
     }

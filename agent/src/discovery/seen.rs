@@ -76,6 +76,11 @@ impl Seen {
         self.latency_ms = u64::try_from(asked_at.elapsed().as_millis()).ok();
     }
 
+    /// Whether it ever answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered_at.is_some()
+    }
+
     /// A question failed; it may be for want of a credential.
     pub(super) fn refused(&mut self, error: &ProbeError) {
         if matches!(error, ProbeError::Credential(_)) {

@@ -37,6 +37,41 @@ fn entry(n: u8, models: Vec<Model>) -> Entry {
     }
 }
 
+/// One whose first look is over.
+fn looked() -> (Arc<Board>, watch::Receiver<Arc<Found>>) {
+    let (board, mut found) = Board::new(0);
+    board.looked();
+    found.mark_unchanged();
+    (board, found)
+}
+
+#[test]
+fn what_is_found_during_the_first_look_is_told_when_it_is_over() {
+    let (board, mut found) = Board::new(1);
+    let slow = board.expects();
+    board.looked();
+    board.put(target(1), entry(1, Vec::new()));
+    assert!(!found.has_changed().unwrap());
+    assert_eq!((found.borrow().revision, found.borrow().services.len()), (0, 1));
+    board.put(target(2), entry(2, Vec::new()));
+    drop(slow);
+    assert!(found.has_changed().unwrap());
+    let found = found.borrow_and_update();
+    assert_eq!((found.revision, found.services.len()), (1, 2));
+}
+
+#[test]
+fn a_first_look_that_takes_too_long_is_over() {
+    let (board, found) = Board::new(1);
+    let slow = board.expects();
+    board.put(target(1), entry(1, Vec::new()));
+    board.looked_long_enough();
+    assert_eq!((found.borrow().revision, found.borrow().services.len()), (1, 1));
+    drop(slow);
+    board.looked();
+    assert_eq!(found.borrow().revision, 1);
+}
+
 #[test]
 fn the_first_look_raises_the_revision_even_when_nothing_is_there() {
     let (board, found) = Board::new(2);
@@ -52,7 +87,7 @@ fn the_first_look_raises_the_revision_even_when_nothing_is_there() {
 
 #[test]
 fn what_moves_is_told_without_a_new_revision_or_a_wake_up() {
-    let (board, mut found) = Board::new(0);
+    let (board, mut found) = looked();
     board.put(target(1), entry(1, vec![model("a")]));
     let revision = found.borrow_and_update().revision;
 
@@ -98,7 +133,7 @@ fn every_other_change_raises_the_revision() {
         |s| s.models[0].remote = true,
     ];
     for (n, change) in changes.into_iter().enumerate() {
-        let (board, mut found) = Board::new(0);
+        let (board, mut found) = looked();
         board.put(target(1), entry(1, vec![model("a")]));
         let before = found.borrow_and_update().revision;
         let mut changed = entry(1, vec![model("a")]);
@@ -111,7 +146,7 @@ fn every_other_change_raises_the_revision() {
 
 #[test]
 fn a_server_is_probed_by_one_only() {
-    let (board, _found) = Board::new(0);
+    let (board, _found) = looked();
     assert_eq!(board.claim(target(1), identity(9)), Claim::Mine);
     assert_eq!(board.claim(target(2), identity(9)), Claim::Anothers);
     assert_eq!(board.claim(target(1), identity(9)), Claim::Mine);
@@ -123,7 +158,7 @@ fn a_server_is_probed_by_one_only() {
 
 #[test]
 fn what_is_withdrawn_leaves_the_list() {
-    let (board, found) = Board::new(0);
+    let (board, found) = looked();
     board.put(target(1), entry(1, Vec::new()));
     board.put(target(2), entry(2, Vec::new()));
     board.withdraw(target(1));
@@ -136,7 +171,7 @@ fn what_is_withdrawn_leaves_the_list() {
 
 #[test]
 fn of_too_many_servers_those_that_are_gone_are_left_out() {
-    let (board, found) = Board::new(0);
+    let (board, found) = looked();
     for n in 0..70 {
         let mut entry = entry(n, Vec::new());
         if n < 10 {
@@ -154,7 +189,7 @@ fn of_too_many_servers_those_that_are_gone_are_left_out() {
 
 #[test]
 fn the_models_of_a_host_are_bounded_over_all_its_servers() {
-    let (board, found) = Board::new(0);
+    let (board, found) = looked();
     let many = |n: usize| (0..n).map(|n| model(&n.to_string())).collect::<Vec<_>>();
     board.put(target(1), entry(1, many(600)));
     let mut second = entry(2, many(600));
@@ -167,7 +202,7 @@ fn the_models_of_a_host_are_bounded_over_all_its_servers() {
 
 #[test]
 fn a_server_with_too_many_models_takes_none_from_the_others() {
-    let (board, found) = Board::new(0);
+    let (board, found) = looked();
     let many = |n: usize| (0..n).map(|n| model(&n.to_string())).collect::<Vec<_>>();
     board.put(target(1), entry(1, many(1000)));
     board.put(target(2), entry(2, many(3)));

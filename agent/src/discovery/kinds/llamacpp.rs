@@ -8,7 +8,7 @@
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Answer, Asked, Dialect, openai, vllm};
+use super::{Answer, Asked, Dialect, Marks, openai, vllm};
 use crate::discovery::answer::{Alive, Details, Installed, Loaded, NotTheAnswer, Requests, Told};
 use crate::discovery::ask::{
     Ask, LIST_BYTES_MAX, PROPERTIES_BYTES_MAX, ProbeError, Question, Reply, Unanswered, read,
@@ -31,6 +31,10 @@ pub(super) struct LlamaCpp;
 impl Dialect for LlamaCpp {
     fn kind(&self) -> Kind {
         Kind::LlamaCpp
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { owner: Some("llamacpp"), header: Some("llama.cpp"), ..Marks::default() }
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, known: &'a Alive) -> Answer<'a, Alive> {

@@ -5,7 +5,7 @@
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Answer, Asked, Dialect};
+use super::{Answer, Asked, Dialect, Marks};
 use crate::discovery::answer::{Alive, Details, Installed, Loaded, NotTheAnswer, Told};
 use crate::discovery::ask::{Ask, LIST_BYTES_MAX, Question, Unanswered, read};
 use crate::discovery::lead::Kind;
@@ -20,6 +20,10 @@ pub(super) struct LmStudio;
 impl Dialect for LmStudio {
     fn kind(&self) -> Kind {
         Kind::LmStudio
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { owner: Some("organization_owner"), port: Some(1234), ..Marks::default() }
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, _: &'a Alive) -> Answer<'a, Alive> {

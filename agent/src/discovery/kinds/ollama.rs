@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Answer, Asked, Dialect};
+use super::{Answer, Asked, Dialect, Marks};
 use crate::discovery::answer::{Alive, Details, Installed, Loaded, NotTheAnswer, Shown, Told};
 use crate::discovery::ask::{
     Ask, IN_A_MOMENT, LIST_BYTES_MAX, PROPERTIES_BYTES_MAX, Question, Unanswered, read,
@@ -25,6 +25,10 @@ pub(in crate::discovery) struct Ollama;
 impl Dialect for Ollama {
     fn kind(&self) -> Kind {
         Kind::Ollama
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { port: Some(11434), ..Marks::default() }
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, _: &'a Alive) -> Answer<'a, Alive> {

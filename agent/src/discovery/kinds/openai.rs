@@ -4,7 +4,7 @@
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Answer, Asked, Dialect};
+use super::{Answer, Asked, Dialect, Marks};
 use crate::discovery::answer::{Alive, Installed, NotTheAnswer, Told};
 use crate::discovery::ask::{Ask, LIST_BYTES_MAX, Question, Unanswered, read};
 use crate::discovery::lead::Kind;
@@ -18,6 +18,10 @@ pub(super) struct OpenAi;
 impl Dialect for OpenAi {
     fn kind(&self) -> Kind {
         Kind::OpenAi
+    }
+
+    fn marks(&self) -> Marks {
+        Marks::default()
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, _: &'a Alive) -> Answer<'a, Alive> {

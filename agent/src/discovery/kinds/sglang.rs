@@ -7,7 +7,7 @@
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Answer, Asked, Dialect, vllm};
+use super::{Answer, Asked, Dialect, Marks, vllm};
 use crate::discovery::answer::{Alive, NotTheAnswer, Told};
 use crate::discovery::ask::{
     Ask, IN_A_MOMENT, PROPERTIES_BYTES_MAX, ProbeError, Question, Unanswered,
@@ -27,6 +27,15 @@ pub(super) struct Sglang;
 impl Dialect for Sglang {
     fn kind(&self) -> Kind {
         Kind::Sglang
+    }
+
+    fn marks(&self) -> Marks {
+        Marks {
+            owner: Some("sglang"),
+            gauges: Some("sglang:"),
+            port: Some(30000),
+            ..Marks::default()
+        }
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, known: &'a Alive) -> Answer<'a, Alive> {

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt as _;
 
-use super::{Answer, Asked, Dialect, ollama, openai};
+use super::{Answer, Asked, Dialect, Marks, ollama, openai};
 use crate::discovery::answer::{Alive, Installed, Loaded, Requests, Told};
 use crate::discovery::ask::{Ask, PROPERTIES_BYTES_MAX, ProbeError, Question, Unanswered, read};
 use crate::discovery::counters;
@@ -13,6 +13,8 @@ use crate::discovery::list::List;
 const VERSION: &str = "/version";
 const HEALTH: &str = "/health";
 const METRICS: &str = "/metrics";
+// Not read: how full its cache is (`vllm:kv_cache_usage_perc`, once `gpu_cache_usage_perc`), for
+// which the wire has no word.
 const RUNNING: [&str; 1] = ["vllm:num_requests_running"];
 const WAITING: [&str; 1] = ["vllm:num_requests_waiting"];
 
@@ -22,6 +24,10 @@ pub(super) struct Vllm;
 impl Dialect for Vllm {
     fn kind(&self) -> Kind {
         Kind::Vllm
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { owner: Some("vllm"), gauges: Some("vllm:"), port: Some(8000), ..Marks::default() }
     }
 
     fn alive<'a>(&'a self, server: &'a dyn Ask, _: &'a Alive) -> Answer<'a, Alive> {

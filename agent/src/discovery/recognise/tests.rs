@@ -16,7 +16,7 @@ fn known(role: Role) -> Owner {
 /// Routes that answer: path, status, body.
 type Routes = &'static [(&'static str, u16, &'static str)];
 
-async fn verdict_of(lead: Lead, header: Option<&str>, routes: Routes) -> String {
+async fn verdict_of(lead: Lead, header: Option<&str>, routes: &[(&str, u16, &str)]) -> String {
     let server = Scripted::with_routes(lead.target.port(), routes);
     server.change(|state| state.header = header.map(str::to_owned));
     match recognise(&server.at(lead.target), &lead).await {
@@ -25,6 +25,7 @@ async fn verdict_of(lead: Lead, header: Option<&str>, routes: Routes) -> String 
         }
         Ok(Verdict::Guarded(dialect, _)) => format!("guarded {}", dialect.kind().word()),
         Ok(Verdict::Aggregator(how)) => format!("aggregator: {how}"),
+        Ok(Verdict::NotYet) => "not yet".to_owned(),
         Ok(Verdict::Stranger) => "stranger".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -242,7 +243,12 @@ async fn one_that_lets_nobody_in_is_what_else_is_known_of_it() {
         (lead(Owner::Unknown, Origin::Port, 11434), "guarded ollama"),
         (lead(Owner::Unknown, Origin::Flag, PORT), "guarded ollama"),
         (lead(Owner::Unknown, Origin::Environment, PORT), "guarded ollama"),
-        (lead(known(Role::Unclear), Origin::Process, PORT), "stranger"),
+        (lead(known(Role::Unclear), Origin::Process, PORT), "guarded openai"),
+        (lead(known(Role::Unclear), Origin::Port, PORT), "stranger"),
+        (lead(Owner::Forwarder, Origin::Port, 8000), "guarded vllm"),
+        (lead(Owner::Forwarder, Origin::Port, 30000), "guarded sglang"),
+        (lead(Owner::Forwarder, Origin::Port, 1234), "guarded lmstudio"),
+        (lead(Owner::Forwarder, Origin::Port, 8080), "stranger"),
         (lead(known(Role::Server(Kind::Ollama)), Origin::Process, PORT), "guarded ollama"),
         (lead(known(Role::Server(Kind::Vllm)), Origin::Process, PORT), "guarded vllm"),
     ];
@@ -256,4 +262,35 @@ async fn a_port_where_nobody_listens_tells_nothing() {
     let refused: Routes = &[("/api/version", 0, "")];
     let lead = lead(Owner::Unknown, Origin::Usual, PORT);
     assert_eq!(verdict_of(lead, None, refused).await, "/api/version: nothing listens");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hands_requests_on_is_told_by_whose_he_says_the_models_are() {
+    let table = [
+        ("llama-swap", "aggregator: llama-swap"),
+        ("olla", "aggregator: Olla"),
+        ("LiteLLM", "aggregator: LiteLLM"),
+        ("one-api", "aggregator: One API"),
+        ("new-api", "aggregator: New API"),
+        ("gpustack", "aggregator: GPUStack"),
+        ("openrouter", "aggregator: OpenRouter"),
+        ("me", "openai "),
+    ];
+    for (owner, expected) in table {
+        let body = format!(r#"{{"data":[{{"id":"a","owned_by":"{owner}"}}]}}"#);
+        let lead = lead(Owner::Unknown, Origin::Port, PORT);
+        assert_eq!(verdict_of(lead, None, &[("/v1/models", 200, &body)]).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_is_a_stranger_where_no_server_is_expected() {
+    let answers: [&[(&str, u16, &str)]; 2] =
+        [&[("/v1/models", 503, "")], &[("/v1/models", 200, r#"{"object":"list","data":[]}"#)]];
+    for routes in answers {
+        for (origin, expected) in [(Origin::Process, "not yet"), (Origin::Port, "stranger")] {
+            let lead = lead(known(Role::Unclear), origin, PORT);
+            assert_eq!(verdict_of(lead, None, routes).await, expected, "{routes:?}");
+        }
+    }
 }

@@ -184,3 +184,92 @@ async fn each_kind_is_asked_no_more_than_one_question_a_layer_in_5_seconds() {
     let n = ["/version", "/metrics", "/v1/models"].map(|path| server.n_asked(path));
     assert_eq!(n, [2, 24, 12]);
 }
+
+/// A lead to a process, and why it is one.
+fn led_by(role: Role, origin: Origin) -> Lead {
+    let process = crate::discovery::lead::Process { pid: 7, role, ..Default::default() };
+    Lead {
+        listens_on: Some(Ipv4Addr::LOCALHOST.into()),
+        origin,
+        owner: Owner::Known(process.into()),
+        ..somewhere(&format!("127.0.0.1:{PORT}"))
+    }
+}
+
+fn n_asked_in_all(server: &Scripted) -> usize {
+    let mut n = 0;
+    server.change(|state| n = std::mem::take(&mut state.asked).len());
+    n
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_kept_by_known_kinds_alone() {
+    let vllm: &[_] = &[
+        ("/version", 200, r#"{"version":"0.11.0"}"#),
+        ("/v1/models", 200, r#"{"data":[{"id":"a","owned_by":"vllm"}]}"#),
+    ];
+    let any: &[_] = &[("/v1/models", 200, r#"{"data":[{"id":"a"}]}"#)];
+    let stranger: &[_] = &[("/", 200, "<title>Welcome</title>")];
+    for (routes, expected) in
+        [(vllm, Connection::Kept), (any, Connection::Closed), (stranger, Connection::Closed)]
+    {
+        let (server, _watched) = found(routes).await;
+        seconds(20).await;
+        server.change(|state| assert_eq!(state.connection, expected, "{routes:?}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_starts_is_seen_within_10_seconds_where_one_is_expected() {
+    let begun: [&[(&str, u16, &str)]; 2] =
+        [&[("/v1/models", 503, "")], &[("/v1/models", 200, r#"{"object":"list","data":[]}"#)]];
+    for routes in begun {
+        let server = Scripted::with_routes(PORT, routes);
+        let watched = watch_at(&server, led_by(Role::Unclear, Origin::Process)).await;
+        seconds(500).await;
+        assert_eq!(watched.services(), []);
+        server.route(PORT, "/v1/models", 200, r#"{"data":[{"id":"a"}]}"#);
+        seconds(10).await;
+        assert_eq!(watched.services().len(), 1, "{routes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_says_nothing_is_left_alone() {
+    for origin in [Origin::Port, Origin::Process] {
+        let server = Scripted::with_models(Vec::new());
+        server.change(|state| state.version = Says::Silent);
+        let _watched = watch_at(&server, led_by(Role::Unclear, origin)).await;
+        seconds(599).await;
+        let n = n_asked_in_all(&server);
+        assert!(n <= 10, "{origin:?} {n}");
+        seconds(3600).await;
+        let n = n_asked_in_all(&server);
+        assert!(n <= 7, "{origin:?} {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_lets_nobody_in_is_asked_one_question_a_minute() {
+    let keyed: &[_] = &[
+        ("/api/version", 401, ""),
+        ("/v1/models", 401, ""),
+        ("/version", 401, ""),
+        ("/metrics", 401, ""),
+    ];
+    for role in [Role::Unclear, Role::Server(Kind::Vllm)] {
+        let server = Scripted::with_routes(PORT, keyed);
+        let watched = watch_at(&server, led_by(role, Origin::Process)).await;
+        assert_eq!(watched.services()[0].asks_credential, Some(true), "{role:?}");
+        n_asked_in_all(&server);
+        seconds(602).await;
+        assert_eq!(n_asked_in_all(&server), 10, "{role:?}");
+        // It lets everybody in now.
+        server.route(PORT, "/v1/models", 200, r#"{"data":[{"id":"a","owned_by":"vllm"}]}"#);
+        server.route(PORT, "/version", 200, r#"{"version":"0.11.0"}"#);
+        server.route(PORT, "/api/version", 404, "");
+        seconds(60).await;
+        assert_eq!(one(&watched).0, "vllm", "{role:?}");
+        assert_eq!(watched.services()[0].asks_credential, Some(false), "{role:?}");
+    }
+}

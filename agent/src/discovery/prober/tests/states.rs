@@ -299,3 +299,39 @@ async fn a_place_that_listens_elsewhere_now_is_listed_there() {
     assert_eq!(watched.services().len(), 1);
     assert_eq!(watched.services()[0].address, "0.0.0.0");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_up_is_not_heard_and_not_hung() {
+    let server = server();
+    server.change(|state| state.version = Says::Unreached);
+    let watched = watch_at(&server, ollama(7, Vec::new())).await;
+    seconds(300).await;
+    assert_eq!((watched.state(), watched.told_by()), (ServiceState::Unknown, None));
+    assert_eq!(watched.error().as_deref(), Some("/api/version: cannot connect"));
+    server.change(|state| state.version = Says::Well);
+    seconds(60).await;
+    assert_eq!((watched.state(), watched.error()), (ServiceState::Idle, None));
+    // Who answered before is soon asked again.
+    server.change(|state| (state.version, state.loaded) = (Says::Unreached, Says::Unreached));
+    seconds(6).await;
+    assert_eq!(watched.state(), ServiceState::Unknown);
+    server.change(|state| (state.version, state.loaded) = (Says::Well, Says::Well));
+    seconds(6).await;
+    assert_eq!(watched.state(), ServiceState::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_known_better_is_no_other_process() {
+    let server = server();
+    let unclear = Process { pid: 7, ..Process::default() };
+    let lead = Lead { owner: Owner::Known(unclear.into()), ..ollama(0, Vec::new()) };
+    let watched = watch_at(&server, lead).await;
+    server.change(|state| {
+        state.asked.clear();
+        (state.version, state.loaded) = (Says::Silent, Says::Silent);
+    });
+    watched.now_led(ollama(7, Vec::new()));
+    seconds(1).await;
+    assert_eq!(server.n_asked("version"), 1);
+    assert_eq!(watched.state(), ServiceState::Idle);
+}
