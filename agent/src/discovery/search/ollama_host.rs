@@ -166,6 +166,8 @@ fn is_host_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(value: &str) -> Option<String> {
@@ -256,6 +258,40 @@ mod tests {
             assert!(error.contains(wrong), "{text:?}: {error}");
             assert!(error.contains(&format!("{text:?}")), "{error}");
             assert!(error.contains("expected http://HOST:PORT"), "{error}");
+        }
+    }
+
+    fn any_host() -> impl Strategy<Value = Host> {
+        let address = any::<IpAddr>().prop_filter("it can be contacted", |a| !a.is_unspecified());
+        prop_oneof![
+            address.prop_map(Host::Address),
+            "[a-z][a-z0-9-]{0,20}(\\.[a-z][a-z0-9-]{0,10}){0,2}".prop_map(Host::Name),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_what_is_read_can_be_contacted(
+            text in "(http://|https://|ftp://)?[]\\[0-9a-z:./@ \"]{0,30}", any in ".{0,40}"
+        ) {
+            for text in [text, any] {
+                let url = text.parse::<OllamaUrl>().ok().map(|url| url.0);
+                for place in ollama_host(&text).into_iter().chain(url) {
+                    prop_assert_ne!(place.port, 0);
+                    if let Host::Address(address) = place.host {
+                        prop_assert!(!address.is_unspecified());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn places_come_back_as_they_were_told(host in any_host(), port in 1_u16..) {
+            let place = Place { host, port };
+            prop_assert_eq!(ollama_host(&place.to_string()), Some(place.clone()));
+            prop_assert_eq!(ollama_host(&format!("http://{place}/")), Some(place.clone()));
+            let url = OllamaUrl(place);
+            prop_assert_eq!(url.to_string().parse::<OllamaUrl>(), Ok(url));
         }
     }
 }

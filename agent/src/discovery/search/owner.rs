@@ -18,13 +18,13 @@ const FILES_MAX: usize = 4096;
 /// Open files that one look goes through.
 const FILES_OF_A_LOOK_MAX: usize = 131_072;
 
-/// Who holds a socket.
+/// What holds a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
     /// This process.
     Process(u32),
-    /// One of several model servers of its user; or somebody of its user, of whose servers the
-    /// sockets of some are not known.
+    /// One of several model servers of its user; or some process of a user, of whose model servers
+    /// one is missing: its socket is not known.
     SomeServer,
     /// One of the processes of its user, none of which is of interest.
     NoServer,
@@ -32,12 +32,12 @@ pub(super) enum Holder {
     Unknown,
 }
 
-/// Remembers who holds what, so that files are gone through for new sockets only.
+/// Remembers which process holds what, so that files are gone through for new sockets only.
 #[derive(Debug)]
 pub(super) struct Owners {
     proc_root: PathBuf,
     by_inode: HashMap<u64, Held>,
-    /// Sockets that nobody of those who matter holds.
+    /// Sockets that no process that matters holds.
     sought_in_vain: HashSet<u64>,
 }
 
@@ -62,7 +62,7 @@ impl Owners {
         }
     }
 
-    /// Who holds each of these sockets, in their order. On named ports, and on those that model
+    /// What holds each of these sockets, in their order. On named ports, and on those that model
     /// servers use, even a process of no interest is worth knowing: it is left alone.
     pub(super) async fn holders(
         &mut self,

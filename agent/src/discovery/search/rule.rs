@@ -1,7 +1,7 @@
 //! Which listening sockets become leads. Nothing is asked of anybody else: a database that gets a
 //! request over HTTP writes an error into its log, or worse.
 //!
-//! | who listens | lead |
+//! | what holds the socket | lead |
 //! |---|---|
 //! | named by `--ollama` | always, but for a runner |
 //! | named by the agent's `OLLAMA_HOST` or a unit | unless it is an aggregator, a runner or a part |
@@ -10,15 +10,21 @@
 //! | one of several model servers of a user who runs nothing else | yes |
 //! | perhaps a model server whose sockets may not be seen, among other things of its user | yes, of few |
 //! | an interpreter whose command line speaks of models | on a port that it names or that servers use |
-//! | another interpreter, or somebody who cannot be told | on a port that model servers use |
+//! | another interpreter, or a process that cannot be told | on a port that model servers use |
 //! | a forwarder | if the container's port is such a one, or a model server in another network listens there |
 //! | a runner, a part of a server, an aggregator, anybody else | no |
-//! | nobody, at Ollama's usual place | yes |
-//! | nobody, but a model server lives in another network | on loopback at its port |
+//! | no socket at Ollama's usual place | yes |
+//! | no socket, but a model server lives in another network | on loopback at its port |
 //!
-//! The first line that fits counts, and where the parts of a training job may meet, only who was
-//! told that port. A server with several sockets on one port is one lead, and only
-//! loopback and the host's own addresses are ever one.
+//! The first line that fits counts, and where the parts of a training job may meet, only a server
+//! that was told that port.
+//!
+//! Where the kernel itself forwards a port into another network (Docker without its proxy), no
+//! socket of this host shows it. Such a server is found on loopback, but from which addresses it
+//! can be reached cannot be told here: it stands in the firewall's tables, which need privileges.
+//!
+//! A server with several sockets on one port is one lead, and only loopback and the host's own
+//! addresses are ever one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -44,10 +50,10 @@ const LM_STUDIO_INTERNAL: u16 = 41343;
 pub(super) struct Scene<'a> {
     /// `None`: the kernel does not say.
     pub(super) sockets: Option<&'a [Listening]>,
-    /// Who holds each of them.
+    /// The process that holds each of them, as far as it is known.
     pub(super) holders: &'a [Holder],
     pub(super) processes: &'a Processes,
-    /// Places that somebody named, with the addresses that they stand for.
+    /// Places that people or units name, with the addresses that they stand for.
     pub(super) named: &'a [(Origin, Vec<SocketAddr>)],
     /// The host's own addresses but loopback.
     pub(super) own: &'a [IpAddr],
@@ -59,7 +65,7 @@ pub(super) fn leads(scene: &Scene<'_>) -> Leads {
     let named_here = || scene.named.iter().filter(|(_, targets)| are_here(targets, scene.own));
     let Some(sockets) = scene.sockets else {
         for (origin, targets) in named_here() {
-            targets.iter().for_each(|target| found.nobody(*target, *origin));
+            targets.iter().for_each(|target| found.unheard(*target, *origin));
         }
         return found.finish();
     };
@@ -87,7 +93,7 @@ fn is_here(address: IpAddr, own: &[IpAddr]) -> bool {
     address.is_loopback() || (own.contains(&address) && !is_link_local)
 }
 
-/// A named place leads to who listens there, or else to nobody at its first address.
+/// A named place leads to the server that listens there, or else, unheard, to its first address.
 fn name(
     found: &mut Found,
     origin: Origin,
@@ -105,7 +111,7 @@ fn name(
         }
     }
     if let (false, Some(target)) = (is_heard, targets.first()) {
-        found.nobody(*target, origin);
+        found.unheard(*target, origin);
     }
 }
 
@@ -125,7 +131,7 @@ fn may_be_named(origin: Origin, guise: &Option<Guise>) -> bool {
     }
 }
 
-/// Why a server that nobody named is looked at, if it is.
+/// Why a server that is named nowhere is looked at, if it is.
 fn origin_of(server: &Server<'_>, all: &[Server<'_>], scene: &Scene<'_>) -> Option<Origin> {
     let on_usual_port = guise::is_usual_port(server.port).then_some(Origin::Port);
     match (&server.guise, server.holder) {
@@ -192,8 +198,8 @@ fn serves_elsewhere(port: u16, scene: &Scene<'_>) -> bool {
     ports_elsewhere(scene).contains(&port)
 }
 
-/// Ports that the kernel forwards show nowhere: the server's own is tried, unless somebody listens
-/// there or a forwarder is seen that leads to it.
+/// Ports that the kernel forwards show nowhere: the server's own is tried, unless another
+/// process listens there or a forwarder is seen that leads to it.
 fn elsewhere(found: &mut Found, servers: &[Server<'_>], scene: &Scene<'_>) {
     let inner = |server: &Server<'_>| match &server.guise {
         Some(Guise::Forwarder(forwards)) => forwards.container_port(server.port),
@@ -203,7 +209,7 @@ fn elsewhere(found: &mut Found, servers: &[Server<'_>], scene: &Scene<'_>) {
         let target = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
         let is_published = servers.iter().any(|server| inner(server) == Some(port));
         if !is_published && heard_by(target, servers).is_none() {
-            found.nobody(target, Origin::Port);
+            found.unheard(target, Origin::Port);
         }
     }
 }
@@ -218,7 +224,7 @@ impl Found {
         known.origin = known.origin.min(lead.origin);
     }
 
-    fn nobody(&mut self, target: SocketAddr, origin: Origin) {
+    fn unheard(&mut self, target: SocketAddr, origin: Origin) {
         self.put(Lead { target, listens_on: None, origin, owner: Owner::Unknown });
     }
 

@@ -1,4 +1,5 @@
-//! Listening sockets put together to servers: who holds several on one port is one server.
+//! Listening sockets put together to servers: a process that holds several on one port is one
+//! server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,7 +8,7 @@ use super::owner::Holder;
 use super::process::Processes;
 use super::sockets::{ALL_V4, ALL_V6, Listening};
 
-/// Who listens on a port.
+/// What listens on a port.
 #[derive(Clone, Debug)]
 pub(super) struct Server<'a> {
     pub(super) port: u16,
@@ -87,14 +88,14 @@ impl Server<'_> {
         addresses.min_by_key(|address| (width(address), *address)).unwrap_or(ALL_V4)
     }
 
-    /// Where it is reached, and nobody else is: loopback if it hears that, or else an address that
+    /// Where it is reached, and no other server is: loopback if it hears that, or else an address that
     /// may be contacted.
     pub(super) fn target(
         &self,
         all: &[Listening],
         is_allowed: impl Fn(IpAddr) -> bool,
     ) -> Option<SocketAddr> {
-        // Somebody who listens on 127.0.0.1 alone hides 127.0.0.1 from who listens on 0.0.0.0.
+        // A server on 127.0.0.1 alone hides 127.0.0.1 from a server on 0.0.0.0.
         let is_hidden = |address: IpAddr| {
             let exact = all.iter().any(|l| l.port == self.port && l.address == address);
             exact && !self.is_on(address)

@@ -1,4 +1,4 @@
-//! Who holds a socket, where the files that tell may not be read: by the socket's user and port, as
+//! Which process holds a socket, where the files that tell may not be read: by the socket's user and port, as
 //! far as what that user runs leaves no doubt. Where it leaves some, a server that is missing may
 //! still be sought among the user's few sockets that nothing explains.
 
@@ -44,7 +44,7 @@ struct Stranger {
 }
 
 impl Strangers {
-    /// Whether users do otherwise is looked at for those alone of whom it matters.
+    /// Whether users run other things is looked at only for those users of whom it matters.
     pub(super) fn new(
         proc_root: &Path,
         all: &[&Seen],
@@ -82,8 +82,8 @@ impl Strangers {
         strangers
     }
 
-    /// By the socket's user and port: who was told this port; else the one server whose usual
-    /// port it is; else the only server of a user who runs nothing but servers.
+    /// By the socket's user and port: the process that was told this port; else the one server
+    /// whose usual port it is; else the only server of a user who runs nothing but servers.
     pub(super) fn holder(&self, listening: &Listening) -> Holder {
         let Listening { uid, port, .. } = *listening;
         let told = self.all.iter().filter(|stranger| stranger.uid == uid && stranger.is_told(port));
@@ -97,15 +97,15 @@ impl Strangers {
             return Holder::Process(*pid);
         }
         match self.pids(uid, is_free).as_slice() {
-            _ if !self.serve_only.contains(&uid) => self.somebody_else(uid),
+            _ if !self.serve_only.contains(&uid) => self.by_another(uid),
             [] => Holder::Unknown,
             [pid] => Holder::Process(*pid),
             _ => Holder::SomeServer,
         }
     }
 
-    /// A user who runs nothing that might be a server here has somebody else listen.
-    fn somebody_else(&self, uid: u32) -> Holder {
+    /// Where a user runs nothing that might be a server, it is another program that listens.
+    fn by_another(&self, uid: u32) -> Holder {
         let may_serve = |guise: &Guise| {
             matches!(guise, Guise::Server(_) | Guise::Unclear(_) | Guise::Forwarder(_))
         };
