@@ -95,7 +95,7 @@ impl GpuView {
 
     /// Nothing can be read. What there is stays known, once it was.
     pub(super) fn dimmed(&self, reason: MissingReason) -> Self {
-        // A child that is only silent still has its library; with its end, the reason tells.
+        // A child that is only silent still has its library; one that says why tells it itself.
         let driver_mismatch = self.driver_mismatch && reason == MissingReason::Timeout;
         let Some(gpus) = &self.gpus else {
             let missing = Some(reason);

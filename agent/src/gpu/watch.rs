@@ -321,7 +321,9 @@ impl<L: Launch> Watcher<L> {
             (None, Some(reason)) => reason,
             _ => view.common_reason().unwrap_or(MissingReason::CannotTell),
         };
-        self.dim(reason);
+        // Its death does not mend the library; whether that fits again, the next child tells.
+        let driver_mismatch = view.driver_mismatch;
+        self.show(GpuView { driver_mismatch, ..view.dimmed(reason) });
         Next::Restart(self.restart.after(well), None)
     }
 

@@ -108,6 +108,28 @@ async fn no_gpu_is_looked_for_while_a_new_child_could_read_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replaced_library_is_told_on_when_its_child_dies_until_the_next_one_speaks() {
+    let mut stage = Stage::new();
+    let mut child = stage.child().await;
+    child.lists(vec![gpu(0)]).await;
+    let readings = |driver_mismatch| Line::Readings {
+        at: Timestamp::now(),
+        gpus: vec![well(0)],
+        driver_mismatch,
+    };
+    child.say(&readings(true)).await;
+    stage.until(|view| view.driver_mismatch).await;
+    child.die();
+    let view = stage.until(is_dim).await;
+    assert!(view.driver_mismatch);
+    let mut next = stage.child().await;
+    assert!(stage.watch.latest().driver_mismatch);
+    next.lists(vec![gpu(0)]).await;
+    next.say(&readings(false)).await;
+    stage.until(|view| !view.driver_mismatch).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_child_that_ends_by_its_own_plan_dims_nothing() {
     let mut stage = Stage::new();
     let mut child = stage.child().await;
