@@ -21,6 +21,7 @@ mod span;
 mod cpu;
 mod disk;
 mod interface;
+mod links;
 mod load;
 mod memory;
 mod network;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herdbook_shared::missing::{Missing, MissingReason};
+use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::{Address, Inventory, Service, System};
 use herdbook_shared::wire::sample::{Gap, GpuSample, Sample};
 use tokio::sync::watch;
@@ -24,8 +25,8 @@ const GPUS_WITHIN: Duration = Duration::from_secs(2);
 /// … and so long for the first look at model servers: one that did not wait would tell the
 /// collector, at each start of an agent, that they all had vanished.
 const SERVICES_WITHIN: Duration = Duration::from_secs(10);
-/// How often the host's addresses are looked at.
-const ADDRESSES_EVERY: Duration = Duration::from_secs(60);
+/// How often the host's system and addresses are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// What is measured over more intervals than this is no longer of now.
 const INTERVALS: u32 = 3;
 
@@ -39,8 +40,8 @@ pub(crate) struct Observer {
     found: watch::Receiver<Arc<Found>>,
     system: System,
     addresses: Vec<Address>,
-    addresses_at: Instant,
-    n_address_changes: u64,
+    looked_at: Instant,
+    n_changes: u64,
     own_end: Option<IpAddr>,
     gaps: GapToTell,
     placement: Placement,
@@ -57,7 +58,7 @@ struct Parts {
     gpus: u64,
     services: u64,
     placement: u64,
-    addresses: u64,
+    host: u64,
 }
 
 impl Observer {
@@ -75,8 +76,8 @@ impl Observer {
         Self {
             system: sampling::system(&roots),
             addresses: sampling::address_details(&roots, None),
-            addresses_at: now,
-            n_address_changes: 0,
+            looked_at: now,
+            n_changes: 0,
             own_end: None,
             gaps: GapToTell::new(gaps),
             placement: Placement::default(),
@@ -108,26 +109,37 @@ impl Observer {
 
     fn place_services(&mut self) {
         let gpus = self.gpus.latest();
-        self.placement.look(gpus.samples.as_deref(), &self.found.borrow().pids);
+        let found = self.found.borrow();
+        self.placement.look(gpus.samples.as_deref(), &found.services, &found.pids);
     }
 
     fn services(&mut self) -> Vec<Service> {
         self.place_services();
         let mut services = self.found.borrow().services.clone();
-        for (place, service) in services.iter_mut().enumerate() {
-            service.gpu_ids = self.placement.of(place);
+        for service in &mut services {
+            service.gpu_ids = self.placement.of(service);
         }
         services
     }
 
-    fn look_at_addresses(&mut self, now: Instant) {
-        self.addresses_at = now;
+    fn look_at_host(&mut self, now: Instant) {
+        self.looked_at = now;
         let addresses = sampling::address_details(&self.roots, self.own_end);
-        if addresses != self.addresses {
+        let mut system = sampling::system(&self.roots);
+        // The kernel works it out from the wall clock, which is set by fractions of a second.
+        if is_near(system.boot_time, self.system.boot_time) {
+            system.boot_time = self.system.boot_time;
+        }
+        if addresses != self.addresses || system != self.system {
             self.addresses = addresses;
-            self.n_address_changes += 1;
+            self.system = system;
+            self.n_changes += 1;
         }
     }
+}
+
+fn is_near(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.unix_ms().abs_diff(other.unix_ms()) <= 2_000)
 }
 
 fn is_unread(sample: &GpuSample) -> bool {
@@ -139,7 +151,7 @@ impl HostView for Observer {
         self.gaps.connected();
         self.own_end = own_end;
         self.sampler.resume(INTERVALS * self.interval, now);
-        self.look_at_addresses(now);
+        self.look_at_host(now);
     }
 
     fn sample(&mut self, depth: Depth, now: Instant) -> Sample {
@@ -163,15 +175,15 @@ impl HostView for Observer {
     }
 
     fn revision(&mut self, now: Instant) -> Option<u64> {
-        if now >= self.addresses_at + ADDRESSES_EVERY {
-            self.look_at_addresses(now);
+        if now >= self.looked_at + LOOK_EVERY {
+            self.look_at_host(now);
         }
         self.place_services();
         let parts = Parts {
             gpus: self.gpus.latest().revision,
             services: self.found.borrow().revision,
             placement: self.placement.n_changes(),
-            addresses: self.n_address_changes,
+            host: self.n_changes,
         };
         if !self.is_known(parts, now) {
             return None;

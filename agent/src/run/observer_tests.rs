@@ -1,6 +1,5 @@
 //! The view of a host that stands in a folder.
 
-use herdbook_shared::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -75,9 +74,38 @@ async fn addresses_that_change_are_told_within_a_minute() {
     let mut host = Host::new();
     host.revision();
     std::fs::write(host.folder.path().join("proc/net/fib_trie"), &TRIE[..28]).unwrap();
-    tokio::time::advance(ADDRESSES_EVERY).await;
+    tokio::time::advance(LOOK_EVERY).await;
     host.revision();
     assert_eq!(host.addresses(), ["10.0.0.7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_changes_is_told_within_a_minute() {
+    let mut host = Host::new();
+    let stat = host.folder.path().join("proc/stat");
+    let mut told = Vec::new();
+    for text in [
+        "cpu  1 1 1 1\ncpu0 1 1 1 1\nbtime 1700000000\n",
+        // A processor more is news; a wall clock that is set by a second is none.
+        "cpu  1 1 1 1\ncpu0 1 1 1 1\ncpu1 1 1 1 1\nbtime 1700000000\n",
+        "cpu  1 1 1 1\ncpu0 1 1 1 1\ncpu1 1 1 1 1\nbtime 1700000001\n",
+        "cpu  1 1 1 1\ncpu0 1 1 1 1\ncpu1 1 1 1 1\nbtime 1700009999\n",
+    ] {
+        std::fs::write(&stat, text).unwrap();
+        tokio::time::advance(LOOK_EVERY).await;
+        let system = |host: &mut Host| host.observer.inventory().system.unwrap();
+        let revision = host.revision();
+        let boot = system(&mut host).boot_time.unwrap().unix_ms() / 1000;
+        told.push((revision, system(&mut host).cpu_cores, boot));
+    }
+    let first = told[0].0;
+    let expected = [
+        (first, Some(1), 1_700_000_000),
+        (first + 1, Some(2), 1_700_000_000),
+        (first + 1, Some(2), 1_700_000_000),
+        (first + 2, Some(2), 1_700_009_999),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! The host's own addresses and how far each reaches, from `/proc/net/fib_trie`, `route` and
-//! `if_inet6`: plain text that needs no unsafe call, and that fixtures can stand in for. Of the
+//! The host's own addresses and how far each reaches, from `/proc/net/fib_trie`, `if_inet6`, `route`
+//! and `ipv6_route`: plain text that needs no unsafe call, and that fixtures can stand in for. Of the
 //! agent's own kernel it is also asked which interface has an address (`labels`).
 
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ use super::word::word;
 
 mod labels;
 
+/// A route that refuses what it matches (`RTF_REJECT`).
+const REJECT: u32 = 0x0200;
 /// More of a file than this is not read: about 10,000 addresses.
 const FILE_BYTES: u64 = 1024 * 1024;
 
@@ -31,6 +33,7 @@ pub fn addresses(roots: &Roots) -> Vec<String> {
 pub fn address_details(roots: &Roots, own_end: Option<IpAddr>) -> Vec<Address> {
     let read = |name| beginning(&roots.net().join(name), FILE_BYTES).unwrap_or_default();
     let routes = routes(&read("route"));
+    let outward = Outward::of(&routes, &read("ipv6_route"));
     let mut found = fib_trie(&read("fib_trie"), &routes);
     if roots.is_own() {
         let labels = labels::labels();
@@ -41,14 +44,14 @@ pub fn address_details(roots: &Roots, own_end: Option<IpAddr>) -> Vec<Address> {
     // The socket proves it, whatever the files say; but only of the network that the agent is in.
     let is_found = |own: &IpAddr| found.iter().any(|found| found.address == *own);
     if let Some(address) = own_end.filter(|own| roots.is_own() && !is_found(own)) {
-        found.push(Found { address, interface: String::new() });
+        found.push(Found { address, interface: String::new(), standing: Standing::Stable });
     }
     let mut purposes = BTreeMap::new();
     for Found { interface, .. } in &found {
         let look = || Purpose::seen(&roots.sys.join("class/net"), interface);
         purposes.entry(interface.clone()).or_insert_with(look);
     }
-    rank(found, &routes, &purposes, own_end)
+    rank(found, &outward, &purposes, own_end)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,15 @@ struct Found {
     address: IpAddr,
     /// Empty where it cannot be told.
     interface: String,
+    standing: Standing,
+}
+
+/// Whether an address is there to be used by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Stable,
+    /// It is on its way in or out, or changes by the day for privacy's sake.
+    Passing,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +75,32 @@ struct Route {
     interface: String,
     destination: u32,
     mask: u32,
+    metric: u32,
+}
+
+/// The interfaces that the default routes take.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outward {
+    v4: Option<String>,
+    v6: Option<String>,
+}
+
+impl Outward {
+    fn of(routes: &[Route], ipv6_route: &str) -> Self {
+        let v4 = routes.iter().filter(|route| route.mask == 0 && route.interface != "lo");
+        let v4 = v4.min_by_key(|route| route.metric).map(|route| route.interface.clone());
+        let v6 = ipv6_route.lines().filter_map(default6).min_by_key(|(metric, _)| *metric);
+        Self { v4, v6: v6.map(|(_, interface)| interface.to_owned()) }
+    }
+
+    /// Whether the address's interface leads out. Where IPv4 does not, IPv6 may all the same.
+    fn takes(&self, found: &Found) -> bool {
+        let is = |interface: &Option<String>| interface.as_deref() == Some(&found.interface);
+        match found.address {
+            IpAddr::V4(_) => is(&self.v4) || (self.v4.is_none() && is(&self.v6)),
+            IpAddr::V6(_) => is(&self.v4) || is(&self.v6),
+        }
+    }
 }
 
 impl Found {
@@ -77,12 +115,11 @@ impl Found {
 
 fn rank(
     mut found: Vec<Found>,
-    routes: &[Route],
+    outward: &Outward,
     purposes: &BTreeMap<String, Purpose>,
     own_end: Option<IpAddr>,
 ) -> Vec<Address> {
-    let outward = routes.iter().find(|route| route.mask == 0).map(|route| &route.interface);
-    let purpose = |found: &Found| match outward == Some(&found.interface) {
+    let purpose = |found: &Found| match outward.takes(found) {
         // Whatever it is, it leads out.
         true => Purpose::of(&found.interface).min(Purpose::Tunnel),
         // Its network has no route of its own, as those that make tunnels of this range leave it.
@@ -97,7 +134,8 @@ fn rank(
             own_end != Some(found.address),
             scope_of(found.address) == Scope::LinkLocal,
             purpose(found),
-            outward != Some(&found.interface),
+            found.standing,
+            !outward.takes(found),
             found.address,
         )
     });
@@ -149,7 +187,7 @@ fn fib_trie(text: &str, routes: &[Route]) -> Vec<Found> {
             && let Some(address) = leaf
         {
             let interface = interface(address, routes).to_owned();
-            found.push(Found { address: address.into(), interface });
+            found.push(Found { address: address.into(), interface, standing: Standing::Stable });
         }
     }
     found
@@ -169,12 +207,28 @@ fn routes(text: &str) -> Vec<Route> {
     text.lines().skip(1).filter_map(route).collect()
 }
 
+/// `None` for one that leads nowhere: such a route has `*` for an interface.
 fn route(line: &str) -> Option<Route> {
     let mut fields = line.split_ascii_whitespace();
-    let interface = fields.next()?.to_owned();
+    let interface = fields.next().filter(|name| *name != "*")?.to_owned();
     let destination = hex(fields.next()?)?;
-    let mask = hex(fields.nth(5)?)?;
-    Some(Route { interface, destination, mask })
+    let flags = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let metric = fields.nth(2)?.parse().ok()?;
+    let mask = hex(fields.next()?)?;
+    (flags & REJECT == 0).then_some(Route { interface, destination, mask, metric })
+}
+
+/// Metric and interface of a default route:
+/// `destination length source length gateway metric references use flags interface`
+fn default6(line: &str) -> Option<(u32, &str)> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [destination, length, _, _, _, metric, _, _, flags, interface] = fields[..] else {
+        return None;
+    };
+    let is_default = length == "00" && destination.bytes().all(|digit| digit == b'0');
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    let metric = u32::from_str_radix(metric, 16).ok()?;
+    (is_default && flags & REJECT == 0 && interface != "lo").then_some((metric, interface))
 }
 
 /// The kernel prints the address as it lies in memory, read as one number.
@@ -190,132 +244,17 @@ fn if_inet6(text: &str) -> Vec<Found> {
 fn inet6(line: &str) -> Option<Found> {
     /// Another machine has it too (`IFA_F_DADFAILED`).
     const DUPLICATE: u32 = 0x08;
+    /// Temporary, deprecated, tentative.
+    const PASSING: u32 = 0x01 | 0x20 | 0x40;
     let mut fields = line.split_ascii_whitespace();
     let address = u128::from_str_radix(fields.next()?, 16).ok()?;
     let flags = u32::from_str_radix(fields.nth(3)?, 16).ok()?;
     let interface = fields.next()?.to_owned();
     let address = IpAddr::from(Ipv6Addr::from(address)).to_canonical();
-    (flags & DUPLICATE == 0).then_some(Found { address, interface })
+    let standing = if flags & PASSING == 0 { Standing::Stable } else { Standing::Passing };
+    (flags & DUPLICATE == 0).then_some(Found { address, interface, standing })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROUTE: &str = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
-        docker0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n\
-        eth1 0000000A 00000000 0001 0 0 0 000000FF 0 0 0\n\
-        eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0\n\
-        eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n";
-    const TRIE: &str = "Main:\n  |-- 10.0.0.7\n    /32 host LOCAL\n  |-- 127.0.0.1\n    /32 host \
-        LOCAL\n  |-- 172.17.0.1\n    /32 host LOCAL\n  |-- 192.0.2.0\n    /24 link UNICAST\n  \
-        |-- 192.0.2.2\n    /32 host LOCAL\nLocal:\n  |-- 192.0.2.2\n    /32 host LOCAL\n  \
-        |-- 192.0.2.255\n    /32 link BROADCAST\n";
-    const INET6: &str = "fe8000000000000000fc00fffe000001 04 40 20 80 eth0\n\
-        fd000000000000000000000000000002 04 40 00 82 eth0\n\
-        fd000000000000000000000000000003 04 40 00 88 eth0\n\
-        00000000000000000000000000000001 01 80 10 80 lo\n";
-
-    fn roots(files: &[(&str, &str)]) -> (tempfile::TempDir, Roots) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("net")).unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join("net").join(name), text).unwrap();
-        }
-        let roots = Roots { proc: folder.path().to_owned(), ..Roots::default() };
-        (folder, roots)
-    }
-
-    fn order(roots: &Roots, own_end: Option<&str>) -> Vec<String> {
-        let own_end = own_end.map(|address| address.parse().unwrap());
-        address_details(roots, own_end).into_iter().map(|address| address.address).collect()
-    }
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn the_likeliest_comes_first_and_loopback_not_at_all() {
-        let (_folder, roots) = roots(&[("route", ROUTE), ("fib_trie", TRIE), ("if_inet6", INET6)]);
-        let expected = ["192.0.2.2", "fd00::2", "10.0.0.7", "172.17.0.1", "fe80::fc:ff:fe00:1"];
-        assert_eq!(addresses(&roots), expected);
-        let details = address_details(&roots, None);
-        let scopes: Vec<Scope> = details.iter().map(|address| address.scope).collect();
-        let [global, private] = [Scope::Global, Scope::Private];
-        assert_eq!(scopes, [global, private, private, Scope::Container, Scope::LinkLocal]);
-        assert_eq!(details[1].interface.as_deref(), Some("eth0"));
-        assert_eq!(details[3].interface.as_deref(), Some("docker0"));
-    }
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn the_sockets_own_end_goes_before_all_others() {
-        let (_folder, roots) = roots(&[("route", ROUTE), ("fib_trie", TRIE), ("if_inet6", INET6)]);
-        for own_end in ["10.0.0.7", "::ffff:10.0.0.7"] {
-            let expected = ["10.0.0.7", "192.0.2.2", "fd00::2", "172.17.0.1", "fe80::fc:ff:fe00:1"];
-            assert_eq!(order(&roots, Some(own_end)), expected);
-        }
-        let details = address_details(&roots, Some("172.17.0.1".parse().unwrap()));
-        assert!(details[0].is_own_end && details[0].scope == Scope::Container);
-        assert!(details[1..].iter().all(|address| !address.is_own_end));
-        // The collector is on this machine.
-        assert_eq!(order(&roots, Some("127.0.0.1")), addresses(&roots));
-    }
-
-    #[test]
-    fn an_own_end_that_no_file_names_is_told_on_the_own_root_alone() {
-        let (_folder, roots) = roots(&[("fib_trie", TRIE)]);
-        assert_eq!(order(&Roots::default(), Some("203.0.113.9"))[0], "203.0.113.9");
-        assert_eq!(order(&roots, Some("203.0.113.9")), addresses(&roots));
-    }
-
-    #[test]
-    fn ranges_tell_the_scope() {
-        for (address, scope) in [
-            ("8.8.8.8", Scope::Global),
-            ("100.63.255.255", Scope::Global),
-            ("100.64.0.1", Scope::Shared),
-            ("100.127.255.255", Scope::Shared),
-            ("100.128.0.0", Scope::Global),
-            ("10.1.2.3", Scope::Private),
-            ("172.31.0.1", Scope::Private),
-            ("192.168.1.7", Scope::Private),
-            ("169.254.1.1", Scope::LinkLocal),
-            ("2001:db8::1", Scope::Global),
-            ("fd12::1", Scope::Private),
-            ("fe80::1", Scope::LinkLocal),
-        ] {
-            assert_eq!(scope_of(address.parse().unwrap()), scope, "{address}");
-        }
-    }
-
-    #[test]
-    fn no_text_panics_and_no_address_stands_twice() {
-        let line = "(\\|-- [0-9]{1,3}\\.0\\.0\\.[0-9]|/32 host LOCAL|e[01] [0-9A-F]{8} 0 1 0 0 0 [0F]{8}|[0-9a-f]{32} 1 40 00 80 e0)";
-        proptest::proptest!(|(lines in proptest::collection::vec(line, 0..30))| {
-            let text = lines.join("\n");
-            let routes = routes(&text);
-            let mut found = fib_trie(&text, &routes);
-            found.extend(if_inet6(&text));
-            let ranked = rank(found, &routes, &BTreeMap::new(), None);
-            let mut each: Vec<&str> = ranked.iter().map(|a| a.address.as_str()).collect();
-            each.sort_unstable();
-            each.dedup();
-            proptest::prop_assert_eq!(each.len(), ranked.len());
-        });
-    }
-
-    #[test]
-    fn without_routes_the_addresses_are_still_told() {
-        let (_folder, roots) = roots(&[("fib_trie", TRIE)]);
-        assert_eq!(addresses(&roots), ["10.0.0.7", "172.17.0.1", "192.0.2.2"]);
-    }
-
-    #[test]
-    fn garbage_gives_no_address() {
-        let (_folder, roots) = roots(&[
-            ("route", "x\ny z\n"),
-            ("fib_trie", "|-- a\n/32 host LOCAL\n/32 host LOCAL"),
-            ("if_inet6", "zz 1\n\nfe80"),
-        ]);
-        assert!(addresses(&roots).is_empty());
-    }
-}
+#[path = "addresses_tests.rs"]
+mod tests;

@@ -67,7 +67,7 @@ enum Root {
 impl Disks {
     pub(super) fn new(roots: &Roots) -> Self {
         Self {
-            mountinfo: Source::new(roots.process().join("mountinfo"), Extent::Whole),
+            mountinfo: Source::new(roots.process().join("mountinfo"), Extent::Long),
             diskstats: Source::new(roots.proc.join("diskstats"), Extent::Whole),
             block: roots.sys.join("block"),
             spaces: Spaces::new(roots.root.clone()),

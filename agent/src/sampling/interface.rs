@@ -30,7 +30,7 @@ const TUNNELS: [&str; 13] = [
     "vxlan",
     "geneve",
 ];
-const GUESTS: [&str; 21] = [
+const GUESTS: [&str; 25] = [
     "docker",
     "veth",
     "br-",
@@ -51,6 +51,10 @@ const GUESTS: [&str; 21] = [
     "dummy",
     "vmbr-",
     "cbr0",
+    "eni",
+    "azv",
+    "gke",
+    "ovs-",
     "mpqemubr",
 ];
 /// More ports of a bridge than this are not looked at.
@@ -110,6 +114,12 @@ mod tests {
             ("veth12ab", Purpose::Guests),
             ("virbr0", Purpose::Guests),
             ("kube-ipvs0", Purpose::Guests),
+            ("eni1a2b3c", Purpose::Guests),
+            ("azv4d5e", Purpose::Guests),
+            ("gke6f", Purpose::Guests),
+            ("lxc_health", Purpose::Guests),
+            ("cilium_host", Purpose::Guests),
+            ("ens5", Purpose::Network),
             ("lo", Purpose::Loopback),
         ] {
             assert_eq!(Purpose::of(name), purpose, "{name}");

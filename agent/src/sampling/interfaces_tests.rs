@@ -1,6 +1,6 @@
 //! Interfaces on a folder that stands in for their files.
 
-use proptest::prelude::{prop_assert, proptest};
+use herdbook_shared::limits;
 
 use super::*;
 
@@ -74,28 +74,5 @@ async fn interfaces_come_and_go_and_are_bounded() {
     write(&folder, &many[150..151]);
     let told = interfaces.read(&mut Vec::new(), Span::Measured, Instant::now()).unwrap();
     assert_eq!((told.len(), told[0].name.as_str()), (1, "eth150"));
-}
-
-#[test]
-fn a_line_that_says_nothing_is_left_out_alone() {
-    assert_eq!(parse(""), None);
-    assert_eq!(parse(&format!("{HEADINGS}garbage\n")), None);
-    let text = format!("{HEADINGS}eth0: x 1\n{}eth2: 1 2 3\n", line_of("eth1", 1, 2));
-    assert_eq!(parse(&text).unwrap().into_keys().collect::<Vec<_>>(), ["eth1"]);
-}
-
-proptest! {
-    #[test]
-    fn no_text_panics_or_breaks_a_bound(
-        text in "h\nh\n( *[a-z0-9]{0,5}:( [0-9]{1,20}){0,17}\n){0,5}",
-        ms in 0_u64..10_000,
-        last: [u64; 2],
-    ) {
-        let last = Counters { receive: last[0], transmit: last[1], ..Counters::default() };
-        for now in parse(&text).unwrap_or_default().into_values() {
-            prop_assert!(now.receive_errors <= limits::BYTES_MAX);
-            let rates = rates(last, now, Duration::from_millis(ms));
-            prop_assert!(rates.is_none_or(|(a, b)| a.max(b) <= limits::BYTES_MAX));
-        }
-    }
+    assert_eq!(interfaces.known.len(), 1);
 }

@@ -14,8 +14,10 @@ use herdbook_shared::missing::MissingReason;
 
 /// What one read takes; enough for every file whose beginning is all we need.
 const HEAD_BYTES: usize = 4096;
-/// The most that is ever read of a file: about 2,000 network interfaces.
+/// The most that is read of most files: about 2,000 network interfaces.
 const WHOLE_BYTES: usize = 256 * 1024;
+/// The most that is ever read of a file: about 1,000 containers, at 1 KiB for the mount of each.
+const LONG_BYTES: usize = 1024 * 1024;
 
 /// How much of the file matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) enum Extent {
     Head,
     /// All of it, up to a bound.
     Whole,
+    /// All of it, up to a higher bound: it grows with the containers of a host.
+    Long,
 }
 
 /// Whether an unreadable file is news.
@@ -101,12 +105,13 @@ impl Source {
         if self.extent == Extent::Head {
             return file.read_at(&mut buffer[..HEAD_BYTES], 0);
         }
+        let most = if self.extent == Extent::Long { LONG_BYTES } else { WHOLE_BYTES };
         let mut n = 0;
         loop {
+            if n >= most {
+                return Ok(most);
+            }
             if n == buffer.len() {
-                if n >= WHOLE_BYTES {
-                    return Ok(n);
-                }
                 buffer.resize(2 * n, 0);
             }
             match file.read_at(&mut buffer[n..], n as u64)? {
@@ -206,11 +211,17 @@ mod tests {
     fn a_large_file_is_read_whole_up_to_the_bound() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n");
-        let mut source = Source::new(path.clone(), Extent::Whole);
         let mut buffer = Vec::new();
-        for (n, expected) in [(10_000, 10_000), (2 * WHOLE_BYTES, WHOLE_BYTES)] {
+        for (extent, n, expected) in [
+            (Extent::Whole, 10_000, 10_000),
+            (Extent::Long, 2 * WHOLE_BYTES, 2 * WHOLE_BYTES),
+            (Extent::Long, 2 * LONG_BYTES, LONG_BYTES),
+            // What another source left in the buffer is no room.
+            (Extent::Whole, 2 * WHOLE_BYTES, WHOLE_BYTES),
+        ] {
             std::fs::write(&path, "x".repeat(n)).unwrap();
-            let length = source.read(&mut buffer, |text| Some(text.len()));
+            let length =
+                Source::new(path.clone(), extent).read(&mut buffer, |text| Some(text.len()));
             assert_eq!(length, Ok(expected));
         }
     }
