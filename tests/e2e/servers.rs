@@ -7,9 +7,11 @@ use std::time::Duration;
 use herdbook_tests::fake_ollama::{FakeKin, FakeOllama, Fault, Kin, KinStory, Story};
 use herdbook_tests::harness::program::{built, command};
 use herdbook_tests::harness::{Fleet, Program, eventually};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-const WITHIN: Duration = Duration::from_secs(40);
+/// Hung is who has not answered for 30 s; test machines are slow besides.
+const WITHIN: Duration = Duration::from_secs(75);
 
 /// Waits until the service at this port is as wanted, and returns it.
 async fn service_at(fleet: &Fleet, port: u16, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -98,7 +100,17 @@ async fn who_lets_nobody_in_is_alive_and_says_so() {
     for (port, kind) in [(guarded.addr().port(), "ollama"), (keyed.addr().port(), "vllm")] {
         let service = service_at(&fleet, port, "wants a credential", asks).await;
         assert_eq!(service["kind"], kind, "{service}");
+        assert_eq!(service["asks_credential"], true, "{service}");
+        assert_eq!(service["exposed"], false, "{service}");
+        let codes: Vec<&Value> = findings(&service).map(|found| &found["code"]).collect();
+        assert_eq!(codes, ["needs_credential"], "{service}");
     }
+    let service = service_at(&fleet, guarded.addr().port(), "of unknown state", asks).await;
+    assert_eq!((&service["state"], &service["state_told_by"]), (&json!("unknown"), &Value::Null));
+}
+
+fn findings(service: &Value) -> impl Iterator<Item = &Value> {
+    service["findings"].as_array().into_iter().flatten()
 }
 
 /// Real processes under the names of the real programs, in a directory of their own.
@@ -109,33 +121,42 @@ struct Ollama {
 
 impl Ollama {
     fn start(dir: &Path, port: u16) -> Self {
-        for name in ["ollama", "llama-server"] {
-            let to = dir.join(name);
-            if !to.exists() {
-                // A link would show where it leads.
-                std::fs::hard_link(built("fake-ollama"), &to)
-                    .or_else(|_| std::fs::copy(built("fake-ollama"), &to).map(drop))
-                    .expect("the fake under another name");
-            }
-        }
-        let mut command = command(&dir.join("ollama"), dir);
+        named("llama-server", dir);
+        let mut command = command(&named("ollama", dir), dir);
         command.arg("serve").env("OLLAMA_HOST", format!("127.0.0.1:{port}"));
         let program = Program::start(&format!("ollama-{port}"), command, dir);
         Self { dir: dir.to_owned(), program }
     }
 
     async fn tell(&self, port: u16, story: Value) {
-        let url = format!("http://127.0.0.1:{port}/_story");
-        let client = reqwest::Client::new();
-        let told = async || {
-            let answer = client.post(&url).body(story.to_string()).send().await;
-            match answer {
-                Ok(answer) if answer.status().is_success() => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        };
-        eventually(&format!("{url} told {story}"), WITHIN, told).await;
+        tell(port, story).await;
     }
+}
+
+/// Changes what the fake at this port tells.
+async fn tell(port: u16, story: Value) {
+    let url = format!("http://127.0.0.1:{port}/_story");
+    let client = reqwest::Client::new();
+    let told = async || {
+        let answer = client.post(&url).body(story.to_string()).send().await;
+        match answer {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    eventually(&format!("{url} told {story}"), WITHIN, told).await;
+}
+
+/// The fake under the name of a real program.
+fn named(name: &str, dir: &Path) -> PathBuf {
+    let to = dir.join(name);
+    if !to.exists() {
+        // A link would show where it leads.
+        std::fs::hard_link(built("fake-ollama"), &to)
+            .or_else(|_| std::fs::copy(built("fake-ollama"), &to).map(drop))
+            .expect("the fake under another name");
+    }
+    to
 }
 
 fn free_port() -> u16 {
@@ -195,4 +216,36 @@ async fn what_a_runner_does_is_what_its_ollama_is_shown_as() {
     service_at(&fleet, port, "unloading", is("busy")).await;
     ollama.tell(port, json!([{"do": "kill", "name": model}])).await;
     service_at(&fleet, port, "idle again", is("idle")).await;
+}
+
+#[tokio::test]
+async fn a_llama_server_on_an_odd_port_is_found_by_its_process() {
+    let (fleet, dir) = (Fleet::start().await, tempfile::tempdir().expect("a directory"));
+    let port = free_port();
+    let mut command = command(&named("llama-server", dir.path()), dir.path());
+    command.args(["--model", "/models/gemma.gguf", "--port", &port.to_string()]);
+    let _server = Program::start("llama-server", command, dir.path());
+    let _agent = fleet.agent("gpu-1").start();
+    let is = |state: &'static str| move |service: &Value| service["state"] == state;
+    let loading = service_at(&fleet, port, "loading", is("loading")).await;
+    assert_eq!(loading["kind"], "llamacpp", "{loading}");
+    tell(port, json!({"kin": "llama_cpp", "models": ["gemma"]})).await;
+    let resident = service_at(&fleet, port, "resident", is("resident")).await;
+    assert_eq!(told(&resident).3, 1, "{resident}");
+}
+
+#[tokio::test]
+async fn an_ollama_that_stands_still_is_hung_until_it_goes_on() {
+    let (fleet, dir) = (Fleet::start().await, tempfile::tempdir().expect("a directory"));
+    let port = free_port();
+    let ollama = Ollama::start(dir.path(), port);
+    let _agent = fleet.agent("gpu-1").start();
+    let is = |state: &'static str| move |service: &Value| service["state"] == state;
+    service_at(&fleet, port, "idle", is("idle")).await;
+    ollama.program.signal(Signal::STOP);
+    let hung = service_at(&fleet, port, "hung", is("hung")).await;
+    assert!(findings(&hung).any(|found| found["code"] == "server_hung"), "{hung}");
+    ollama.program.signal(Signal::CONT);
+    let idle = service_at(&fleet, port, "idle again", is("idle")).await;
+    assert_eq!(findings(&idle).count(), 0, "{idle}");
 }

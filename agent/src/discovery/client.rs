@@ -16,11 +16,10 @@ use super::ask::{
     Ask, Connection, ProbeError, Question, Reply, SERVER_HEADER_BYTES_MAX, SMALL_BYTES_MAX,
 };
 
-/// One connection serves for all questions of a round. It is not kept until the next: many servers
-/// hang up after 5 s (uvicorn, cpp-httplib), and a question must not cross that on its way.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(4);
+/// Longer than the longest pause between two questions, so that one connection serves for all.
+const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(90);
 /// A connection is closed before the next one opens: the server never sees two.
-const CLOSING_TAKES: Duration = Duration::from_millis(20);
+const CLOSING_TAKES: Duration = Duration::from_millis(50);
 
 /// The connection pool of all servers. It reads no proxy from the environment, and unpacks
 /// nothing: a body is as large as it came.
@@ -81,10 +80,21 @@ impl Client {
         }
     }
 
+    /// Who hangs up after some seconds (uvicorn, cpp-httplib) may do so while a question is on its
+    /// way to him; it is asked once more then.
     async fn bounded(&self, question: Question<'_>) -> Result<Reply, ProbeError> {
+        match self.once(&question).await {
+            Err(ProbeError::Closed(_)) if self.connection == Connection::Kept => {
+                self.once(&question).await
+            }
+            reply => reply,
+        }
+    }
+
+    async fn once(&self, question: &Question<'_>) -> Result<Reply, ProbeError> {
         let next_at = *self.next_at.lock().unwrap_or_else(PoisonError::into_inner);
         sleep_until(next_at).await;
-        let reply = reply(self.request(&question), question.max_bytes);
+        let reply = reply(self.request(question), question.max_bytes);
         let within = question.deadline;
         let reply = timeout(within, reply).await.unwrap_or(Err(ProbeError::Silent(within)));
         if self.connection == Connection::Closed || reply.is_err() {

@@ -36,6 +36,8 @@ use self::process::{Depth, Processes};
 use self::rule::Scene;
 use self::sockets::{Listening, Sockets};
 use self::unit::Units;
+#[cfg(test)]
+use super::lead;
 use super::lead::{Leads, Origin};
 use crate::sampling::{self, Roots};
 
@@ -249,6 +251,16 @@ fn said(settings: &SearchSettings) -> Vec<Named> {
     let env = settings.ollama_host_env.as_deref().and_then(ollama_host::ollama_host);
     let env = env.map(|place| (place, Origin::Environment));
     flags.chain(env).map(|(place, origin)| Named { place, origin }).collect()
+}
+
+/// What a command line is taken for, and the port that it is then expected at.
+#[cfg(test)]
+pub(super) fn kind_of(args: &[&str]) -> Option<(lead::Kind, Option<u16>)> {
+    let args: Vec<String> = args.iter().map(|word| (*word).to_owned()).collect();
+    match guise::guise(args.first()?, &args) {
+        guise::Guise::Server(serving) => Some((serving.kind, guise::usual_port(serving.kind))),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

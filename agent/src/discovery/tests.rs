@@ -211,11 +211,13 @@ async fn fails_and_heals(fault: Fault) {
     let fake = FakeOllama::start(story).await.unwrap();
     let port = fake.addr().port();
     let mut running = Running::start(settings(&[fake.url()]));
-    let failing = |s: &[Service]| s.iter().any(|s| s.last_error.is_some());
-    let services = running.until(port, failing).await;
-    assert_eq!(services[0].state, ServiceState::Idle, "{fault:?}");
-    let error = services[0].last_error.as_deref().unwrap();
-    assert!(error.starts_with("/api/tags: "), "{fault:?}: {error}");
+    // While the others keep this thread to themselves, a list may come late: that is busy.
+    let failing = |s: &[Service]| {
+        let is_told = |error: &String| error.starts_with("/api/tags: ");
+        s.iter()
+            .any(|s| s.state == ServiceState::Idle && s.last_error.as_ref().is_some_and(is_told))
+    };
+    running.until(port, failing).await;
     fake.script().heal();
     running.until(port, |s| s.iter().any(|s| s.models.len() == 1)).await;
     assert_eq!(fake.script().report().max_open_connections, 1, "{fault:?}");

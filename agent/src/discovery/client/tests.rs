@@ -170,3 +170,19 @@ async fn one_that_hangs_up_at_plain_words_may_want_others() {
     let error = error.unwrap_err();
     assert_eq!(error.to_string(), "closed the connection: perhaps it speaks TLS");
 }
+
+#[tokio::test]
+async fn a_question_that_crosses_the_end_of_a_kept_connection_is_asked_once_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = http().unwrap().at(listener.local_addr().unwrap());
+    client.hold(Connection::Kept);
+    let hangs_up_first = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(stream);
+        one_at_a_time(listener).await;
+    };
+    tokio::select! {
+        reply = ask(&client, "/") => assert_eq!(reply.unwrap().status.as_u16(), 404),
+        () = hangs_up_first => {}
+    }
+}

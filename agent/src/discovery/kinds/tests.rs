@@ -32,6 +32,25 @@ fn each_kind_has_its_line_in_the_table() {
     assert_eq!(TABLE.len(), ALL.len());
 }
 
+#[test]
+fn the_process_of_each_kind_is_known_and_where_it_usually_listens() {
+    let table: [(&[&str], Kind, Option<u16>); 6] = [
+        (&["ollama", "serve"], Kind::Ollama, Some(11434)),
+        (&["vllm", "serve", "m"], Kind::Vllm, Some(8000)),
+        (&["llama-server", "-m", "m.gguf"], Kind::LlamaCpp, Some(8080)),
+        (&["/opt/.lmstudio/bin/lms-node"], Kind::LmStudio, Some(1234)),
+        (&["python3", "-m", "sglang.launch_server"], Kind::Sglang, Some(30000)),
+        (&["local-ai"], Kind::OpenAi, None),
+    ];
+    for (args, kind, port) in table {
+        assert_eq!(crate::discovery::search::kind_of(args), Some((kind, port)), "{args:?}");
+        // A mark is the same port, or none where others use it as well.
+        let marked = dialect(kind).marks().port;
+        assert!(marked.is_none() || marked == port, "{kind:?}");
+    }
+    assert!(ALL.iter().all(|kind| table.iter().any(|(_, known, _)| known == kind)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn vllm_and_sglang_count_their_requests() {
     let vllm = "vllm:num_requests_running{engine=\"0\"} 2.0\nvllm:num_requests_waiting{engine=\"0\"} 5.0\n";
