@@ -10,6 +10,7 @@ use std::time::Duration;
 use fake_ollama::{FakeOllama, Story};
 use futures_util::{SinkExt as _, StreamExt as _};
 use herdbook_shared::ids::SessionId;
+use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::codec::{decode_agent, encode};
 use herdbook_shared::wire::hello::{GoodbyeReason, Hello, Welcome};
@@ -157,6 +158,34 @@ async fn once_describes_the_host_that_is_mounted_in_a_folder() {
     assert!(log.contains("flag --host-root: ") && log.contains("has no proc in it"), "{log}");
 }
 
+/// A host whose only sensor is a pipe that nobody writes to.
+#[tokio::test]
+async fn a_sensor_that_hangs_holds_nothing_up() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("root");
+    let chip = root.join("sys/class/hwmon/hwmon0");
+    std::fs::create_dir_all(&chip).unwrap();
+    std::fs::create_dir_all(root.join("proc")).unwrap();
+    std::fs::write(root.join("proc/loadavg"), "0.50 0.40 0.30 1/2 3\n").unwrap();
+    let pipe = Command::new("mkfifo").arg(chip.join("temp1_input")).status();
+    assert!(pipe.await.unwrap().success());
+    let (listener, url) = collector().await;
+    let arguments = ["--collector", &url, "--host-root", root.to_str().unwrap()];
+    let child = agent(home.path(), &arguments).spawn().unwrap();
+    let (mut collector, _) = Collector::accept(&listener).await;
+    let mut samples = Vec::new();
+    while samples.len() < 3 {
+        if let AgentMessage::Sample(sample) = collector.hear().await.unwrap() {
+            samples.push(sample);
+        }
+    }
+    assert!(samples.iter().all(|sample| sample.load1 == Some(0.5)));
+    let detail = samples[0].detail.as_ref().unwrap();
+    assert_eq!(detail.missing["temperatures"], MissingReason::Timeout);
+    signal(&child, Signal::TERM);
+    assert_eq!(end(child).await.0, Some(0));
+}
+
 #[tokio::test]
 async fn it_greets_tells_and_says_goodbye() {
     let home = tempfile::tempdir().unwrap();
@@ -209,7 +238,9 @@ async fn a_collector_that_goes_and_comes_is_told_in_one_line_each() {
     // Some dials fail before there is somebody.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let listener = TcpListener::bind(address).await.unwrap();
-    let (_collector, _) = Collector::accept(&listener).await;
+    let (mut collector, _) = Collector::accept(&listener).await;
+    // Whoever tells something has read the welcome.
+    collector.hear().await.unwrap();
     signal(&child, Signal::TERM);
     let (code, log) = end(child).await;
     assert_eq!(code, Some(0), "{log}");

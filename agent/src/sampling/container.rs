@@ -90,4 +90,22 @@ mod tests {
             assert_eq!(found.as_deref(), expected, "{file}");
         }
     }
+
+    #[test]
+    fn no_mark_panics_or_is_more_than_a_word() {
+        let mark = "(container=|0::|[0-9]:[a-z]{0,5}:|/|docker|kubepods|lxc|libpod|\\\\x2d|\u{0}|\n|[0-9a-f]{64}|\\PC{0,300}){0,8}";
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["run/systemd/container", "proc/1/environ", "proc/1/cgroup"];
+        let files = files.map(|file| folder.path().join(file));
+        for file in &files {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        }
+        proptest::proptest!(proptest::test_runner::Config::with_cases(64), |(texts: [String; 3], mark in mark)| {
+            for (file, text) in files.iter().zip(texts) {
+                std::fs::write(file, format!("{mark}{text}")).unwrap();
+            }
+            let found = container(&Roots::under(folder.path()));
+            proptest::prop_assert!(found.is_none_or(|found| !found.is_empty() && found.len() <= 256));
+        });
+    }
 }

@@ -187,32 +187,110 @@ async fn containers_have_their_limits_and_machines_none() {
     }
 }
 
+/// How a file is broken.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    Gone,
+    Empty,
+    Cut,
+    Garbage,
+}
+
+const SHARES: [&str; 4] = ["cpu_percent", "cores_percent", "iowait_percent", "steal_percent"];
+/// Each file, and the values that it may take with it.
+const FILES: [(&str, &[&str]); 11] = [
+    ("stat", &SHARES),
+    ("uptime", &["uptime_s"]),
+    ("loadavg", &["load1", "load5", "load15"]),
+    (
+        "meminfo",
+        &[
+            "memory_total_bytes",
+            "memory_used_bytes",
+            "memory_available_bytes",
+            "memory_cached_bytes",
+            "swap_used_bytes",
+            "swap_total_bytes",
+        ],
+    ),
+    (
+        "net/dev",
+        &["network_receive_bytes_per_second", "network_transmit_bytes_per_second", "interfaces"],
+    ),
+    ("diskstats", &["disks"]),
+    ("1/mountinfo", &["disk", "disks"]),
+    ("1/cgroup", &["limits"]),
+    ("pressure/cpu", &["pressure", "pressure.cpu_some_avg10"]),
+    ("pressure/memory", &["pressure", "pressure.memory_some_avg10"]),
+    ("hwmon", &["temperatures"]),
+];
+/// Where a host has no others, these are gone with their file for sure.
+const SURE: [&str; 5] = ["stat", "uptime", "loadavg", "meminfo", "net/dev"];
+
+/// Where the file is on this host; all inputs of its sensors are one.
+fn paths(host: &Path, file: &str) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    };
+    let inputs = |chip: &PathBuf| {
+        let is_input = |path: &PathBuf| path.to_str().unwrap().ends_with("_input");
+        entries(chip).into_iter().filter(is_input).collect::<Vec<_>>()
+    };
+    let files = match file {
+        "hwmon" => entries(&host.join("sys/class/hwmon")).iter().flat_map(inputs).collect(),
+        "net/dev" => vec![host.join("proc/1/net/dev"), host.join("proc/net/dev")],
+        file => vec![host.join("proc").join(file)],
+    };
+    files.into_iter().filter(|path| path.is_file()).collect()
+}
+
+fn break_it(path: &Path, how: Broken) {
+    let text = fs::read(path).unwrap();
+    match how {
+        Broken::Gone => fs::remove_file(path).unwrap(),
+        Broken::Empty => fs::write(path, "").unwrap(),
+        Broken::Cut => fs::write(path, &text[..text.len() / 2]).unwrap(),
+        Broken::Garbage => fs::write(path, "garbage \u{7}\n\n\u{0}\u{fffd} x: y\n").unwrap(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_broken_later_dims_its_own_values_on_every_host() {
+async fn a_file_that_is_broken_dims_its_own_values_on_every_host() {
     for name in HOSTS {
-        for (file, may_miss) in [
-            ("stat", &["cpu_percent", "cores_percent", "iowait_percent", "steal_percent"][..]),
-            ("uptime", &["uptime_s"]),
-            ("loadavg", &["load1", "load5", "load15"]),
-            ("diskstats", &[]),
-        ] {
-            let mut host = Host::sampled(name).await;
-            let before: Vec<String> = missing(&host.sample);
-            fs::write(host.folder.path().join("proc").join(file), "garbage \u{7}\n").unwrap();
-            tokio::time::advance(Duration::from_secs(10)).await;
-            // Counters that stand still have no shares.
-            let shares = ["cpu_percent", "cores_percent", "iowait_percent", "steal_percent"];
-            let sample = host.sampler.sample(Depth::Complete, Instant::now());
-            sample.check().unwrap();
-            for key in missing(&sample) {
-                let known = before.contains(&key) || shares.contains(&key.as_str());
-                // Where none is mounted, there is nothing left to tell of.
-                let known = known || (file == "diskstats" && key == "disks");
-                assert!(known || may_miss.contains(&key.as_str()), "{name}, {file}: {key}");
+        for (file, may_miss) in FILES {
+            for how in [Broken::Gone, Broken::Empty, Broken::Cut, Broken::Garbage] {
+                dims_its_own(name, file, how, may_miss).await;
             }
-            assert!(may_miss.iter().all(|key| missing(&sample).contains(&(*key).to_owned())));
         }
     }
+}
+
+async fn dims_its_own(name: &str, file: &str, how: Broken, may_miss: &[&str]) {
+    let mut host = Host::sampled(name).await;
+    let before = missing(&host.sample);
+    let paths = paths(host.folder.path(), file);
+    paths.iter().for_each(|path| break_it(path, how));
+    if matches!(how, Broken::Gone) {
+        // A file that is open is still there.
+        host.sampler = Sampler::new(host.roots.clone());
+        host.sampler.sample(Depth::Complete, Instant::now());
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let sample = host.sampler.sample(Depth::Complete, Instant::now());
+    sample.check().unwrap();
+    let after = missing(&sample);
+    for key in &after {
+        // Counters that stand still have no shares.
+        let known = before.contains(key) || SHARES.contains(&key.as_str());
+        assert!(known || may_miss.contains(&key.as_str()), "{name}, {file}, {how:?}: {key}");
+    }
+    if !paths.is_empty() && SURE.contains(&file) && !matches!(how, Broken::Cut) {
+        let all = may_miss.iter().all(|key| after.contains(&(*key).to_owned()));
+        assert!(all, "{name}, {file}, {how:?}: {after:?}");
+    }
+    // A list that is there is of something.
+    let detail = sample.detail.unwrap();
+    assert!(detail.temperatures.is_none_or(|list| !list.is_empty()), "{name}, {file}, {how:?}");
 }
 
 fn missing(sample: &Sample) -> Vec<String> {

@@ -42,4 +42,11 @@ mod tests {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }
+
+    #[test]
+    fn no_text_panics_or_counts_beyond_the_wire() {
+        proptest::proptest!(|(text in "[0-9. eEinfNa+-]{0,30}")| {
+            proptest::prop_assert!(parse(&text).unwrap_or(0) <= limits::BYTES_MAX);
+        });
+    }
 }

@@ -154,3 +154,29 @@ fn more_disks_than_are_told_are_left_out() {
     let mounts: Vec<&str> = mounts.iter().map(String::as_str).collect();
     assert_eq!(layout_of(&mounts, &devices, block.path()).len(), limits::DISKS);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_mounts_panic_and_no_device_is_told_twice(
+        lines in proptest::collection::vec(
+            "(8:[0-3]|0:4) /[ab]? /[ab]?(/[ab])? (ext4|btrfs|zfs|nfs4|squashfs) (/dev/sda[0-3]?|/dev/mapper/x|tank/[ab]|far:/x)",
+            1..12,
+        ),
+        names in proptest::collection::vec("8 [0-3] (sda[0-3]?|dm-[01]|loop0)", 0..4),
+    ) {
+        let block = tempfile::tempdir().unwrap();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let entries = layout_of(&lines, &devices(&names), block.path());
+        proptest::prop_assert!(entries.len() <= limits::DISKS);
+        for entry in &entries {
+            proptest::prop_assert!(!entry.shown.is_empty());
+            proptest::prop_assert!(entry.kind.as_deref() != Some("nfs4") || entry.places.is_empty());
+        }
+        let mut devices: Vec<_> = entries.iter().filter_map(|entry| entry.device.clone()).collect();
+        let n_devices = devices.len();
+        devices.sort_unstable();
+        devices.dedup();
+        proptest::prop_assert_eq!(devices.len(), n_devices);
+    }
+}
