@@ -182,8 +182,11 @@ fn ollama(command: &str, rest: &[String]) -> Guise {
 fn serving(kind: Kind, args: &[String]) -> Guise {
     let port = value_of(args, &["--port", "--http-port", "--api-port"]);
     let model = value_of(args, &["--model", "-m"]);
-    // Its Ollama may have died, and left it behind.
-    if kind == Kind::LlamaCpp && model.and_then(words::digest_in_store).is_some() {
+    // Its Ollama may have died, and left it behind. A person who serves a file of Ollama's store
+    // has no reason for these flags.
+    let is_ollamas = args.iter().any(|arg| matches!(arg.as_str(), "--offline" | "--no-webui"))
+        && model.and_then(words::digest_in_store).is_some();
+    if kind == Kind::LlamaCpp && is_ollamas {
         return Guise::Runner(runner(Engine::LlamaServer, args));
     }
     let port = port.and_then(|port| port.parse().ok());

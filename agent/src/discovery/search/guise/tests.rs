@@ -137,15 +137,18 @@ fn runners_are_recognised_with_port_and_digest() {
         assert_eq!(read(&command_line), expected, "{command_line}");
     }
     // Whoever its parent is: its Ollama may have been killed.
-    for left_behind in ["", " --offline", " --no-webui"] {
+    for flag in ["--offline", "--no-webui"] {
         let command_line =
-            format!("/usr/local/lib/ollama/llama-server --model {blob} --port 5000{left_behind}");
+            format!("/usr/local/lib/ollama/llama-server --model {blob} --port 5000 {flag}");
         let expected = runner(Engine::LlamaServer, Some(5000), Some(DIGEST));
         assert_eq!(read(&command_line), expected, "{command_line}");
     }
-    let own = read(&format!("llama-server -m /m/sha256-{DIGEST} --port 5000"));
-    let Guise::Server(serving) = own else { panic!("{own:?}") };
-    assert_eq!((serving.port, serving.digest.as_deref()), (Some(5000), Some(DIGEST)));
+    // A person's own, be it of a file in Ollama's store.
+    for model in [blob, format!("/m/sha256-{DIGEST}")] {
+        let own = read(&format!("llama-server -m {model} --port 5000"));
+        let Guise::Server(serving) = own else { panic!("{own:?}") };
+        assert_eq!((serving.port, serving.digest.as_deref()), (Some(5000), Some(DIGEST)));
+    }
 }
 
 #[test]
