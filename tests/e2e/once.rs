@@ -57,6 +57,26 @@ impl Host {
         self.ports.name(address.port(), name);
     }
 
+    /// An Ollama as a service.
+    fn serves(&mut self, address: SocketAddr) {
+        self.process(4242, "ollama.service", &["/usr/local/bin/ollama", "serve"]);
+        self.listens(4242, "ollama", address);
+    }
+
+    /// The Ollama's process for the model in this file.
+    fn runs(&mut self, blob: &str, address: SocketAddr) {
+        let port = address.port().to_string();
+        self.files.process(FakeProcess {
+            pid: 4300,
+            parent: 4242,
+            uid: 990,
+            comm: "llama-server",
+            command_line: &["/usr/local/lib/ollama/llama-server", "--model", blob, "--port", &port],
+            cgroup: "/system.slice/ollama.service",
+        });
+        self.listens(4300, "runner", address);
+    }
+
     /// What the agent tells, with words for what is another at each run.
     async fn once(&self) -> Value {
         let mut agent = command(&built("herdbook-agent"), self.dir.path());
@@ -109,18 +129,8 @@ async fn eight_gpus_and_an_ollama_at_work() {
     let mut script = Script::with_gpus(8);
     script.gpus[3].compute = vec![fake_nvml::Process { pid: 4300, memory_bytes: Some(6 << 30) }];
     let mut host = Host::of("epyc-256").with_gpus(&script);
-    host.process(4242, "ollama.service", &["/usr/local/bin/ollama", "serve"]);
-    host.listens(4242, "ollama", ollama.addr());
-    let port = runner.addr().port().to_string();
-    host.files.process(FakeProcess {
-        pid: 4300,
-        parent: 4242,
-        uid: 990,
-        comm: "llama-server",
-        command_line: &["/usr/local/lib/ollama/llama-server", "--model", &blob, "--port", &port],
-        cgroup: "/system.slice/ollama.service",
-    });
-    host.listens(4300, "runner", runner.addr());
+    host.serves(ollama.addr());
+    host.runs(&blob, runner.addr());
     told!(host, "eight_gpus");
 }
 
@@ -168,8 +178,7 @@ async fn a_driver_of_another_version_and_a_server_that_wants_a_key() {
     let mismatch = NvmlFault::Code(code::LIB_RM_VERSION_MISMATCH);
     let mut host =
         Host::of("debian12-6.1").with_gpus(&Script::with_gpus(1).with_fault("*", mismatch));
-    host.process(4242, "ollama.service", &["/usr/local/bin/ollama", "serve"]);
-    host.listens(4242, "ollama", ollama.addr());
+    host.serves(ollama.addr());
     told!(host, "mismatch");
 }
 
@@ -202,17 +211,7 @@ async fn a_model_on_its_way_into_memory() {
     let loading = KinStory { loading: true, ..KinStory::of(Kin::LlamaCpp) };
     let runner = FakeKin::start(loading).await.expect("a fake runner");
     let mut host = Host::of("debian12-6.1");
-    host.process(4242, "ollama.service", &["/usr/local/bin/ollama", "serve"]);
-    host.listens(4242, "ollama", ollama.addr());
-    let port = runner.addr().port().to_string();
-    host.files.process(FakeProcess {
-        pid: 4300,
-        parent: 4242,
-        uid: 990,
-        comm: "llama-server",
-        command_line: &["/usr/local/lib/ollama/llama-server", "--model", &blob, "--port", &port],
-        cgroup: "/system.slice/ollama.service",
-    });
-    host.listens(4300, "runner", runner.addr());
+    host.serves(ollama.addr());
+    host.runs(&blob, runner.addr());
     told!(host, "loading");
 }
