@@ -190,7 +190,7 @@ impl Sweep {
     fn vanished_services(&self, registry: &Registry, moment: Moment) -> Vec<Due> {
         let after = self.rules.vanished_service_after;
         let gone = registry.services().into_iter().filter_map(|service| {
-            let since = service.facts.down_since?;
+            let since = service.facts.found()?.down_since?;
             let is_due = self.is_past(since, after, moment);
             is_due.then(|| Due::Service { id: service.id.clone(), since })
         });

@@ -74,7 +74,7 @@ fn a_host_goes_stale_then_offline_then_recovers() {
     world.pass(1, &[&opened]);
     assert_eq!(world.status(&opened), HostStatus::Online);
     let service = world.registry.service("gpu-1:1").unwrap();
-    assert_eq!(service.warm().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(service.warm().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a"]);
     assert_eq!(world.count("host.recovered"), 1);
 }
 

@@ -49,7 +49,7 @@ pub async fn list(
         let snapshot = api.registry.snapshot(Moment::now());
         let with_model = filter.model.as_deref().map(|model| {
             let services = api.registry.services_of_model(model);
-            services.iter().map(|service| service.facts.host_id.clone()).collect::<HashSet<_>>()
+            services.iter().filter_map(|service| service.host_id().cloned()).collect::<HashSet<_>>()
         });
         let hosts = snapshot.hosts.iter().filter(|host| {
             status.is_none_or(|status| host.status == status)

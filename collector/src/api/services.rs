@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::registry::encode;
 use crate::registry::moment::Moment;
-use crate::registry::service::{ServiceEntry, ServiceStatus};
+use crate::registry::service::{ServiceEntry, ServiceStatus, Word};
 use crate::registry::view::View;
 
 use super::hosts::view;
@@ -49,7 +49,8 @@ pub async fn list(
     let text = beside(move || {
         let snapshot = api.registry.snapshot(Moment::now());
         let services = snapshot.services.iter().filter(|service| {
-            status.is_none_or(|status| service.status == status) && filter.lets_through(service)
+            status.is_none_or(|status| service.shown_status() == status)
+                && filter.lets_through(service)
         });
         let services: Vec<&Arc<ServiceEntry>> = services.collect();
         let encode = |service: &&Arc<ServiceEntry>| encode::service(service, view);
@@ -83,7 +84,9 @@ impl Filter {
             service.id.as_str().to_lowercase().contains(&q)
                 || facts.name.to_lowercase().contains(&q)
         };
-        is(&self.host, facts.host_id.as_str())
+        self.host
+            .as_ref()
+            .is_none_or(|host| service.host_id().is_some_and(|id| id.as_str() == host))
             && is(&self.name, &facts.name)
             && is(&self.kind, &facts.kind)
             && self.cap.as_ref().is_none_or(can)

@@ -71,6 +71,14 @@ change_kinds! {
     ServiceUnhealthy = "service.unhealthy",
     /// A service is gone.
     ServiceDown = "service.down",
+    /// A service changes its status all the time, or no longer.
+    ServiceFlapping = "service.flapping",
+    /// A service gets nothing new, or gets work again.
+    ServiceDraining = "service.draining",
+    /// A service has another role.
+    ServicePromoted = "service.promoted",
+    /// A service that beats was silent for too long, or said that it goes.
+    ServiceDeregistered = "service.deregistered",
     /// What a model server does changed.
     ServiceState = "service.state",
     /// A service is no longer listed.
@@ -116,10 +124,10 @@ pub enum Subject {
     Session(HostId, Option<Arc<Session>>),
     /// A service.
     Service(Arc<ServiceEntry>),
-    /// A service that is gone, of a host.
-    NoService(ServiceId, HostId),
+    /// A service that is gone, of a host where that was known.
+    NoService(ServiceId, Option<HostId>),
     /// A model, by name, of a service; the service may no longer have it.
-    Model(Arc<ServiceEntry>, String),
+    Model(Arc<ServiceEntry>, Arc<str>),
     /// The fleet as a whole.
     Fleet(Value),
 }
@@ -174,8 +182,9 @@ impl Change {
     pub fn host_id(&self) -> Option<&HostId> {
         match &self.subject {
             Subject::Host(host) => Some(&host.id),
-            Subject::NoHost(id) | Subject::Session(id, _) | Subject::NoService(_, id) => Some(id),
-            Subject::Service(service) | Subject::Model(service, _) => Some(&service.facts.host_id),
+            Subject::NoHost(id) | Subject::Session(id, _) => Some(id),
+            Subject::NoService(_, id) => id.as_ref(),
+            Subject::Service(service) | Subject::Model(service, _) => service.host_id(),
             Subject::Fleet(_) => None,
         }
     }

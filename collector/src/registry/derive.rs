@@ -1,6 +1,5 @@
 //! Which findings hold on a host or a service, in words that say what to do.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use herdbook_shared::time::Timestamp;
@@ -8,7 +7,8 @@ use herdbook_shared::wire::inventory::ServiceState;
 
 use super::finding::{Code, Finding};
 use super::host::HostEntry;
-use super::service::{ServiceEntry, ServiceFacts};
+use super::service::ServiceEntry;
+use super::service::record::Found;
 
 impl HostEntry {
     /// The findings that hold: those of the last sample, and those of its identity and services.
@@ -37,38 +37,29 @@ impl ServiceEntry {
     /// The findings that hold by what its agent told last. A server that is gone has none. One
     /// that held before keeps its `since`.
     pub(super) fn derive_findings(&self, at: Timestamp) -> Vec<Finding> {
-        let facts = &self.facts;
-        let mut found = Vec::new();
-        if self.told != Some(ServiceState::Down) {
+        let mut held = Vec::new();
+        if let Some(found) = self.facts.found().filter(|_| self.told != Some(ServiceState::Down)) {
             if self.hangs() {
-                found.push((Code::ServerHung, hung_in_words(facts)));
+                held.push((Code::ServerHung, hung_in_words(found)));
             }
-            match facts.asks_credential {
+            match found.asks_credential {
                 Some(true) => {
                     let words = "it asks for a credential, so neither its models nor what it does \
                                  can be told: let requests from its own host through without one";
-                    found.push((Code::NeedsCredential, words.to_owned()));
+                    held.push((Code::NeedsCredential, words.to_owned()));
                 }
-                Some(false) if facts.is_exposed() => {
-                    found.push((Code::ExposedWithoutCredential, exposed_in_words(facts)));
+                Some(false) if self.facts.is_exposed() => {
+                    held.push((Code::ExposedWithoutCredential, exposed_in_words(found)));
                 }
                 _ => (),
             }
         }
-        Finding::renewed(found, &self.findings, at)
+        Finding::renewed(held, &self.findings, at)
     }
 }
 
-impl ServiceFacts {
-    /// Whether it listens beyond loopback.
-    #[must_use]
-    pub fn is_exposed(&self) -> bool {
-        self.address.parse::<IpAddr>().is_ok_and(|address| !address.to_canonical().is_loopback())
-    }
-}
-
-fn hung_in_words(facts: &ServiceFacts) -> String {
-    let what = match (&facts.unit, &facts.container) {
+fn hung_in_words(found: &Found) -> String {
+    let what = match (&found.unit, &found.container) {
         (Some(unit), _) => format!("its unit {unit}"),
         (None, Some(container)) => {
             format!("its container {}", container.chars().take(12).collect::<String>())
@@ -78,13 +69,13 @@ fn hung_in_words(facts: &ServiceFacts) -> String {
     format!("it lives but does not answer: look at its log, or restart {what}")
 }
 
-fn exposed_in_words(facts: &ServiceFacts) -> String {
-    let remedy = if facts.kind == "ollama" { " (OLLAMA_HOST=127.0.0.1)" } else { "" };
+fn exposed_in_words(found: &Found) -> String {
+    let remedy = if found.kind == "ollama" { " (OLLAMA_HOST=127.0.0.1)" } else { "" };
     format!(
         "it listens on {} port {} and asks for no credential, so whoever reaches it can use it: \
          bind it to loopback{remedy}, close the port to strangers, or put a proxy before it that \
          asks for one",
-        facts.address, facts.port
+        found.address, found.port
     )
 }
 

@@ -120,7 +120,10 @@ fn a_server_that_is_gone_has_no_findings_and_what_it_was_stays_known() {
         ..report("0.0.0.0", Some(false))
     };
     world.tell(alive.clone());
-    assert_eq!(world.registry.service("gpu-1:1").unwrap().facts.gpu_ids, ["GPU-0", "GPU-1"]);
+    assert_eq!(
+        world.registry.service("gpu-1:1").unwrap().facts.found().unwrap().gpu_ids,
+        ["GPU-0", "GPU-1"]
+    );
     for gone in [true, false] {
         world.tell(alive.clone());
         assert_eq!(world.codes(), [Code::ExposedWithoutCredential]);
@@ -132,8 +135,8 @@ fn a_server_that_is_gone_has_no_findings_and_what_it_was_stays_known() {
         }
         let service = world.registry.service("gpu-1:1").unwrap();
         assert!(service.findings.is_empty());
-        assert_eq!(service.facts.unit.as_deref(), Some("ollama.service"));
-        assert_eq!(service.facts.asks_credential, Some(false));
-        assert!(service.facts.gpu_ids.is_empty());
+        assert_eq!(service.facts.found().unwrap().unit.as_deref(), Some("ollama.service"));
+        assert_eq!(service.facts.found().unwrap().asks_credential, Some(false));
+        assert!(service.facts.found().unwrap().gpu_ids.is_empty());
     }
 }

@@ -49,7 +49,7 @@ pub fn change(change: &Change, view: View) -> Bytes {
         cause: Option<&'a str>,
     }
     let model = match &change.subject {
-        Subject::Model(_, name) => Some(name.as_str()),
+        Subject::Model(_, name) => Some(name.as_ref()),
         _ => None,
     };
     let envelope = Envelope {

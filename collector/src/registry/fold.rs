@@ -65,8 +65,13 @@ impl Mirror {
                 }
             }
             "service" => {
+                let before = self.services.get(&service_id).map(|known| text(&known["host_id"]));
                 put(&mut self.services, service_id, data);
                 self.follow_services(&host_id, view);
+                // An entry can lose its host and go on, or gain one.
+                if let Some(before) = before.filter(|before| *before != host_id) {
+                    self.follow_services(&before, view);
+                }
             }
             "model" => {
                 if let Some(service) = self.services.get_mut(&service_id) {

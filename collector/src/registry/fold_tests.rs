@@ -291,12 +291,15 @@ impl Registry {
         let mut rebuilt: BTreeMap<String, std::collections::BTreeSet<_>> = BTreeMap::new();
         for service in self.services() {
             for model in service.facts.models.iter() {
-                rebuilt.entry(model.name.clone()).or_default().insert(service.id.clone());
+                rebuilt
+                    .entry(model.name.as_ref().to_owned())
+                    .or_default()
+                    .insert(service.id.clone());
             }
         }
         assert_eq!(self.models.all(), rebuilt);
         for host in self.hosts() {
-            let mine = self.services().into_iter().filter(|s| s.facts.host_id == host.id);
+            let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();
             mine.sort_unstable();
             assert_eq!(host.services[..], mine[..]);

@@ -18,12 +18,16 @@ pub(super) fn matching<'a>(
     reported: &[Service],
 ) -> Option<&'a Arc<ServiceEntry>> {
     let exact = |entry: &&Arc<ServiceEntry>| {
-        entry.facts.port == report.port && entry.facts.address == report.address
+        let found = entry.facts.found();
+        found.is_some_and(|found| found.port == report.port && found.address == report.address)
     };
     if let Some(entry) = known.iter().find(exact) {
         return Some(entry);
     }
-    let mut on_port = known.iter().filter(|entry| entry.facts.port == report.port);
+    let is_on_port = |entry: &&Arc<ServiceEntry>| {
+        entry.facts.found().is_some_and(|found| found.port == report.port)
+    };
+    let mut on_port = known.iter().filter(is_on_port);
     let (only, more) = (on_port.next()?, on_port.next());
     let n_reported = reported.iter().filter(|other| other.port == report.port).count();
     (more.is_none() && n_reported == 1).then_some(only)

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 
 use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::{Inventory, Model, Service, ServiceState};
+use herdbook_shared::wire::inventory::{self, Inventory, Service, ServiceState};
 
 use super::change::ChangeKind;
 use super::host::{HostEntry, HostFacts, HostStatus};
 use super::mark::status_kind;
 use super::moment::Moment;
 use super::sample::NotCurrent;
-use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
+use super::service::record::{Found, Records};
+use super::service::{Model, ServiceEntry, ServiceFacts, ServiceStatus};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
@@ -102,7 +103,7 @@ impl Transaction<'_> {
         }
         let mine = self.host(&host.id)?;
         let port_is_used =
-            self.services_of(&mine).iter().any(|entry| entry.facts.port == report.port);
+            self.services_of(&mine).iter().any(|entry| is_on_port(entry, report.port));
         let is_taken = |id: &str| self.registry.service(id).is_some();
         let id = identity::fresh_id(host, report, is_taken, port_is_used)
             .filter(|_| self.registry.services.len() < SERVICES_MAX);
@@ -111,16 +112,14 @@ impl Transaction<'_> {
             return None;
         };
         let (status, state) = shown(host, report.state);
+        let records = Records::of_found(self.found(host, report, None));
+        let check = records.check(false);
+        let facts = ServiceFacts::of(records, check, self.moment.at, None);
         let entry = ServiceEntry {
-            id: id.clone(),
-            revision: 0,
-            facts: self.facts_of(host, report, None).into(),
             status,
-            unconfirmed: false,
             state,
             told: Some(report.state),
-            findings: Vec::new(),
-            live: Arc::new(ServiceLive::default()),
+            ..ServiceEntry::unjudged(id.clone(), facts)
         };
         let findings = entry.derive_findings(self.moment.at);
         let entry = ServiceEntry { findings, ..entry };
@@ -133,7 +132,7 @@ impl Transaction<'_> {
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
         let (status, state) = shown(host, report.state);
         let after = ServiceEntry {
-            facts: self.facts_of(host, report, Some(&before.facts)).into(),
+            facts: self.facts_with(before, self.found(host, report, before.facts.found())),
             status,
             unconfirmed: false,
             state,
@@ -151,14 +150,15 @@ impl Transaction<'_> {
         if before.status == ServiceStatus::Down && before.state.is_some() {
             return;
         }
-        let facts = ServiceFacts {
-            models: cold(&before.facts.models),
+        let Some(known) = before.facts.found() else { return };
+        let found = Found {
+            models: cold(&known.models),
             gpu_ids: Vec::new(),
             state_told_by: None,
-            down_since: before.facts.down_since.or(Some(self.moment.at)),
-            ..(*before.facts).clone()
+            down_since: known.down_since.or(Some(self.moment.at)),
+            ..known.clone()
         };
-        let facts = facts.into();
+        let facts = self.facts_with(before, found);
         let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
         let status = ServiceStatus::Down;
         let findings = Vec::new();
@@ -203,7 +203,7 @@ impl Transaction<'_> {
         } else {
             ChangeKind::ServiceChanged
         };
-        let is_same = after.facts == entry.facts
+        let is_same = *after.facts == entry.facts.with_agents_models(&after.facts)
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
             && after.findings == before.findings
@@ -213,18 +213,22 @@ impl Transaction<'_> {
         }
     }
 
-    fn facts_of(
-        &self,
-        host: &HostEntry,
-        report: &Service,
-        known: Option<&ServiceFacts>,
-    ) -> ServiceFacts {
+    /// A known service, with what its agent says now.
+    fn facts_with(&self, before: &ServiceEntry, found: Found) -> Arc<ServiceFacts> {
+        let known = &before.facts;
+        let records = Records { agent: Some(Arc::new(found)), ..known.records.clone() };
+        let check = records.check(false);
+        Arc::new(ServiceFacts::of(records, check, known.registered_at, Some(known)))
+    }
+
+    /// The record of what an agent reports. `known` is what it reported before.
+    fn found(&self, host: &HostEntry, report: &Service, known: Option<&Found>) -> Found {
         let at = self.moment.at;
         let peer = host.session.as_ref().map(|session| session.remote_address);
         let (url, reachable) = identity::address(report, peer, host);
         let is_down = report.state == ServiceState::Down;
         let models = if is_down && report.models.is_empty() {
-            cold(known.map_or(&[], |facts| &facts.models))
+            cold(known.map_or(&[], |found| &found.models))
         } else if is_down {
             cold(&sorted(&report.models))
         } else {
@@ -232,11 +236,11 @@ impl Transaction<'_> {
         };
         let was = known.filter(|_| is_down);
         let gpu_ids: BTreeSet<String> = report.gpu_ids.iter().cloned().collect();
-        let known_error = known.and_then(|facts| facts.last_error.clone());
-        let is_new_error = report.last_error.is_some() && report.last_error != known_error;
-        let error_at = known.and_then(|facts| facts.last_error_at);
-        ServiceFacts {
-            name: known.map_or_else(|| host.facts.name.clone(), |facts| facts.name.clone()),
+        let known_error = known.and_then(|found| found.last_error.as_ref());
+        let is_new_error = report.last_error.is_some() && report.last_error.as_ref() != known_error;
+        let error_at = known.and_then(|found| found.last_error_at);
+        Found {
+            name: known.map_or_else(|| host.facts.name.clone(), |found| found.name.clone()),
             kind: report.kind.clone(),
             host_id: host.id.clone(),
             address: report.address.clone(),
@@ -250,14 +254,18 @@ impl Transaction<'_> {
             container: report.container.clone().or_else(|| was?.container.clone()),
             gpu_ids: gpu_ids.into_iter().collect(),
             version: report.version.clone().or_else(|| known.and_then(|f| f.version.clone())),
-            registered_at: known.map_or(at, |facts| facts.registered_at),
-            down_since: is_down.then(|| known.and_then(|facts| facts.down_since).unwrap_or(at)),
+            registered_at: known.map_or(at, |found| found.registered_at),
+            down_since: is_down.then(|| known.and_then(|found| found.down_since).unwrap_or(at)),
             last_error: report.last_error.clone(),
             last_error_at: if is_new_error { Some(at) } else { error_at },
             models,
             models_left_out: report.models_left_out,
         }
     }
+}
+
+fn is_on_port(entry: &ServiceEntry, port: u16) -> bool {
+    entry.facts.found().is_some_and(|found| found.port == port)
 }
 
 /// How a service is shown of which its agent tells `state`. A host that went silent is believed
@@ -271,63 +279,55 @@ fn shown(host: &HostEntry, state: ServiceState) -> (ServiceStatus, Option<Servic
     }
 }
 
-fn expires(report: &Service) -> BTreeMap<String, Timestamp> {
+fn expires(report: &Service) -> impl Iterator<Item = (Arc<str>, Timestamp)> {
     let expires = report.models.iter().filter_map(|model| Some((&model.name, model.expires_at?)));
-    expires.map(|(name, at)| (name.clone(), at)).collect()
+    expires.map(|(name, at)| (name.as_str().into(), at))
 }
 
 /// By name; of two with one name the one in memory stays.
-fn sorted(models: &[Model]) -> Arc<[Model]> {
-    let mut by_name: BTreeMap<&str, &Model> = BTreeMap::new();
+fn sorted(models: &[inventory::Model]) -> Arc<[Model]> {
+    let mut by_name: BTreeMap<&str, &inventory::Model> = BTreeMap::new();
     for model in models {
         let known = by_name.entry(&model.name).or_insert(model);
         if model.warm && !known.warm {
             *known = model;
         }
     }
-    let models = by_name.into_values();
-    models.map(|model| Model { expires_at: None, ..model.clone() }).collect()
+    by_name.into_values().map(Model::from).collect()
 }
 
 fn cold(models: &[Model]) -> Arc<[Model]> {
-    let cold = models.iter().map(|model| Model {
-        warm: false,
-        loading: false,
-        vram_bytes: None,
-        loaded_context_length: None,
-        keep: None,
-        ..model.clone()
-    });
-    cold.collect()
+    models.iter().map(Model::cold).collect()
 }
 
 /// Which models came, went, were loaded or unloaded. Other differences are the service's.
-fn model_changes(before: &[Model], after: &[Model]) -> Vec<(ChangeKind, String)> {
+fn model_changes(before: &[Model], after: &[Model]) -> Vec<(ChangeKind, Arc<str>)> {
     fn find<'a>(models: &'a [Model], name: &str) -> Option<&'a Model> {
-        let index = models.binary_search_by(|model| model.name.as_str().cmp(name)).ok()?;
+        let index = models.binary_search_by(|model| (*model.name).cmp(name)).ok()?;
         models.get(index)
     }
+    let name = |model: &Model| Arc::clone(&model.facts.name);
     let mut changes = Vec::new();
     for model in after {
         let known = find(before, &model.name);
         if known.is_none() {
-            changes.push((ChangeKind::ModelInstalled, model.name.clone()));
+            changes.push((ChangeKind::ModelInstalled, name(model)));
         }
         match (known.is_some_and(|known| known.warm), model.warm) {
-            (false, true) => changes.push((ChangeKind::ModelLoaded, model.name.clone())),
-            (true, false) => changes.push((ChangeKind::ModelUnloaded, model.name.clone())),
+            (false, true) => changes.push((ChangeKind::ModelLoaded, name(model))),
+            (true, false) => changes.push((ChangeKind::ModelUnloaded, name(model))),
             _ => (),
         }
     }
     let removed = before.iter().filter(|model| find(after, &model.name).is_none());
-    changes.extend(removed.map(|model| (ChangeKind::ModelRemoved, model.name.clone())));
+    changes.extend(removed.map(|model| (ChangeKind::ModelRemoved, name(model))));
     changes
 }
 
 fn with_model(models: &[Model], name: &str, model: Option<&Model>) -> Arc<[Model]> {
-    let mut edited: Vec<Model> = models.iter().filter(|m| m.name != name).cloned().collect();
+    let mut edited: Vec<Model> = models.iter().filter(|m| *m.name != *name).cloned().collect();
     if let Some(model) = model {
-        let at = edited.partition_point(|other| other.name.as_str() < name);
+        let at = edited.partition_point(|other| &*other.name < name);
         edited.insert(at, model.clone());
     }
     edited.into()

@@ -1,6 +1,6 @@
 //! What an inventory makes of services and models.
 
-use herdbook_shared::wire::inventory::ServiceState;
+use herdbook_shared::wire::inventory::{Model, ServiceState};
 
 use crate::config::Liveness;
 use crate::registry::arrive::Opened;
@@ -45,7 +45,7 @@ fn a_first_inventory_is_one_registration_a_service() {
     assert_eq!(told, ["host.changed", "service.registered"]);
     let services = host.registry.services_of_model("a");
     assert_eq!(services[0].id.as_str(), "gpu-1:11434");
-    assert_eq!(services[0].facts.url, "http://127.0.0.1:11434");
+    assert_eq!(*services[0].facts.url, *"http://127.0.0.1:11434");
     assert_eq!(
         host.tell(vec![service(LOOPBACK, 11434, vec![model("a", true), model("b", false)])]),
         [""; 0]
@@ -118,7 +118,7 @@ fn a_server_that_vanished_stays_listed_as_down_with_cold_models() {
     assert_eq!(host.tell(Vec::new()), ["model.unloaded", "service.down"]);
     let service = host.registry.service("gpu-1:1").unwrap();
     assert_eq!(service.status, ServiceStatus::Down);
-    assert!(service.facts.down_since.is_some());
+    assert!(service.facts.found().unwrap().down_since.is_some());
     assert_eq!(host.tell(Vec::new()), [""; 0]);
     let told = host.tell(vec![service_report(ServiceState::Down)]);
     assert_eq!(told, [""; 0]);
@@ -156,7 +156,7 @@ fn a_server_that_is_bound_anew_is_the_same_service() {
     assert_eq!(host.tell(vec![service("0.0.0.0", 11434, Vec::new())]), ["service.changed"]);
     assert_eq!(host.ids(), ["gpu-1:11434"]);
     let service = host.registry.service("gpu-1:11434").unwrap();
-    assert_eq!(service.facts.url, "http://10.0.0.7:11434");
+    assert_eq!(*service.facts.url, *"http://10.0.0.7:11434");
 }
 
 #[test]

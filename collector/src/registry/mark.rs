@@ -129,6 +129,7 @@ pub(super) fn status_kind(status: ServiceStatus) -> ChangeKind {
         ServiceStatus::Degraded => ChangeKind::ServiceDegraded,
         ServiceStatus::Unhealthy => ChangeKind::ServiceUnhealthy,
         ServiceStatus::Down => ChangeKind::ServiceDown,
+        ServiceStatus::Draining => ChangeKind::ServiceDraining,
     }
 }
 
@@ -154,7 +155,7 @@ impl Registry {
     pub fn forget_service(&self, id: &ServiceId, since: Timestamp, moment: Moment) {
         let mut transaction = self.transaction(moment);
         let Some(service) = self.service(id.as_str()) else { return };
-        if service.facts.down_since == Some(since) {
+        if service.facts.found().is_some_and(|found| found.down_since == Some(since)) {
             tracing::info!(service = %id, "service forgotten");
             transaction.remove_service(id, "down for too long");
         }

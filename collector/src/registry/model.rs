@@ -74,13 +74,13 @@ struct Gathered<'a> {
 pub fn fleet_models<'a>(services: impl IntoIterator<Item = &'a ServiceEntry>) -> Vec<FleetModel> {
     let mut by_name: BTreeMap<&str, Gathered<'a>> = BTreeMap::new();
     for service in services {
-        let known = service.state.is_some();
+        let known = service.tells_warmth();
         for model in service.facts.models.iter() {
             let gathered = by_name.entry(&model.name).or_default();
             gathered.services.insert(&service.id);
-            gathered.installed.insert(&service.facts.host_id);
+            gathered.installed.extend(service.host_id());
             if model.warm && known {
-                gathered.warm.insert(&service.facts.host_id);
+                gathered.warm.extend(service.host_id());
                 gathered.vram_bytes = gathered.vram_bytes.max(model.vram_bytes);
             }
             gathered.digests.extend(model.digest.as_deref());

@@ -15,7 +15,8 @@ use super::finding::Finding;
 use super::host::{HostEntry, HostFacts, HostLive};
 use super::ledger::Dirty;
 use super::moment::Moment;
-use super::service::{ServiceEntry, ServiceFacts, ServiceLive, ServiceStatus};
+use super::service::record::{Found, Records};
+use super::service::{ServiceEntry, ServiceFacts, ServiceStatus};
 
 /// About how many bytes of documents are handed to the store at once.
 const TAKEN_BYTES: usize = 128 * 1024;
@@ -29,15 +30,24 @@ struct StoredHost {
     facts: Arc<HostFacts>,
 }
 
-/// A service as the store keeps it.
+/// A service as the store keeps it. What version 0.1.0 wrote as `facts` is what an agent found.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredService {
     id: String,
     revision: u64,
     status: ServiceStatus,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    flapping: bool,
     #[serde(default, deserialize_with = "readable")]
     findings: Vec<Finding>,
-    facts: Arc<ServiceFacts>,
+    #[serde(default)]
+    registered_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "<[Arc<str>]>::is_empty")]
+    aliases: Arc<[Arc<str>]>,
+    #[serde(default)]
+    records: Records,
+    #[serde(default, skip_serializing)]
+    facts: Option<Arc<Found>>,
 }
 
 /// A finding of a later version costs itself, and not its service.
@@ -83,29 +93,35 @@ impl Registry {
 
     fn restore_service(&self, stored: StoredService, moment: Moment) {
         let id = ServiceId::from_text(&stored.id);
-        let host_id = stored.facts.host_id.clone();
-        if self.host(host_id.as_str()).is_none() {
+        let records = Records { agent: stored.records.agent.or(stored.facts), ..stored.records };
+        let host_id = records.agent.as_ref().map(|found| found.host_id.clone());
+        if let Some(host_id) = &host_id
+            && self.host(host_id.as_str()).is_none()
+        {
             tracing::warn!(service = %id, host = %host_id, "a stored service has no host: removed");
             self.ledger().dirty.insert(Dirty::Service(id));
             self.dirty.notify_one();
             return;
         }
+        let found_at = records.agent.as_ref().map(|found| found.registered_at);
+        let registered_at = stored.registered_at.or(found_at).unwrap_or(moment.at);
+        let check = records.check(false);
+        let facts = ServiceFacts::of(records, check, registered_at, None);
         let entry = ServiceEntry {
-            id: id.clone(),
             revision: stored.revision,
-            facts: stored.facts,
             status: stored.status,
             unconfirmed: true,
-            state: None,
-            told: None,
+            flapping: stored.flapping,
             findings: stored.findings,
-            live: Arc::new(ServiceLive::default()),
+            ..ServiceEntry::unjudged(id.clone(), ServiceFacts { aliases: stored.aliases, ..facts })
         };
         for model in entry.facts.models.iter() {
-            self.models.insert(&model.name, &id);
+            self.models.insert(&model.facts.name, &id);
         }
         self.services.insert(id.clone(), Arc::new(entry));
-        self.transaction(moment).follow_services(&host_id, |services| services.push(id));
+        if let Some(host_id) = &host_id {
+            self.transaction(moment).follow_services(host_id, |services| services.push(id));
+        }
     }
 
     /// Has the store write again what it knows of every host that is heard, so that after a crash
@@ -142,12 +158,17 @@ fn host_doc(host: &HostEntry) -> String {
 }
 
 fn service_doc(service: &ServiceEntry) -> String {
+    let facts = &service.facts;
     json(&StoredService {
         id: service.id.to_string(),
         revision: service.revision,
         status: service.status,
+        flapping: service.flapping,
         findings: service.findings.clone(),
-        facts: Arc::clone(&service.facts),
+        registered_at: Some(facts.registered_at),
+        aliases: Arc::clone(&facts.aliases),
+        records: facts.records.clone(),
+        facts: None,
     })
 }
 

@@ -29,7 +29,7 @@ fn rows_of_the_first_version_are_read() {
     assert_eq!(service.facts.models.len(), 2);
     assert_eq!((service.status, service.revision), (ServiceStatus::Healthy, 1));
     assert!(service.unconfirmed && service.findings.is_empty());
-    assert_eq!(service.facts.asks_credential, None);
+    assert_eq!(service.facts.found().unwrap().asks_credential, None);
 }
 
 fn exposed() -> Service {
@@ -67,8 +67,8 @@ fn what_is_known_in_depth_survives_a_restart_and_findings_keep_their_since() {
     let registry = restored(&host, &service);
     assert_eq!(registry.hosts()[0].facts.address_details[0].scope, Scope::Private);
     let before = registry.service("gpu-1:11434").unwrap();
-    let facts = &before.facts;
-    assert_eq!((facts.asks_credential, facts.is_exposed()), (Some(false), true));
+    let facts = before.facts.found().unwrap();
+    assert_eq!((facts.asks_credential, before.facts.is_exposed()), (Some(false), true));
     assert_eq!(facts.unit.as_deref(), Some("ollama.service"));
     assert_eq!(facts.container.as_deref(), Some("9f86"));
     assert_eq!(facts.gpu_ids, ["GPU-0"]);

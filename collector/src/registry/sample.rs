@@ -59,8 +59,8 @@ impl Registry {
 
     fn record_services(&self, host: &HostEntry, samples: &[ServiceSample]) {
         for service in host.services.iter().filter_map(|id| self.service(id.as_str())) {
-            let facts = &service.facts;
-            let same = |s: &&ServiceSample| s.port == facts.port && s.address == facts.address;
+            let Some(found) = service.facts.found() else { continue };
+            let same = |s: &&ServiceSample| s.port == found.port && s.address == found.address;
             if let Some(sample) = samples.iter().find(same) {
                 service.live.write(sample);
             }

@@ -12,7 +12,7 @@ use super::encode::{self, json};
 use super::host::{HostEntry, HostStatus};
 use super::model::fleet_models;
 use super::moment::Moment;
-use super::service::{ServiceEntry, ServiceStatus};
+use super::service::{ServiceEntry, ServiceStatus, Word};
 use super::view::View;
 use super::view::host::{memory_percent, vram_percent};
 use super::view::resources::{gpu_percent, vram};
@@ -85,7 +85,7 @@ impl Snapshot {
             }
         }
         for service in &self.services {
-            *counts.services.entry(service.status.word()).or_default() += 1;
+            *counts.services.entry(service.shown_status().word()).or_default() += 1;
         }
         counts
     }

@@ -119,7 +119,7 @@ impl Transaction<'_> {
         &mut self,
         entry: ServiceEntry,
         kind: ChangeKind,
-        model: String,
+        model: Arc<str>,
     ) -> Arc<ServiceEntry> {
         let entry = self.replace_service(entry);
         self.tell(kind, Subject::Model(Arc::clone(&entry), model), None);
@@ -131,18 +131,19 @@ impl Transaction<'_> {
         let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
         if let Some(before) = &before {
-            for gone in before.facts.models.iter().filter(|m| entry.model(&m.name).is_none()) {
-                self.registry.models.remove(&gone.name, &entry.id);
+            for gone in before.facts.models.iter().filter(|m| entry.model(&m.facts.name).is_none())
+            {
+                self.registry.models.remove(&gone.facts.name, &entry.id);
             }
         }
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
         for model in entry.facts.models.iter() {
-            let is_known = before.as_ref().is_some_and(|b| b.model(&model.name).is_some());
+            let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
             if !is_known {
-                self.registry.models.insert(&model.name, &entry.id);
+                self.registry.models.insert(&model.facts.name, &entry.id);
             }
         }
-        self.mark_service(&entry.id, &entry.facts.host_id);
+        self.mark_service(&entry.id, entry.host_id());
         entry
     }
 
@@ -150,18 +151,21 @@ impl Transaction<'_> {
     pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         for model in service.facts.models.iter() {
-            self.registry.models.remove(&model.name, id);
+            self.registry.models.remove(&model.facts.name, id);
         }
         self.registry.services.remove(id);
-        let host_id = service.facts.host_id.clone();
-        self.mark_service(id, &host_id);
+        let host_id = service.host_id().cloned();
+        self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
         self.tell(ChangeKind::ServiceRemoved, subject, Some(cause.to_owned()));
-        self.follow_services(&host_id, |services| services.retain(|other| other != id));
+        if let Some(host_id) = &host_id {
+            self.follow_services(host_id, |services| services.retain(|other| other != id));
+        }
     }
 
-    fn mark_service(&mut self, id: &ServiceId, host_id: &HostId) {
-        if !host_id.is_clone() {
+    /// Has the store write a service, unless its host is a clone.
+    fn mark_service(&mut self, id: &ServiceId, host_id: Option<&HostId>) {
+        if !host_id.is_some_and(HostId::is_clone) {
             self.ledger.dirty.insert(Dirty::Service(id.clone()));
         }
     }
@@ -175,8 +179,9 @@ impl Transaction<'_> {
         services.sort_unstable();
         services.dedup();
         let entries = services.iter().filter_map(|id| self.registry.service(id.as_str()));
-        let mut warm: Vec<String> =
-            entries.flat_map(|entry| entry.warm().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let mut warm: Vec<String> = entries
+            .flat_map(|entry| entry.warm().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>())
+            .collect();
         warm.sort_unstable();
         warm.dedup();
         if services[..] != host.services[..] || warm[..] != host.warm[..] {

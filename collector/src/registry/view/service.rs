@@ -1,15 +1,18 @@
 //! A service as it is told to the outside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
-use herdbook_shared::wire::inventory::{Model, ServiceState, ToldBy};
+use herdbook_shared::wire::inventory::{ServiceState, ToldBy};
 use serde::Serialize;
 
 use crate::registry::finding::Finding;
-use crate::registry::service::{Reachable, ServiceEntry, ServiceStatus};
+use crate::registry::service::{
+    Check, Model, Reachable, Role, ServiceEntry, ServiceStatus, ServiceType, Source,
+};
 
 use super::missing::{Reasons, give_reasons, why_no_place};
 
@@ -18,31 +21,31 @@ use super::missing::{Reasons, give_reasons, why_no_place};
 #[expect(missing_docs, reason = "the fields of the entry, documented there")]
 pub struct ServiceView<'a> {
     pub id: &'a ServiceId,
-    pub aliases: [&'static str; 0],
+    pub aliases: &'a [Arc<str>],
     pub revision: u64,
     pub name: &'a str,
-    #[serde(rename = "type")]
-    pub type_: &'static str,
+    pub r#type: ServiceType,
     pub kind: &'a str,
     pub url: &'a str,
-    pub host_id: &'a HostId,
+    pub host_id: Option<&'a HostId>,
     pub gpu_ids: &'a [String],
     pub unit: Option<&'a str>,
     pub container: Option<&'a str>,
     /// It listens beyond loopback.
     pub exposed: bool,
     pub asks_credential: Option<bool>,
-    pub sources: [&'static str; 1],
-    pub check: &'static str,
+    pub sources: Vec<Source>,
+    pub check: Check,
     pub status: ServiceStatus,
     pub unconfirmed: bool,
+    pub flapping: bool,
     pub state: Option<ServiceState>,
     pub state_told_by: Option<ToldBy>,
     pub reachable: Reachable,
     pub version: Option<&'a str>,
-    pub role: &'static str,
+    pub role: Role,
     pub caps: Vec<&'a str>,
-    pub labels: BTreeMap<&'static str, &'static str>,
+    pub labels: &'a BTreeMap<String, String>,
     pub priority: i32,
     pub drain: bool,
     pub last_check: Option<Timestamp>,
@@ -50,7 +53,7 @@ pub struct ServiceView<'a> {
     pub last_error: Option<&'a str>,
     pub last_error_at: Option<Timestamp>,
     pub consecutive_failures: u32,
-    pub pending: u32,
+    pub pending: u64,
     pub total: u64,
     pub latency_ms_avg: Option<u64>,
     pub check_latency_ms_avg: Option<u64>,
@@ -73,72 +76,76 @@ impl<'a> ServiceView<'a> {
     /// Of a service.
     #[must_use]
     pub fn of(service: &'a ServiceEntry) -> Self {
-        let facts = &service.facts;
+        let (facts, live) = (&service.facts, &service.live);
+        let found = facts.found();
         let models = facts.models.iter().map(|model| ModelView::of(service, model));
         let mut view = Self {
             id: &service.id,
-            aliases: [],
+            aliases: &facts.aliases,
             revision: service.revision,
             name: &facts.name,
-            type_: "model",
+            r#type: facts.r#type,
             kind: &facts.kind,
             url: &facts.url,
-            host_id: &facts.host_id,
-            gpu_ids: &facts.gpu_ids,
-            unit: facts.unit.as_deref(),
-            container: facts.container.as_deref(),
+            host_id: service.host_id(),
+            gpu_ids: found.map_or(&[], |found| &found.gpu_ids),
+            unit: found.and_then(|found| found.unit.as_deref()),
+            container: found.and_then(|found| found.container.as_deref()),
             exposed: facts.is_exposed(),
-            asks_credential: facts.asks_credential,
-            sources: ["agent"],
-            check: "agent",
-            status: service.status,
+            asks_credential: found.and_then(|found| found.asks_credential),
+            sources: facts.records.sources(),
+            check: facts.check,
+            status: service.shown_status(),
             unconfirmed: service.unconfirmed,
+            flapping: service.flapping,
             state: service.state,
-            state_told_by: facts.state_told_by.filter(|_| service.state.is_some()),
+            state_told_by: found
+                .and_then(|found| found.state_told_by)
+                .filter(|_| service.state.is_some()),
             reachable: facts.reachable,
             version: facts.version.as_deref(),
-            role: "experimental",
+            role: facts.role,
             caps: service.capabilities(),
-            labels: BTreeMap::new(),
-            priority: 0,
-            drain: false,
-            last_check: service.live.checked_at(),
-            last_heartbeat: None,
+            labels: &facts.labels,
+            priority: facts.priority,
+            drain: service.drains(),
+            last_check: live.checked_at(),
+            last_heartbeat: live.beat_at(),
             last_error: facts.last_error.as_deref(),
             last_error_at: facts.last_error_at,
-            consecutive_failures: 0,
-            pending: 0,
-            total: 0,
-            latency_ms_avg: None,
-            check_latency_ms_avg: service.live.latency_ms_avg(),
+            consecutive_failures: live.consecutive_failures(),
+            pending: live.pending(),
+            total: live.total(),
+            latency_ms_avg: live.latency_ms_avg(),
+            check_latency_ms_avg: live.check_latency_ms_avg(),
             models: models.collect(),
             models_left_out: facts.models_left_out,
-            ctx_limit: None,
-            cost_hint_usd_per_1k: None,
-            heartbeat_interval_s: None,
-            ttl_s: None,
-            p95_ms: None,
+            ctx_limit: facts.ctx_limit,
+            cost_hint_usd_per_1k: facts.cost_hint_usd_per_1k,
+            heartbeat_interval_s: facts.heartbeat_interval_s,
+            ttl_s: facts.ttl_s,
+            p95_ms: live.p95_ms(),
             requests_running: service.requests_running(),
             queue_depth: service.queue_depth(),
-            load: None,
+            load: live.load(),
             registered_at: facts.registered_at,
             findings: &service.findings,
             missing: Reasons::new(),
         };
-        view.give_reasons();
+        view.give_reasons(service.tells_warmth());
         view
     }
 
-    fn give_reasons(&mut self) {
+    fn give_reasons(&mut self, tells_warmth: bool) {
         let unknown = MissingReason::CannotTell;
-        let moving = match self.state {
-            None => {
-                let stale = MissingReason::Stale;
-                self.missing.extend([("warm", stale), ("loading", stale)]);
-                stale
-            }
-            Some(_) => unknown,
+        let moving = if self.state.is_none() && self.check == Check::Agent {
+            MissingReason::Stale
+        } else {
+            unknown
         };
+        if !tells_warmth {
+            self.missing.extend([("warm", moving), ("loading", moving)]);
+        }
         let no_place = why_no_place(self.unit, self.container);
         give_reasons!(self, moving, [state, state_told_by, requests_running, queue_depth]);
         give_reasons!(self, no_place, [unit, container]);
@@ -157,7 +164,7 @@ pub struct ModelView<'a> {
     pub quantization: Option<&'a str>,
     pub family: Option<&'a str>,
     pub context_length: Option<u64>,
-    pub capabilities: &'a [String],
+    pub capabilities: &'a [Arc<str>],
     /// `None` while the service cannot be told.
     pub warm: Option<bool>,
     /// Likewise.
@@ -166,7 +173,7 @@ pub struct ModelView<'a> {
     pub loaded_context_length: Option<u64>,
     pub expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep: Option<&'a str>,
+    pub keep: Option<&'static str>,
     pub remote: bool,
 }
 
@@ -174,8 +181,8 @@ impl<'a> ModelView<'a> {
     /// Of a model on its service.
     #[must_use]
     pub fn of(service: &ServiceEntry, model: &'a Model) -> Self {
-        let known = service.state.is_some();
-        let expires = known && model.warm && model.keep.is_none();
+        let known = service.tells_warmth();
+        let expires = known && model.warm && !model.is_kept;
         let expires_at = service.live.expires_at(&model.name).filter(|_| expires);
         Self {
             name: &model.name,
@@ -191,7 +198,7 @@ impl<'a> ModelView<'a> {
             vram_bytes: model.vram_bytes.filter(|_| known),
             loaded_context_length: model.loaded_context_length.filter(|_| known),
             expires_at,
-            keep: model.keep.as_deref(),
+            keep: model.is_kept.then_some("forever"),
             remote: model.remote,
         }
     }
@@ -202,7 +209,7 @@ impl<'a> ModelView<'a> {
 #[expect(missing_docs, reason = "the fields of the full view, in short")]
 pub struct ServiceSummary<'a> {
     pub id: &'a ServiceId,
-    pub host_id: &'a HostId,
+    pub host_id: Option<&'a HostId>,
     pub name: &'a str,
     pub kind: &'a str,
     pub status: ServiceStatus,
@@ -219,15 +226,15 @@ impl<'a> ServiceSummary<'a> {
     pub fn of(service: &'a ServiceEntry) -> Self {
         Self {
             id: &service.id,
-            host_id: &service.facts.host_id,
+            host_id: service.host_id(),
             name: &service.facts.name,
             kind: &service.facts.kind,
-            status: service.status,
+            status: service.shown_status(),
             state: service.state,
             version: service.facts.version.as_deref(),
             reachable: service.facts.reachable,
             n_models: service.facts.models.len(),
-            warm: service.warm().collect(),
+            warm: service.warm().map(AsRef::as_ref).collect(),
         }
     }
 }

@@ -1,0 +1,195 @@
+//! What moves too often for the ledger: written without a lock, shared by all successors of an
+//! entry. Outside `revision` and outside the law of the feed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use herdbook_shared::time::Timestamp;
+use herdbook_shared::wire::sample::ServiceSample;
+
+type Expires = BTreeMap<Arc<str>, Timestamp>;
+
+/// What moves of a service. Numbers that may be missing stand as themselves plus one; 0 is none.
+#[derive(Debug, Default)]
+pub struct ServiceLive {
+    checked_at_ms: AtomicI64,
+    beat_at_ms: AtomicI64,
+    check_latency_ms_avg: AtomicU64,
+    latency_ms_avg: AtomicU64,
+    requests_running: AtomicU64,
+    queue_depth: AtomicU64,
+    p95_us: AtomicU64,
+    load_thousandths: AtomicU64,
+    pending: AtomicU64,
+    total: AtomicU64,
+    consecutive_failures: AtomicU32,
+    expires: ArcSwapOption<Expires>,
+}
+
+impl ServiceLive {
+    /// Takes in what an agent's sample tells.
+    pub(in crate::registry) fn write(&self, sample: &ServiceSample) {
+        if let Some(at) = sample.checked_at {
+            self.write_checked_at(at);
+        }
+        if let Some(ms) = sample.latency_ms {
+            self.write_check_latency(ms);
+        }
+        write_some(&self.requests_running, sample.requests_running);
+        write_some(&self.queue_depth, sample.requests_waiting);
+        let expires = sample.expires.iter();
+        self.write_expires(expires.map(|expiry| (expiry.model.as_str().into(), expiry.at)));
+    }
+
+    /// Takes in when which model expires.
+    pub(in crate::registry) fn write_expires(
+        &self,
+        expires: impl Iterator<Item = (Arc<str>, Timestamp)>,
+    ) {
+        let expires: Expires = expires.collect();
+        self.expires.store((!expires.is_empty()).then(|| Arc::new(expires)));
+    }
+
+    /// Takes in when it was checked last.
+    pub(in crate::registry) fn write_checked_at(&self, at: Timestamp) {
+        self.checked_at_ms.store(at.unix_ms(), Ordering::Relaxed);
+    }
+
+    /// Takes in how long its answer to a check took.
+    pub(in crate::registry) fn write_check_latency(&self, ms: u64) {
+        average_into(&self.check_latency_ms_avg, ms);
+    }
+
+    /// When it was checked last, by whoever does that.
+    #[must_use]
+    pub fn checked_at(&self) -> Option<Timestamp> {
+        some_time(&self.checked_at_ms)
+    }
+
+    /// When it beat last, by the collector's wall clock.
+    #[must_use]
+    pub fn beat_at(&self) -> Option<Timestamp> {
+        some_time(&self.beat_at_ms)
+    }
+
+    /// How long its answers to checks take, milliseconds.
+    #[must_use]
+    pub fn check_latency_ms_avg(&self) -> Option<u64> {
+        some(&self.check_latency_ms_avg)
+    }
+
+    /// How long its answers to requests take, milliseconds, as those tell who sent them.
+    #[must_use]
+    pub fn latency_ms_avg(&self) -> Option<u64> {
+        some(&self.latency_ms_avg)
+    }
+
+    /// How many requests it worked on when it was asked last.
+    #[must_use]
+    pub fn requests_running(&self) -> Option<u64> {
+        some(&self.requests_running)
+    }
+
+    /// How many requests waited at it when it was asked last, or told last.
+    #[must_use]
+    pub fn queue_depth(&self) -> Option<u64> {
+        some(&self.queue_depth)
+    }
+
+    /// The time within which it answers 95 of 100 requests, milliseconds, as it says.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "microseconds below 2^53")]
+    pub fn p95_ms(&self) -> Option<f64> {
+        some(&self.p95_us).map(|us| us as f64 / 1000.0)
+    }
+
+    /// How much of it is in use, as it says; 1 is all.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "thousandths below 2^53")]
+    pub fn load(&self) -> Option<f64> {
+        some(&self.load_thousandths).map(|thousandths| thousandths as f64 / 1000.0)
+    }
+
+    /// Requests in flight, as leases and counters tell.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Requests since the collector's start.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Checks that failed since the last success.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures.load(Ordering::Relaxed)
+    }
+
+    /// When a model expires.
+    #[must_use]
+    pub fn expires_at(&self, model: &str) -> Option<Timestamp> {
+        self.expires.load().as_ref()?.get(model).copied()
+    }
+}
+
+fn some(cell: &AtomicU64) -> Option<u64> {
+    cell.load(Ordering::Relaxed).checked_sub(1)
+}
+
+fn some_time(cell: &AtomicI64) -> Option<Timestamp> {
+    let ms = cell.load(Ordering::Relaxed);
+    (ms != 0).then(|| Timestamp::from_unix_ms(ms))
+}
+
+fn write_some(cell: &AtomicU64, number: Option<u64>) {
+    cell.store(number.map_or(0, |n| n.saturating_add(1)), Ordering::Relaxed);
+}
+
+/// Takes a sample into an average; the first one sets it.
+fn average_into(cell: &AtomicU64, sample: u64) {
+    let averaged = |stored: u64| {
+        let average = stored.checked_sub(1).map_or(sample, |old| average(old, sample));
+        Some(average.saturating_add(1))
+    };
+    let _ = cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, averaged);
+}
+
+/// The moving average of all latencies here: one part new, four parts old.
+fn average(old: u64, sample: u64) -> u64 {
+    sample.saturating_add(old.saturating_mul(4)) / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_known_while_they_are_told() {
+        let live = ServiceLive::default();
+        let told = |running, waiting| ServiceSample {
+            requests_running: running,
+            requests_waiting: waiting,
+            ..ServiceSample::default()
+        };
+        assert_eq!(live.requests_running(), None);
+        live.write(&told(Some(0), Some(7)));
+        assert_eq!((live.requests_running(), live.queue_depth()), (Some(0), Some(7)));
+        live.write(&told(Some(1), None));
+        assert_eq!((live.requests_running(), live.queue_depth()), (Some(1), None));
+    }
+
+    #[test]
+    fn the_first_latency_sets_the_average_and_zero_counts() {
+        let live = ServiceLive::default();
+        assert_eq!(live.check_latency_ms_avg(), None);
+        live.write_check_latency(0);
+        assert_eq!(live.check_latency_ms_avg(), Some(0));
+        live.write_check_latency(50);
+        assert_eq!(live.check_latency_ms_avg(), Some(10));
+    }
+}
