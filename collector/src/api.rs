@@ -3,6 +3,8 @@
 pub mod guard;
 pub mod problem;
 
+pub mod body;
+
 pub mod health;
 pub mod list;
 

@@ -26,6 +26,9 @@ pub mod view;
 
 mod transaction;
 
+pub mod url;
+
+mod alias;
 mod identity;
 pub mod model;
 
@@ -51,6 +54,7 @@ use tokio::time::Instant;
 
 use crate::config::Liveness;
 
+use alias::AliasIndex;
 use change::Change;
 use host::HostEntry;
 use ledger::{Lagged, Ledger};
@@ -68,6 +72,7 @@ pub struct Registry {
     hosts: DashMap<HostId, Arc<HostEntry>>,
     services: DashMap<ServiceId, Arc<ServiceEntry>>,
     models: ModelIndex,
+    aliases: AliasIndex,
     ledger: Mutex<Ledger>,
     seq: watch::Sender<u64>,
     dirty: Notify,
@@ -86,6 +91,7 @@ impl Registry {
             hosts: DashMap::new(),
             services: DashMap::new(),
             models: ModelIndex::default(),
+            aliases: AliasIndex::default(),
             ledger: Mutex::new(Ledger::new()),
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
@@ -126,6 +132,13 @@ impl Registry {
     #[must_use]
     pub fn service(&self, id: &str) -> Option<Arc<ServiceEntry>> {
         self.services.get(id).map(|entry| Arc::clone(&entry))
+    }
+
+    /// The service of this id, or else the one that this `host:port` belongs to.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<Arc<ServiceEntry>> {
+        let by_alias = || self.service(self.aliases.owner(name)?.as_str());
+        self.service(name).or_else(by_alias)
     }
 
     /// All services, in no order.

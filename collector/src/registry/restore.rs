@@ -118,6 +118,9 @@ impl Registry {
         for model in entry.facts.models.iter() {
             self.models.insert(&model.facts.name, &id);
         }
+        for name in entry.facts.aliases.iter() {
+            self.aliases.claim(name, &id);
+        }
         self.services.insert(id.clone(), Arc::new(entry));
         if let Some(host_id) = &host_id {
             self.transaction(moment).follow_services(host_id, |services| services.push(id));

@@ -136,6 +136,7 @@ impl Transaction<'_> {
                 self.registry.models.remove(&gone.facts.name, &entry.id);
             }
         }
+        self.claim_names(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
         for model in entry.facts.models.iter() {
             let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
@@ -147,11 +148,24 @@ impl Transaction<'_> {
         entry
     }
 
+    fn claim_names(&self, before: Option<&ServiceEntry>, after: &ServiceEntry) {
+        let known = before.map(|before| &*before.facts.aliases).unwrap_or_default();
+        for gone in known.iter().filter(|name| !after.facts.aliases.contains(name)) {
+            self.registry.aliases.release(gone, &after.id);
+        }
+        for name in after.facts.aliases.iter().filter(|name| !known.contains(name)) {
+            self.registry.aliases.claim(name, &after.id);
+        }
+    }
+
     /// Removes a service.
     pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         for model in service.facts.models.iter() {
             self.registry.models.remove(&model.facts.name, id);
+        }
+        for name in service.facts.aliases.iter() {
+            self.registry.aliases.release(name, id);
         }
         self.registry.services.remove(id);
         let host_id = service.host_id().cloned();

@@ -62,6 +62,30 @@ impl ServiceLive {
         average_into(&self.check_latency_ms_avg, ms);
     }
 
+    /// A request is on its way. Returns how many are now.
+    pub fn begin_request(&self) -> u64 {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.pending.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A request came back. Returns how many are still on their way; one that never began is
+    /// logged and changes nothing.
+    pub fn end_request(&self) -> u64 {
+        let less = |pending: u64| pending.checked_sub(1);
+        match self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(before) => before - 1,
+            Err(none) => {
+                tracing::warn!("a request ended that never began");
+                none
+            }
+        }
+    }
+
+    /// Takes in how long a request took.
+    pub fn write_latency(&self, ms: u64) {
+        average_into(&self.latency_ms_avg, ms);
+    }
+
     /// When it was checked last, by whoever does that.
     #[must_use]
     pub fn checked_at(&self) -> Option<Timestamp> {
