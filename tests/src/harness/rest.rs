@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 /// A client of one collector.
@@ -59,6 +59,72 @@ impl Rest {
         request.send().await.unwrap_or_else(|e| panic!("GET {path}: {e:?}")).status()
     }
 
+    /// The answer to any request: its status, and its body, `Null` for one that is no JSON.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.unwrap_or_else(|e| panic!("{method} {path}: {e:?}"));
+        let status = answer.status();
+        let body = answer.bytes().await.unwrap_or_else(|e| panic!("{method} {path}: {e:?}"));
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// `POST {path}` with a body.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// `PATCH {path}` with a body.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Method::PATCH, path, &[], Some(body)).await
+    }
+
+    /// `PUT {path}` with a body.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Method::PUT, path, &[], Some(body)).await
+    }
+
+    /// `DELETE {path}`.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// One service, whole. `id` is an id or another name of it, as it stands.
+    pub async fn service(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/services/{}", encoded(id))).await
+    }
+
     /// All hosts.
     pub async fn hosts(&self) -> Vec<Value> {
         list(self.get("/api/v1/hosts").await, "hosts")
@@ -73,6 +139,18 @@ impl Rest {
     pub async fn host(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/hosts/{id}")).await
     }
+}
+
+/// A segment of a path: what is not plain in one is percent-encoded.
+#[must_use]
+pub fn encoded(segment: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    segment.bytes().map(byte).collect()
 }
 
 fn list(mut answer: Value, key: &str) -> Vec<Value> {

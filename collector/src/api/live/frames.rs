@@ -125,21 +125,36 @@ fn service_sample(service: &ServiceEntry) -> String {
     struct ServiceSample<'a> {
         id: &'a str,
         last_check: Option<Timestamp>,
+        last_heartbeat: Option<Timestamp>,
+        consecutive_failures: u32,
+        pending: u64,
+        total: u64,
+        latency_ms_avg: Option<u64>,
         check_latency_ms_avg: Option<u64>,
+        p95_ms: Option<f64>,
         requests_running: Option<u64>,
         queue_depth: Option<u64>,
+        load: Option<f64>,
         models: Vec<Expiry<'a>>,
     }
+    let live = &service.live;
     let models = service.warm().map(|name| {
-        let expires_at = service.live.expires_at(name);
+        let expires_at = live.expires_at(name);
         Expiry { name, expires_at }
     });
     json(&ServiceSample {
         id: service.id.as_str(),
-        last_check: service.live.checked_at(),
-        check_latency_ms_avg: service.live.latency_ms_avg(),
+        last_check: live.checked_at(),
+        last_heartbeat: live.beat_at(),
+        consecutive_failures: live.consecutive_failures(),
+        pending: live.pending(),
+        total: live.total(),
+        latency_ms_avg: live.latency_ms_avg(),
+        check_latency_ms_avg: live.check_latency_ms_avg(),
+        p95_ms: live.p95_ms(),
         requests_running: service.requests_running(),
         queue_depth: service.queue_depth(),
+        load: live.load(),
         models: models.collect(),
     })
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use herdbook_shared::time::Timestamp;
+
 use crate::registry::Registry;
 use crate::registry::host::HostEntry;
-use crate::registry::service::ServiceEntry;
+use crate::registry::service::{ServiceEntry, ServiceLive};
 
 use super::{beside, frames};
 
@@ -13,18 +15,34 @@ use super::{beside, frames};
 /// sockets for longer than it takes to have another one do it.
 const ENCODED_HERE_MAX: usize = 8;
 
-/// What the viewer looks at, and when each was heard as it was sent last.
+/// What the viewer looks at, and how it stood when it was sent last.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     hosts: HashMap<String, u64>,
-    services: HashMap<String, i64>,
+    services: HashMap<String, Option<Mark>>,
+}
+
+/// What shows that something of a service moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    checked_at: Option<Timestamp>,
+    beat_at: Option<Timestamp>,
+    pending: u64,
+    total: u64,
+}
+
+impl Mark {
+    fn of(live: &ServiceLive) -> Self {
+        let (pending, total) = (live.pending(), live.total());
+        Self { checked_at: live.checked_at(), beat_at: live.beat_at(), pending, total }
+    }
 }
 
 impl Watched {
     pub(super) fn new(hosts: Vec<String>, services: Vec<String>) -> Self {
         Self {
             hosts: hosts.into_iter().map(|id| (id, 0)).collect(),
-            services: services.into_iter().map(|id| (id, 0)).collect(),
+            services: services.into_iter().map(|id| (id, None)).collect(),
         }
     }
 
@@ -45,9 +63,9 @@ impl Watched {
         }
         for (id, sent) in &mut self.services {
             let Some(service) = registry.service(id) else { continue };
-            let checked = service.live.checked_at().map_or(0, |at| at.unix_ms());
-            if checked != *sent {
-                *sent = checked;
+            let mark = Some(Mark::of(&service.live));
+            if mark != *sent {
+                *sent = mark;
                 moved.services.push(service);
             }
         }
@@ -72,5 +90,32 @@ impl Moved {
         let n_moved = self.hosts.len() + self.services.len();
         let encode = move || frames::samples(seq, &self.hosts, &self.services);
         if n_moved <= ENCODED_HERE_MAX { Some(encode()) } else { beside("samples", encode).await }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herdbook_shared::ids::ServiceId;
+
+    use crate::config::Liveness;
+    use crate::registry::moment::Moment;
+    use crate::registry::testing::*;
+
+    use super::*;
+
+    #[test]
+    fn a_service_is_sent_again_once_anything_of_it_moved() {
+        let registry = Registry::new(Liveness::default());
+        let opened = connect(&registry, 1, Moment::now());
+        registry.take_inventory(&opened, vec![service("127.0.0.1", 1, Vec::new())], Moment::now());
+        let id = ServiceId::from_text("gpu-1:1");
+        let mut watched = Watched::new(Vec::new(), vec![id.to_string(), "nobody".to_owned()]);
+        let mut n_moved = || watched.take_moved(&registry).services.len();
+        assert_eq!((n_moved(), n_moved()), (1, 0));
+        let live = Arc::clone(&registry.service(id.as_str()).unwrap().live);
+        live.begin_request();
+        assert_eq!((n_moved(), n_moved()), (1, 0));
+        live.end_request();
+        assert_eq!((n_moved(), n_moved()), (1, 0));
     }
 }
