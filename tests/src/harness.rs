@@ -10,6 +10,7 @@ pub mod program;
 pub mod host_files;
 
 pub mod fold;
+pub mod law;
 pub mod rest;
 pub mod viewer;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::program::{Program, built, command};
 use super::rest::Rest;
@@ -17,6 +17,9 @@ use crate::swarm::{SimulatedAgent, SimulatedHost};
 
 /// How long a program may take to start on a machine that is busy with other stories.
 const START: Duration = Duration::from_secs(30);
+
+/// The collector's settings in the fleet's directory.
+const SETTINGS: &str = "collector.toml";
 
 /// One collector, and where its agents keep their state.
 #[derive(Debug)]
@@ -52,7 +55,17 @@ impl Fleet {
     ///
     /// Where it does not start.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts one with these lines of TOML as its settings, which it keeps when it is started anew.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not start.
+    pub async fn start_with(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join(SETTINGS), settings).expect("a file of settings");
         let (collector, address) = start_collector(dir.path(), "127.0.0.1:0").await;
         Self { collector, address, simulated: JoinSet::new(), dir }
     }
@@ -112,17 +125,23 @@ impl Fleet {
         AgentSetup { name: name.to_owned(), state_dir, arguments, environment }
     }
 
-    /// Joins a simulated agent, which samples and redials until the fleet goes or it is refused.
+    /// A viewer of the summary feed, as the page has it.
+    pub async fn page(&self) -> Viewer {
+        Viewer::open(self.address, "summary").await
+    }
+
+    /// Joins a simulated agent, which samples and redials until the fleet goes or it is refused, or
+    /// until what is returned is aborted, which ends it as a crash would.
     ///
     /// # Panics
     ///
     /// Where the collector does not take it in.
-    pub async fn simulate(&mut self, host: SimulatedHost) {
+    pub async fn simulate(&mut self, host: SimulatedHost) -> AbortHandle {
         let joined = SimulatedAgent::join(self.address, host).await;
         let mut agent = joined.unwrap_or_else(|error| panic!("the agent did not join: {error}"));
         agent.send_inventory().await.expect("an open session");
         let collector = self.address;
-        self.simulated.spawn(async move { drop(agent.persist(collector).await) });
+        self.simulated.spawn(async move { drop(agent.persist(collector).await) })
     }
 
     /// Waits until the host of this name is listed and online, and returns it.
@@ -153,6 +172,7 @@ impl Fleet {
 async fn start_collector(dir: &Path, listen: &str) -> (Program, SocketAddr) {
     let mut command = command(&built("herdbook-collector"), dir);
     command.args(["--listen", listen, "--data-dir"]).arg(dir.join("data"));
+    command.arg("--config").arg(dir.join(SETTINGS));
     let mut collector = Program::start("collector", command, dir);
     let listening = async || {
         assert!(collector.is_running(), "the collector ended: {}", collector.log_tail());

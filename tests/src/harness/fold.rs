@@ -3,13 +3,15 @@
 //! Written from the description of the feed alone, on plain JSON, so that it is a second opinion
 //! on what the collector's own fold says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The fleet as one viewer sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Folded {
+    /// `summary` or `full`, as its snapshots say.
+    pub view: String,
     /// The run of the collector that numbered the changes.
     pub epoch: String,
     /// The last change that is in here.
@@ -44,6 +46,7 @@ impl Folded {
 
     fn take_snapshot(&mut self, frame: &Value) {
         self.n_snapshots += 1;
+        self.view = text(&frame["view"]);
         self.epoch = text(&frame["epoch"]);
         self.seq = frame["seq"].as_u64().unwrap_or_default();
         self.hosts = by_id(&frame["hosts"]);
@@ -62,22 +65,50 @@ impl Folded {
 
     fn apply(&mut self, change: &Value) {
         let kind = text(&change["type"]);
-        let (entity, _) = kind.split_once('.').unwrap_or((&kind, ""));
         let data = &change["data"];
-        match entity {
+        match kind.split_once('.').map_or(kind.as_str(), |(entity, _)| entity) {
             "host" | "gpu" => replace(&mut self.hosts, &change["host_id"], data),
-            "service" => replace(&mut self.services, &change["service_id"], data),
+            "service" => self.apply_service(change),
             "session" => {
-                if let Some(host) = self.hosts.get_mut(&text(&change["host_id"])) {
+                if let Some(host) = self.hosts.get_mut(&text(&change["host_id"]))
+                    && self.view == "full"
+                {
                     host["session"] = data.clone();
+                    count_up(host);
                 }
             }
             "model" => {
                 if let Some(service) = self.services.get_mut(&text(&change["service_id"])) {
-                    replace_model(service, &change["model"], data);
+                    match self.view.as_str() {
+                        "full" => replace_model(service, &change["model"], data),
+                        _ => count_model(service, &kind, &change["model"]),
+                    }
                 }
+                self.follow_services(&text(&change["host_id"]));
             }
             _ => {}
+        }
+    }
+
+    fn apply_service(&mut self, change: &Value) {
+        let (id, now) = (&change["service_id"], text(&change["host_id"]));
+        let before = self.services.get(&text(id)).map(|known| text(&known["host_id"]));
+        replace(&mut self.services, id, &change["data"]);
+        self.follow_services(&now);
+        if let Some(before) = before.filter(|before| *before != now) {
+            self.follow_services(&before);
+        }
+    }
+
+    /// What a host says of its services follows from them: no change of its own tells it.
+    fn follow_services(&mut self, host_id: &str) {
+        let Some(host) = self.hosts.get_mut(host_id) else { return };
+        let mine = self.services.values().filter(|service| service["host_id"] == host_id);
+        if self.view == "full" {
+            host["services"] = mine.map(|service| service["id"].clone()).collect();
+        } else {
+            let warm = mine.flat_map(|service| service["warm"].as_array().into_iter().flatten());
+            host["warm"] = json!(warm.map(text).collect::<BTreeSet<String>>());
         }
     }
 
@@ -111,23 +142,45 @@ fn replace(entries: &mut BTreeMap<String, Value>, id: &Value, data: &Value) {
 }
 
 fn replace_model(service: &mut Value, name: &Value, data: &Value) {
+    count_up(service);
     let Some(models) = service["models"].as_array_mut() else { return };
     models.retain(|model| model["name"] != *name);
     if !data.is_null() {
         models.push(data.clone());
+        models.sort_by_key(|model| text(&model["name"]));
     }
+}
+
+/// A summary counts the models of a service, and names those in memory.
+fn count_model(service: &mut Value, kind: &str, name: &Value) {
+    let n_models = service["n_models"].as_u64().unwrap_or_default();
+    match kind {
+        "model.installed" => service["n_models"] = json!(n_models + 1),
+        "model.removed" => service["n_models"] = json!(n_models.saturating_sub(1)),
+        _ => {}
+    }
+    let Some(warm) = service["warm"].as_array_mut() else { return };
+    warm.retain(|other| other != name);
+    if kind == "model.loaded" {
+        warm.push(name.clone());
+        warm.sort_by_key(text);
+    }
+}
+
+/// A change that carries a part of an entity counts as one of the whole.
+fn count_up(entity: &mut Value) {
+    entity["revision"] = json!(entity["revision"].as_u64().unwrap_or_default() + 1);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn snapshot() -> Folded {
         let mut folded = Folded::default();
-        folded.take(&json!({"type": "snapshot", "epoch": "e", "seq": 3,
-            "hosts": [{"id": "h", "status": "online"}],
-            "services": [{"id": "s", "models": [{"name": "a"}]}]}));
+        folded.take(&json!({"type": "snapshot", "view": "full", "epoch": "e", "seq": 3,
+            "hosts": [{"id": "h", "status": "online", "services": ["s"]}],
+            "services": [{"id": "s", "host_id": "h", "models": [{"name": "a"}]}]}));
         folded
     }
 
@@ -146,6 +199,22 @@ mod tests {
         folded.take(&change(5, gone));
         assert_eq!(folded.hosts["h"]["status"], "stale");
         assert_eq!(folded.services["s"]["models"], json!([]));
+        assert!(folded.faults.is_empty());
+    }
+
+    #[test]
+    fn what_a_host_has_follows_its_services() {
+        let mut folded = snapshot();
+        let data = json!({"id": "t", "host_id": "h"});
+        let came = json!({"type": "service.registered", "host_id": "h", "service_id": "t",
+            "data": data});
+        folded.take(&change(4, came));
+        assert_eq!(folded.hosts["h"]["services"], json!(["s", "t"]));
+        let data = json!({"id": "t", "host_id": null});
+        let left = json!({"type": "service.changed", "host_id": null, "service_id": "t",
+            "data": data});
+        folded.take(&change(5, left));
+        assert_eq!(folded.hosts["h"]["services"], json!(["s"]));
         assert!(folded.faults.is_empty());
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
+use super::wait::eventually;
+
 /// A client of one collector.
 #[derive(Clone, Debug)]
 pub struct Rest {
@@ -71,12 +73,27 @@ impl Rest {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> (StatusCode, Value) {
+        self.send_bytes(method, path, headers, body.map(|body| body.to_string().into_bytes())).await
+    }
+
+    /// The same with any bytes for a body, which says that it is JSON.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody answers.
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> (StatusCode, Value) {
         let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request.header("content-type", "application/json").body(body);
         }
         let answer = request.send().await.unwrap_or_else(|e| panic!("{method} {path}: {e:?}"));
         let status = answer.status();
@@ -123,6 +140,54 @@ impl Rest {
     /// One service, whole. `id` is an id or another name of it, as it stands.
     pub async fn service(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/services/{}", encoded(id))).await
+    }
+
+    /// Waits until the service is as wanted, and returns it.
+    ///
+    /// # Panics
+    ///
+    /// When `within` is over.
+    pub async fn service_is(
+        &self,
+        id: &str,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let path = format!("/api/v1/services/{}", encoded(id));
+        self.becomes(&format!("service {id}: {what}"), &path, within, is_so).await
+    }
+
+    /// Waits until the host is as wanted, and returns it.
+    ///
+    /// # Panics
+    ///
+    /// When `within` is over.
+    pub async fn host_is(
+        &self,
+        id: &str,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let path = format!("/api/v1/hosts/{id}");
+        self.becomes(&format!("host {id}: {what}"), &path, within, is_so).await
+    }
+
+    /// Waits until `GET {path}` answers with status 200 and what is wanted.
+    async fn becomes(
+        &self,
+        what: &str,
+        path: &str,
+        within: Duration,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let look = async || match self.try_get(path).await {
+            Ok((StatusCode::OK, body)) if is_so(&body) => Ok(body),
+            Ok((status, body)) => Err(format!("{status}: {body}")),
+            Err(error) => Err(format!("{error:?}")),
+        };
+        eventually(what, within, look).await
     }
 
     /// All hosts.

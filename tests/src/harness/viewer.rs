@@ -113,6 +113,35 @@ impl Viewer {
         })
     }
 
+    /// The types of all changes that named this service, in order.
+    #[must_use]
+    pub fn changes_of_service(&self, service_id: &str) -> Vec<String> {
+        self.told_of_service(service_id).into_iter().map(|change| word(&change["type"])).collect()
+    }
+
+    /// All changes that named this service, in order.
+    #[must_use]
+    pub fn told_of_service(&self, service_id: &str) -> Vec<Value> {
+        self.look(|folded| {
+            let changes = folded.changes.iter();
+            changes.filter(|change| change["service_id"] == service_id).cloned().collect()
+        })
+    }
+
+    /// Waits until a change of this type named this service, and returns the first.
+    ///
+    /// # Panics
+    ///
+    /// When `within` is over.
+    pub async fn tells(&self, service_id: &str, kind: &str, within: Duration) -> Value {
+        let look = async || {
+            let told = self.told_of_service(service_id);
+            let found = told.into_iter().find(|change| change["type"] == kind);
+            found.ok_or_else(|| format!("{:?}", self.changes_of_service(service_id)))
+        };
+        eventually(&format!("{kind} of {service_id}"), within, look).await
+    }
+
     /// How many changes of this type came, of whatever host.
     #[must_use]
     pub fn n_changes(&self, kind: &str) -> usize {
@@ -149,6 +178,10 @@ impl Viewer {
         };
         eventually(&what, within, look).await;
     }
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or("?").to_owned()
 }
 
 async fn read(

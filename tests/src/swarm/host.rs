@@ -39,6 +39,8 @@ pub struct SimulatedHost {
     pub instance_id: InstanceId,
     /// How often it wishes to send a sample.
     pub sample_interval_ms: u64,
+    /// The address on which its Ollama listens.
+    pub listens_on: String,
     n_gpus: u32,
     n_models: u32,
     random: fastrand::Rng,
@@ -57,6 +59,7 @@ impl SimulatedHost {
             boot_id: uuid(&mut random),
             instance_id: InstanceId::random(),
             sample_interval_ms: limits::SAMPLE_INTERVAL_MS_MIN,
+            listens_on: "127.0.0.1".to_owned(),
             n_gpus: 0,
             n_models: 0,
             cpu_percent: random.f64() * 100.0,
@@ -71,11 +74,29 @@ impl SimulatedHost {
         Self { n_gpus, n_models, ..self }
     }
 
+    /// Called so.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// With its Ollama on this address.
+    #[must_use]
+    pub fn listening_on(self, address: &str) -> Self {
+        Self { listens_on: address.to_owned(), ..self }
+    }
+
+    /// The same host once its agent was started anew.
+    #[must_use]
+    pub fn restarted(self) -> Self {
+        Self { instance_id: InstanceId::random(), seq: 0, ..self }
+    }
+
     /// The same host after a reboot.
     #[must_use]
     pub fn rebooted(mut self) -> Self {
         self.boot_id = uuid(&mut self.random);
-        Self { instance_id: InstanceId::random(), seq: 0, ..self }
+        self.restarted()
     }
 
     /// How it introduces itself.
@@ -146,7 +167,7 @@ impl SimulatedHost {
         let models: Vec<Model> = (0..self.n_models).map(model).collect();
         Service {
             kind: "ollama".to_owned(),
-            address: "127.0.0.1".to_owned(),
+            address: self.listens_on.clone(),
             port: 11434,
             version: Some("0.33.0".to_owned()),
             state: ServiceState::Resident,
@@ -214,7 +235,7 @@ impl SimulatedHost {
 
     fn service_samples(&self) -> Vec<sample::ServiceSample> {
         let one = sample::ServiceSample {
-            address: "127.0.0.1".to_owned(),
+            address: self.listens_on.clone(),
             port: 11434,
             checked_at: Some(Timestamp::now()),
             latency_ms: Some(2),
