@@ -15,6 +15,16 @@ mod collector_goes;
 mod identity;
 mod silence;
 
+mod by_hand;
+mod one_entry;
+mod registers;
+mod two_ubuntus;
+
+mod graph;
+mod nodes;
+mod picks;
+mod refusals;
+
 mod namespaces;
 
 mod feed;

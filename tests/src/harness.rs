@@ -19,6 +19,6 @@ pub mod wait;
 pub use fleet::{Agent, AgentSetup, Fleet};
 pub use host_files::{FakeProcess, HostFiles};
 pub use program::Program;
-pub use rest::Rest;
+pub use rest::{Rest, encoded};
 pub use viewer::Viewer;
 pub use wait::{eventually, throughout};
