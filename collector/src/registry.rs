@@ -29,7 +29,9 @@ mod transaction;
 pub mod url;
 
 mod alias;
+mod claim;
 mod identity;
+mod join;
 pub mod model;
 
 pub mod arrive;
