@@ -15,7 +15,7 @@ use super::mark::status_kind;
 use super::moment::Moment;
 use super::sample::NotCurrent;
 use super::service::record::{Found, Records};
-use super::service::{Model, ServiceEntry, ServiceFacts, ServiceStatus};
+use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
@@ -175,7 +175,7 @@ impl Transaction<'_> {
     }
 
     /// Tells what is different: its models one by one, then the service as a whole.
-    fn tell_service(
+    pub(super) fn tell_service(
         &mut self,
         before: &Arc<ServiceEntry>,
         after: ServiceEntry,
@@ -183,7 +183,8 @@ impl Transaction<'_> {
     ) {
         let mut changed = model_changes(&before.facts.models, &after.facts.models);
         let n_copies = changed.len() * after.facts.models.len();
-        if n_copies > MODEL_COPIES_MAX || after.state.is_none() {
+        let is_first_told = after.facts.check != Check::Agent && !before.tells_warmth();
+        if n_copies > MODEL_COPIES_MAX || !after.tells_warmth() || is_first_told {
             // Told as one: too many, or it cannot be told what is in memory.
             changed.clear();
         }
@@ -192,7 +193,7 @@ impl Transaction<'_> {
         entry.findings.clone_from(&before.findings);
         for (kind, name) in changed {
             let models = with_model(&entry.facts.models, &name, after.model(&name));
-            entry.facts = Arc::new(ServiceFacts { models, ..(*entry.facts).clone() });
+            entry.facts = Arc::new(entry.facts.with_models(&models));
             entry.revision = self.put_model(entry.clone(), kind, name).revision;
         }
         let after = ServiceEntry { revision: entry.revision, ..after };
@@ -203,7 +204,7 @@ impl Transaction<'_> {
         } else {
             ChangeKind::ServiceChanged
         };
-        let is_same = *after.facts == entry.facts.with_agents_models(&after.facts)
+        let is_same = *after.facts == *entry.facts
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
             && after.findings == before.findings
