@@ -35,6 +35,7 @@ mod join;
 pub mod model;
 
 pub mod arrive;
+pub mod declare;
 mod derive;
 mod inventory;
 pub mod mark;

@@ -21,6 +21,11 @@ use crate::sweep::Sweep;
 
 use super::Mirror;
 
+use declared::Declaring;
+
+#[path = "fold_declared_tests.rs"]
+mod declared;
+
 /// How a GPU does.
 #[derive(Clone, Copy, Debug)]
 enum MaybeGpu {
@@ -37,6 +42,7 @@ enum Happening {
     Sample { host: u8, gpu: MaybeGpu, disk_used: u64, depth: u8 },
     Inventory { host: u8, services: Vec<(u8, u8, u8, u8, u8)> },
     Pass { seconds: u64 },
+    Declare(Declaring),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -58,6 +64,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         }),
         4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
+        6 => declared::declaring().prop_map(Happening::Declare),
     ]
 }
 
@@ -112,6 +119,7 @@ impl World {
                     let _ = self.registry.apply_inventory(id, session, inventory, moment);
                 }
             }
+            Happening::Declare(declaring) => declaring.happen(&self.registry, moment),
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);
@@ -232,7 +240,13 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         }
     }
     for service in mirror.services.values_mut() {
-        let moving = ["last_check", "check_latency_ms_avg", "requests_running", "queue_depth"];
+        let moving = [
+            "last_check",
+            "last_heartbeat",
+            "check_latency_ms_avg",
+            "requests_running",
+            "queue_depth",
+        ];
         strip(service, &moving);
         if service["missing"].is_object() {
             strip(&mut service["missing"], &moving);

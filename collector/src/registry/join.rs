@@ -134,7 +134,6 @@ impl Transaction<'_> {
 
     /// Takes in what a person or a file declares: a new entry, or one more record of the entry
     /// that stands at this URL. The caller has seen to the bound on services.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that declare come next"))]
     pub(super) fn declare(
         &mut self,
         source: Source,
@@ -158,7 +157,8 @@ impl Transaction<'_> {
         let id = after.id.clone();
         if *after.facts != *known.facts {
             let cause = Some(format!("declared: {}", url.key()));
-            self.put_service(after, ChangeKind::ServiceChanged, cause);
+            let kind = known.kind_of_change(&after);
+            self.put_service(after, kind, cause);
         }
         self.settle_names();
         (self.registry.service(id.as_str()).unwrap_or(known), declared_as)
@@ -224,7 +224,7 @@ impl Transaction<'_> {
     }
 
     /// A service with other records, and the other names that it keeps for ever.
-    fn with_records(
+    pub(super) fn with_records(
         &self,
         known: &ServiceEntry,
         records: Records,

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::Registry;
 use super::arrive::{Link, OpenError, Opened};
 use super::moment::Moment;
+use super::service::ServiceType;
+use super::service::record::Declared;
 
 /// A clock that tests push on.
 #[derive(Clone, Copy, Debug)]
@@ -168,5 +170,15 @@ impl Registry {
     pub(crate) fn take_inventory(&self, opened: &Opened, services: Vec<Service>, moment: Moment) {
         let inventory = inventory(services);
         self.apply_inventory(&opened.host_id, &opened.session.id, inventory, moment).unwrap();
+    }
+}
+
+/// A service as a person, a file or itself declares it.
+pub(crate) fn declared(name: &str, url: &str) -> Declared {
+    Declared {
+        name: Some(name.to_owned()),
+        r#type: Some(ServiceType::Model),
+        url: Some(url.to_owned()),
+        ..Declared::default()
     }
 }

@@ -57,6 +57,11 @@ impl ServiceLive {
         self.checked_at_ms.store(at.unix_ms(), Ordering::Relaxed);
     }
 
+    /// Takes in when it beat last.
+    pub(in crate::registry) fn write_beat_at(&self, at: Timestamp) {
+        self.beat_at_ms.store(at.unix_ms(), Ordering::Relaxed);
+    }
+
     /// Takes in how long its answer to a check took.
     pub(in crate::registry) fn write_check_latency(&self, ms: u64) {
         average_into(&self.check_latency_ms_avg, ms);
