@@ -287,7 +287,7 @@ proptest! {
 
 impl Registry {
     /// At rest, the indexes equal rebuilt ones.
-    fn check_indexes(&self) {
+    pub(in crate::registry) fn check_indexes(&self) {
         let mut rebuilt: BTreeMap<String, std::collections::BTreeSet<_>> = BTreeMap::new();
         for service in self.services() {
             for model in service.facts.models.iter() {
@@ -298,6 +298,11 @@ impl Registry {
             }
         }
         assert_eq!(self.models.all(), rebuilt);
+        let mut claims = std::collections::BTreeSet::new();
+        for service in self.services() {
+            claims.extend(service.claims().into_iter().map(|claim| (claim, service.id.clone())));
+        }
+        assert_eq!(self.aliases.all(), claims);
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();
