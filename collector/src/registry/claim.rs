@@ -77,9 +77,16 @@ impl Transaction<'_> {
         {
             return;
         }
-        let claims = |entry: Option<&ServiceEntry>| entry.map(ServiceEntry::claims);
-        let (before, after) =
-            (claims(before).unwrap_or_default(), claims(after).unwrap_or_default());
+        let is_found =
+            |entry: Option<&ServiceEntry>| entry.is_some_and(|e| e.facts.found().is_some());
+        let claims =
+            |entry: Option<&ServiceEntry>| entry.map(ServiceEntry::claims).unwrap_or_default();
+        let lost_agent = is_found(before) && !is_found(after);
+        let (before, after) = (claims(before), claims(after));
+        if lost_agent {
+            // It may now join another one, or another one what its agent kept it from.
+            self.unsettled.names.extend(before.iter().map(|(name, _)| Arc::clone(name)));
+        }
         for gone in before.difference(&after) {
             let gains = self.registry.aliases.release(gone, &id);
             self.touch(gone, &id, gains);
@@ -116,7 +123,9 @@ impl Transaction<'_> {
             if let Some(host) = self.unsettled.hosts.pop_first() {
                 self.name_services(&host);
             } else if let Some(name) = self.unsettled.names.pop_first() {
-                self.join_at(&name);
+                if !self.unsettled.is_quiet {
+                    self.join_at(&name);
+                }
             } else if let Some(id) = self.unsettled.services.pop_first() {
                 self.tell_names(&id);
             } else {
@@ -129,6 +138,9 @@ impl Transaction<'_> {
     /// joins them.
     pub(super) fn reclaim(&mut self, host: &HostId) {
         self.unsettled.hosts.insert(host.clone());
+        let services = self.host(host).map(|host| self.services_of(&host)).unwrap_or_default();
+        let names = services.iter().flat_map(|service| service.names.iter());
+        self.unsettled.names.extend(names.map(|name| Arc::clone(&name.text)));
         self.settle_names();
     }
 
@@ -181,15 +193,17 @@ impl Transaction<'_> {
 
 impl Registry {
     /// After a restart: names services after their hosts, of which only the names are known until
-    /// they connect. Nobody is told, since nobody was told anything yet.
+    /// they connect. Nobody is told, since nobody was told anything yet, and nobody joins: more may
+    /// claim a name than is known now.
     pub(super) fn restore_names(&self, moment: Moment) {
         let mut transaction = self.transaction(moment);
         for host in self.hosts() {
             transaction.unsettled.hosts.insert(host.id.clone());
         }
         transaction.unsettled.is_quiet = true;
-        let declared = self.services().into_iter().filter(|entry| entry.facts.records.may_join());
-        let declared = declared.flat_map(|entry| entry.claims()).map(|(name, _)| name);
-        transaction.unsettled.names.extend(declared);
     }
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

@@ -198,7 +198,7 @@ fn report((port, address, state, models, depth): (u8, u8, u8, u8, u8)) -> Servic
 }
 
 /// What samples carry is outside the law.
-fn without_volatile(mirror: &Mirror) -> Mirror {
+pub(in crate::registry) fn without_volatile(mirror: &Mirror) -> Mirror {
     let mut mirror = mirror.clone();
     let host_fields = [
         "last_seen",
@@ -250,7 +250,7 @@ fn strip(entity: &mut Value, fields: &[&str]) {
     }
 }
 
-fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
+pub(in crate::registry) fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
     let fields = registry.snapshot(clock.moment()).fields(view);
     Mirror::of_snapshot(&serde_json::from_str(&format!("{{{fields}}}")).unwrap())
 }

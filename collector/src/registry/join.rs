@@ -143,7 +143,7 @@ impl Transaction<'_> {
     }
 
     /// The only entry of an agent that claims a name.
-    fn found_at(&self, name: &str) -> Option<Arc<ServiceEntry>> {
+    pub(super) fn found_at(&self, name: &str) -> Option<Arc<ServiceEntry>> {
         let by_host = self.registry.aliases.by_host(name);
         let mut found = match &by_host {
             Hosted::Many => return None,
@@ -180,7 +180,7 @@ impl Transaction<'_> {
             Some(_) => DeclaredAs::Replaced,
             None => DeclaredAs::Joined,
         };
-        let aliases = known.with_aliases([url.id()]);
+        let aliases = known.with_aliases(self.no_ids([url.id()]));
         let after = self.with_records(&known, records, aliases);
         let id = after.id.clone();
         if *after.facts != *known.facts {
@@ -206,6 +206,11 @@ impl Transaction<'_> {
         let entry = self.put_service(entry, ChangeKind::ServiceRegistered, None);
         self.settle_names();
         self.registry.service(entry.id.as_str()).unwrap_or(entry)
+    }
+
+    /// Those of some names that are no ids: who asks for an id gets the service that has it.
+    fn no_ids(&self, names: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+        names.into_iter().filter(|name| !self.registry.services.contains_key(name.as_str()))
     }
 
     /// Whether a service has this id, or keeps it as another name.
@@ -262,35 +267,44 @@ impl Transaction<'_> {
         ServiceEntry { facts: Arc::new(ServiceFacts { aliases, ..facts }), status, ..known.clone() }
     }
 
-    /// The oldest service that was declared under one of these names, if no agent found that yet.
+    /// The oldest service that was declared at one of these names, if no agent found that yet.
     pub(super) fn declared_as_one_of(&self, names: &[String]) -> Option<Arc<ServiceEntry>> {
         let is_free = |name: &&String| {
-            self.registry.aliases.by_host(name) == Hosted::None && self.found_at(name).is_none()
+            let mut declared = self.declared(name).into_iter();
+            self.registry.aliases.by_host(name) == Hosted::None
+                && declared.all(|entry| entry.facts.records.agent.is_none())
         };
-        let declared = names.iter().filter(is_free).flat_map(|name| self.declared(name));
-        let declared = declared.filter(|entry| entry.facts.records.may_join());
+        let declared = names.iter().filter(is_free).flat_map(|name| self.joining(name));
         declared.min_by_key(|entry| entry.age())
     }
 
     /// A name was claimed anew, or is clear now: who was declared there joins who was found there.
     pub(super) fn join_at(&mut self, name: &str) {
-        let Some(found) = self.found_at(name) else { return };
-        let declared = self.declared(name);
-        for other in declared.iter().filter(|entry| entry.facts.records.may_join()) {
-            let Some(found) = self.registry.service(found.id.as_str()) else { return };
-            self.join(&found, other);
+        for declared in self.joining(name) {
+            let Some(found) = self.found_at(name) else { return };
+            self.join(&found, &declared);
         }
+    }
+
+    /// Who was declared at this very address and would join who is found there. An id of an entry
+    /// that joined it before is no reason: an agent may have called another server so since.
+    fn joining(&self, name: &str) -> Vec<Arc<ServiceEntry>> {
+        let is_joining = |entry: &Arc<ServiceEntry>| {
+            let records = &entry.facts.records;
+            records.may_join() && records.declared_ids().any(|id| id == name)
+        };
+        self.declared(name).into_iter().filter(is_joining).collect()
     }
 
     /// Two entries turned out to be one: the older takes in what the younger has, and its id.
     fn join(&mut self, found: &Arc<ServiceEntry>, declared: &Arc<ServiceEntry>) {
-        let age = |entry: &ServiceEntry| (entry.facts.registered_at, entry.id.clone());
-        let (older, younger) =
-            if age(found) <= age(declared) { (found, declared) } else { (declared, found) };
+        let is_older = found.age() <= declared.age();
+        let (older, younger) = if is_older { (found, declared) } else { (declared, found) };
         let lost = &younger.facts.records;
         let records = older.facts.records.joined_by(lost);
         let given = younger.facts.aliases.iter().map(|alias| alias.as_ref().to_owned());
-        let of_younger = given.chain(lost.declared_ids()).chain([younger.id.to_string()]);
+        let of_younger =
+            given.chain(self.no_ids(lost.declared_ids())).chain([younger.id.to_string()]);
         let aliases = older.with_aliases(of_younger);
         let joined = self.with_records(older, records, aliases);
         found.live.take_over_requests(&declared.live);

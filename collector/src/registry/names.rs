@@ -114,3 +114,7 @@ fn key(address: IpAddr, port: u16) -> String {
         IpAddr::V6(v6) => format!("[{v6}]:{port}"),
     }
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

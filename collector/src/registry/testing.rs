@@ -1,5 +1,7 @@
 //! What the tests of registry, sweep and ingest build their hosts from.
 
+pub(crate) mod fleet;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,13 +79,22 @@ pub(crate) struct Arrival<'a> {
 
 /// Connects host `n` as a fresh instance.
 pub(crate) fn arrive(registry: &Registry, n: u8, arrival: Arrival<'_>, moment: Moment) -> Opened {
+    try_arrive(registry, n, arrival, moment).unwrap()
+}
+
+pub(crate) fn try_arrive(
+    registry: &Registry,
+    n: u8,
+    arrival: Arrival<'_>,
+    moment: Moment,
+) -> Result<Opened, OpenError> {
     let id = host_id(n);
     let hello = Hello {
         boot_id: arrival.boot_id.to_owned(),
         ..hello(&id, InstanceId::random(), arrival.name)
     };
     let link = Link { remote_address: arrival.peer.parse().unwrap(), ..link() };
-    registry.open_session(&id, &hello, link, moment).unwrap()
+    registry.open_session(&id, &hello, link, moment)
 }
 
 /// Connects host `n`, named `gpu-n`, as a fresh instance.
