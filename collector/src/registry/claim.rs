@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use herdbook_shared::ids::{HostId, ServiceId};
 
+use super::Registry;
 use super::alias::{Claim, Ground};
 use super::change::ChangeKind;
+use super::moment::Moment;
+use super::names::{Listener, names_of};
 use super::service::record::{Declared, Records};
 use super::service::{Name, ServiceEntry};
 use super::transaction::Transaction;
@@ -24,6 +27,8 @@ pub(super) struct Unsettled {
     names: BTreeSet<Arc<str>>,
     /// Services that may have gained or lost a name.
     services: BTreeSet<ServiceId>,
+    /// Names are as before, and only known again.
+    is_quiet: bool,
 }
 
 impl Records {
@@ -72,9 +77,16 @@ impl Transaction<'_> {
         {
             return;
         }
-        let claims = |entry: Option<&ServiceEntry>| entry.map(ServiceEntry::claims);
-        let (before, after) =
-            (claims(before).unwrap_or_default(), claims(after).unwrap_or_default());
+        let is_found =
+            |entry: Option<&ServiceEntry>| entry.is_some_and(|e| e.facts.found().is_some());
+        let claims =
+            |entry: Option<&ServiceEntry>| entry.map(ServiceEntry::claims).unwrap_or_default();
+        let lost_agent = is_found(before) && !is_found(after);
+        let (before, after) = (claims(before), claims(after));
+        if lost_agent {
+            // It may now join another one, or another one what its agent kept it from.
+            self.unsettled.names.extend(before.iter().map(|(name, _)| Arc::clone(name)));
+        }
         for gone in before.difference(&after) {
             let gains = self.registry.aliases.release(gone, &id);
             self.touch(gone, &id, gains);
@@ -111,7 +123,9 @@ impl Transaction<'_> {
             if let Some(host) = self.unsettled.hosts.pop_first() {
                 self.name_services(&host);
             } else if let Some(name) = self.unsettled.names.pop_first() {
-                self.join_at(&name);
+                if !self.unsettled.is_quiet {
+                    self.join_at(&name);
+                }
             } else if let Some(id) = self.unsettled.services.pop_first() {
                 self.tell_names(&id);
             } else {
@@ -120,25 +134,55 @@ impl Transaction<'_> {
         }
     }
 
-    fn name_services(&mut self, _host: &HostId) {}
+    /// A host has another name or address: what its services are called follows, and so does who
+    /// joins them.
+    pub(super) fn reclaim(&mut self, host: &HostId) {
+        self.unsettled.hosts.insert(host.clone());
+        let services = self.host(host).map(|host| self.services_of(&host)).unwrap_or_default();
+        let names = services.iter().flat_map(|service| service.names.iter());
+        self.unsettled.names.extend(names.map(|name| Arc::clone(&name.text)));
+        self.settle_names();
+    }
+
+    /// Names the services of a host after it.
+    fn name_services(&mut self, host: &HostId) {
+        let Some(host) = self.host(host) else { return };
+        let services = self.services_of(&host);
+        let listener = |entry: &Arc<ServiceEntry>| entry.facts.found().map(Listener::of);
+        let all: Vec<Listener> = services.iter().filter_map(listener).collect();
+        for service in services {
+            let Some(server) = listener(&service) else { continue };
+            let names = names_of(&host, server, &all);
+            let known = service.names.iter().map(|name| &*name.text);
+            if known.eq(names.iter().map(String::as_str)) {
+                continue;
+            }
+            let names = self.names(&service.id, names.into_iter().map(Arc::from));
+            self.put_names(&service, names);
+        }
+    }
 
     /// Tells which of its names lead to a service, if that changed.
     fn tell_names(&mut self, id: &ServiceId) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         let names = self.names(id, service.names.iter().map(|name| Arc::clone(&name.text)));
         if names[..] != service.names[..] {
-            let names = names.into();
+            self.put_names(&service, names);
+        }
+    }
+
+    fn put_names(&mut self, service: &ServiceEntry, names: Vec<Name>) {
+        let after = ServiceEntry { names: names.into(), ..service.clone() };
+        if self.unsettled.is_quiet || after.aliases() == service.aliases() {
+            self.keep_service(after);
+        } else {
             let cause = Some("its other names changed".to_owned());
-            self.put_service(
-                ServiceEntry { names, ..(*service).clone() },
-                ChangeKind::ServiceChanged,
-                cause,
-            );
+            self.put_service(after, ChangeKind::ServiceChanged, cause);
         }
     }
 
     /// Names with whether they lead to this service: nobody else claims them or has them as id.
-    fn names(&self, id: &ServiceId, texts: impl Iterator<Item = Arc<str>>) -> Vec<Name> {
+    pub(super) fn names(&self, id: &ServiceId, texts: impl Iterator<Item = Arc<str>>) -> Vec<Name> {
         let is_alone = |text: &str| {
             let is_an_id = text == id.as_str() || self.registry.services.contains_key(text);
             !is_an_id && self.registry.aliases.is_free_for(text, id)
@@ -146,3 +190,20 @@ impl Transaction<'_> {
         texts.map(|text| Name { is_alone: is_alone(&text), text }).collect()
     }
 }
+
+impl Registry {
+    /// After a restart: names services after their hosts, of which only the names are known until
+    /// they connect. Nobody is told, since nobody was told anything yet, and nobody joins: more may
+    /// claim a name than is known now.
+    pub(super) fn restore_names(&self, moment: Moment) {
+        let mut transaction = self.transaction(moment);
+        for host in self.hosts() {
+            transaction.unsettled.hosts.insert(host.id.clone());
+        }
+        transaction.unsettled.is_quiet = true;
+    }
+}
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

@@ -206,7 +206,7 @@ fn report((port, address, state, models, depth): (u8, u8, u8, u8, u8)) -> Servic
 }
 
 /// What samples carry is outside the law.
-fn without_volatile(mirror: &Mirror) -> Mirror {
+pub(in crate::registry) fn without_volatile(mirror: &Mirror) -> Mirror {
     let mut mirror = mirror.clone();
     let host_fields = [
         "last_seen",
@@ -264,7 +264,7 @@ fn strip(entity: &mut Value, fields: &[&str]) {
     }
 }
 
-fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
+pub(in crate::registry) fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
     let fields = registry.snapshot(clock.moment()).fields(view);
     Mirror::of_snapshot(&serde_json::from_str(&format!("{{{fields}}}")).unwrap())
 }
@@ -301,7 +301,7 @@ proptest! {
 
 impl Registry {
     /// At rest, the indexes equal rebuilt ones.
-    fn check_indexes(&self) {
+    pub(in crate::registry) fn check_indexes(&self) {
         let mut rebuilt: BTreeMap<String, std::collections::BTreeSet<_>> = BTreeMap::new();
         for service in self.services() {
             for model in service.facts.models.iter() {
@@ -312,6 +312,11 @@ impl Registry {
             }
         }
         assert_eq!(self.models.all(), rebuilt);
+        let mut claims = std::collections::BTreeSet::new();
+        for service in self.services() {
+            claims.extend(service.claims().into_iter().map(|claim| (claim, service.id.clone())));
+        }
+        assert_eq!(self.aliases.all(), claims);
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use herdbook_shared::ids::ServiceId;
+use herdbook_shared::time::Timestamp;
 
 use super::alias::Hosted;
 use super::change::ChangeKind;
@@ -21,7 +22,7 @@ const ALIASES_MAX: usize = 32;
 
 /// What became of a declared service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DeclaredAs {
+pub(crate) enum DeclaredAs {
     /// It is an entry of its own, and a new one.
     New,
     /// It joined an entry that did not have this source.
@@ -59,8 +60,34 @@ impl Records {
     }
 
     /// Whether it was declared, and nothing stands against its joining what an agent found.
-    fn may_join(&self) -> bool {
+    pub(super) fn may_join(&self) -> bool {
         self.agent.is_none() && self.own.is_none()
+    }
+}
+
+impl ServiceEntry {
+    /// The smallest is the oldest.
+    fn age(&self) -> (Timestamp, ServiceId) {
+        (self.facts.registered_at, self.id.clone())
+    }
+
+    /// Whether this is its id, or another name that it keeps.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.id.as_str() == name || self.facts.aliases.iter().any(|alias| **alias == *name)
+    }
+
+    /// The other names that it keeps for ever, with some more.
+    pub(super) fn with_aliases(&self, more: impl IntoIterator<Item = String>) -> Arc<[Arc<str>]> {
+        let mut aliases = self.facts.aliases.to_vec();
+        for name in more {
+            let is_known = self.id.as_str() == name || aliases.iter().any(|a| **a == *name);
+            if !is_known {
+                aliases.push(name.into());
+            }
+        }
+        let too_many = aliases.len().saturating_sub(ALIASES_MAX);
+        aliases.drain(..too_many);
+        aliases.into()
     }
 }
 
@@ -116,7 +143,7 @@ impl Transaction<'_> {
     }
 
     /// The only entry of an agent that claims a name.
-    fn found_at(&self, name: &str) -> Option<Arc<ServiceEntry>> {
+    pub(super) fn found_at(&self, name: &str) -> Option<Arc<ServiceEntry>> {
         let by_host = self.registry.aliases.by_host(name);
         let mut found = match &by_host {
             Hosted::Many => return None,
@@ -152,7 +179,7 @@ impl Transaction<'_> {
             Some(_) => DeclaredAs::Replaced,
             None => DeclaredAs::Joined,
         };
-        let aliases = with_aliases(&known, [url.id()]);
+        let aliases = known.with_aliases(self.no_ids([url.id()]));
         let after = self.with_records(&known, records, aliases);
         let id = after.id.clone();
         if *after.facts != *known.facts {
@@ -181,12 +208,15 @@ impl Transaction<'_> {
         self.registry.service(entry.id.as_str()).unwrap_or(entry)
     }
 
-    /// Whether a service has or had this id: one that joined another leaves it there for ever.
+    /// Those of some names that are no ids: who asks for an id gets the service that has it.
+    fn no_ids(&self, names: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+        names.into_iter().filter(|name| !self.registry.services.contains_key(name.as_str()))
+    }
+
+    /// Whether a service has this id, or keeps it as another name.
     pub(super) fn is_id_taken(&self, id: &str) -> bool {
-        let is_elsewhere = |entry: &Arc<ServiceEntry>| {
-            entry.facts.aliases.iter().any(|alias| **alias == *id) && entry.id.as_str() != id
-        };
-        self.registry.services.contains_key(id) || self.declared(id).iter().any(is_elsewhere)
+        let is_named = |entry: &Arc<ServiceEntry>| entry.is_named(id);
+        self.registry.services.contains_key(id) || self.declared(id).iter().any(is_named)
     }
 
     /// A source takes back what it said. The entry stays while another one has a record of it.
@@ -237,27 +267,47 @@ impl Transaction<'_> {
         ServiceEntry { facts: Arc::new(ServiceFacts { aliases, ..facts }), status, ..known.clone() }
     }
 
+    /// The oldest service that was declared at one of these names, if no agent found that yet.
+    pub(super) fn declared_as_one_of(&self, names: &[String]) -> Option<Arc<ServiceEntry>> {
+        let is_free = |name: &&String| {
+            let mut declared = self.declared(name).into_iter();
+            self.registry.aliases.by_host(name) == Hosted::None
+                && declared.all(|entry| entry.facts.records.agent.is_none())
+        };
+        let declared = names.iter().filter(is_free).flat_map(|name| self.joining(name));
+        declared.min_by_key(|entry| entry.age())
+    }
+
     /// A name was claimed anew, or is clear now: who was declared there joins who was found there.
     pub(super) fn join_at(&mut self, name: &str) {
-        let Some(found) = self.found_at(name) else { return };
-        let declared = self.declared(name);
-        for other in declared.iter().filter(|entry| entry.facts.records.may_join()) {
-            let Some(found) = self.registry.service(found.id.as_str()) else { return };
-            self.join(&found, other);
+        for declared in self.joining(name) {
+            let Some(found) = self.found_at(name) else { return };
+            self.join(&found, &declared);
         }
+    }
+
+    /// Who was declared at this very address and would join who is found there. An id of an entry
+    /// that joined it before is no reason: an agent may have called another server so since.
+    fn joining(&self, name: &str) -> Vec<Arc<ServiceEntry>> {
+        let is_joining = |entry: &Arc<ServiceEntry>| {
+            let records = &entry.facts.records;
+            records.may_join() && records.declared_ids().any(|id| id == name)
+        };
+        self.declared(name).into_iter().filter(is_joining).collect()
     }
 
     /// Two entries turned out to be one: the older takes in what the younger has, and its id.
     fn join(&mut self, found: &Arc<ServiceEntry>, declared: &Arc<ServiceEntry>) {
-        let age = |entry: &ServiceEntry| (entry.facts.registered_at, entry.id.clone());
-        let (older, younger) =
-            if age(found) <= age(declared) { (found, declared) } else { (declared, found) };
+        let is_older = found.age() <= declared.age();
+        let (older, younger) = if is_older { (found, declared) } else { (declared, found) };
         let lost = &younger.facts.records;
         let records = older.facts.records.joined_by(lost);
         let given = younger.facts.aliases.iter().map(|alias| alias.as_ref().to_owned());
-        let of_younger = given.chain(lost.declared_ids()).chain([younger.id.to_string()]);
-        let aliases = with_aliases(older, of_younger);
+        let of_younger =
+            given.chain(self.no_ids(lost.declared_ids())).chain([younger.id.to_string()]);
+        let aliases = older.with_aliases(of_younger);
         let joined = self.with_records(older, records, aliases);
+        found.live.take_over_requests(&declared.live);
         // How it does, and what it is called, is what its agent says.
         let joined = ServiceEntry {
             status: if joined.facts.check == Check::Agent { found.status } else { joined.status },
@@ -268,6 +318,7 @@ impl Transaction<'_> {
             told: found.told,
             findings: found.findings.clone(),
             names: Arc::clone(&found.names),
+            live: Arc::clone(&found.live),
             ..joined
         };
         let (older, younger) = (older.id.clone(), younger.id.clone());
@@ -280,16 +331,6 @@ impl Transaction<'_> {
     }
 }
 
-/// The other names that a service keeps for ever, with some more.
-fn with_aliases(known: &ServiceEntry, more: impl IntoIterator<Item = String>) -> Arc<[Arc<str>]> {
-    let mut aliases = known.facts.aliases.to_vec();
-    for name in more {
-        let is_known = aliases.iter().any(|alias| **alias == *name) || known.id.as_str() == name;
-        if !is_known {
-            aliases.push(name.into());
-        }
-    }
-    let too_many = aliases.len().saturating_sub(ALIASES_MAX);
-    aliases.drain(..too_many);
-    aliases.into()
-}
+#[cfg(test)]
+#[path = "join_tests.rs"]
+mod tests;

@@ -80,6 +80,7 @@ impl Registry {
                 }
             }
         }
+        self.restore_names(moment);
         n_unreadable
     }
 

@@ -86,6 +86,15 @@ impl ServiceLive {
         }
     }
 
+    /// Takes over the requests of an entry that turned out to be the same service.
+    pub(in crate::registry) fn take_over_requests(&self, other: &Self) {
+        self.pending.fetch_add(other.pending(), Ordering::Relaxed);
+        self.total.fetch_add(other.total(), Ordering::Relaxed);
+        if let (None, Some(ms)) = (self.latency_ms_avg(), other.latency_ms_avg()) {
+            self.write_latency(ms);
+        }
+    }
+
     /// Takes in how long a request took.
     pub fn write_latency(&self, ms: u64) {
         average_into(&self.latency_ms_avg, ms);
