@@ -53,12 +53,15 @@ fn what_an_agent_found_is_there_for_whoever_adds_it() {
     let opened = connect(&registry, 1, clock.moment());
     registry.take_inventory(&opened, vec![service("10.0.0.7", 8000, vec![])], clock.moment());
     let found = registry.service("gpu-1:8000").unwrap();
-    let manual = declared("mine", "gpu-1:8000");
-    let named = registry.declared_service(Source::Manual, &manual, clock.moment());
-    if named.is_some() {
-        let error = registry.add_service(Source::Manual, manual, clock.moment()).unwrap_err();
-        assert_eq!(error, AddError::Exists(found.id.clone()));
-    }
+    let manual = declared("mine", "HTTP://GPU-1:8000");
+    let known = registry.declared_service(Source::Manual, &manual, clock.moment());
+    assert_eq!(known.unwrap().id, found.id);
+    let error = registry.add_service(Source::Manual, manual.clone(), clock.moment()).unwrap_err();
+    assert_eq!(error, AddError::Exists(found.id.clone()));
+    let joined = registry.upsert_service(Source::Manual, manual, clock.moment()).unwrap();
+    assert_eq!((&joined.entry.id, joined.is_new), (&found.id, false));
+    assert_eq!(joined.entry.facts.records.sources(), [Source::Agent, Source::Manual]);
+    assert_eq!(&*joined.entry.facts.name, "mine");
 }
 
 #[test]

@@ -10,7 +10,9 @@ use crate::registry::testing::*;
 
 use super::*;
 
-const URL: &str = "http://10.0.0.7:8000";
+/// An address and the id that it makes.
+const URL: &str = "http://gpu-1:8000";
+const ID: &str = "gpu-1:8000";
 
 /// A registry with a service that an agent found and a person added.
 struct Shared {
@@ -28,23 +30,9 @@ impl Shared {
         let opened = connect(&registry, 1, clock.moment());
         let found = vec![service("10.0.0.7", 8000, vec![])];
         registry.take_inventory(&opened, found, clock.moment());
-        let shared = Self { registry, clock, opened, id: manual.entry.id.clone() };
-        shared.join();
-        shared
-    }
-
-    /// Gives the entry what the agent found, whatever names lead there.
-    fn join(&self) {
-        let found = self.registry.service("gpu-1:8000");
-        let Some(found) = found.filter(|found| found.id != self.id) else { return };
-        let mut transaction = self.registry.transaction(self.clock.moment());
-        let mine = self.registry.service(self.id.as_str()).unwrap();
-        let agent = found.facts.records.agent.clone();
-        let records = Records { agent, ..mine.facts.records.clone() };
-        transaction.remove_service(&found.id, "joined");
-        let entry = transaction.put_records(&mine, records);
-        let host = entry.host_id().unwrap().clone();
-        transaction.follow_services(&host, |services| services.push(entry.id.clone()));
+        let joined = registry.service(manual.entry.id.as_str()).unwrap();
+        assert_eq!(joined.facts.records.sources(), [Source::Agent, Source::Manual]);
+        Self { registry, clock, opened, id: joined.id.clone() }
     }
 
     fn remove(&self) -> Result<Arc<ServiceEntry>, RemoveError> {
@@ -56,18 +44,16 @@ impl Shared {
     }
 }
 
-use crate::registry::service::record::Records;
-
 #[test]
 fn what_a_person_added_is_removed_and_returned() {
     let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
     registry.upsert_service(Source::Manual, declared("a", URL), clock.moment()).unwrap();
-    let removed = registry.remove_service("10.0.0.7:8000", clock.moment()).unwrap();
+    let removed = registry.remove_service(ID, clock.moment()).unwrap();
     assert_eq!(&*removed.facts.name, "a");
     assert!(registry.services().is_empty());
     assert_eq!(registry.kinds_since(0), ["service.registered", "service.removed"]);
-    let again = registry.remove_service("10.0.0.7:8000", clock.moment()).unwrap_err();
-    assert_eq!(again, RemoveError::Unknown(UnknownService("10.0.0.7:8000".to_owned())));
+    let again = registry.remove_service(ID, clock.moment()).unwrap_err();
+    assert_eq!(again, RemoveError::Unknown(UnknownService(ID.to_owned())));
 }
 
 #[test]
@@ -123,17 +109,15 @@ fn what_an_offline_host_had_can_be_removed() {
 
 #[test]
 fn what_a_file_declares_is_taken_back_by_the_file_alone() {
-    let shared = Shared::new();
-    let file = declared("from file", URL);
-    let at = shared.clock.moment();
-    let (registry, url) = (Registry::new(Liveness::default()), "10.0.0.7:8000");
-    registry.upsert_service(Source::File, file.clone(), at).unwrap();
-    assert_eq!(registry.remove_service(url, at).unwrap_err(), RemoveError::Declared);
+    let (file, at) = (declared("from file", URL), Clock::new().moment());
+    let registry = Registry::new(Liveness::default());
+    registry.upsert_service(Source::File, file, at).unwrap();
+    assert_eq!(registry.remove_service(ID, at).unwrap_err(), RemoveError::Declared);
     registry.upsert_service(Source::Manual, declared("mine", URL), at).unwrap();
-    assert_eq!(registry.remove_service(url, at).unwrap_err(), RemoveError::Declared);
-    let stays = registry.remove_source(url, Source::File, at).unwrap().unwrap();
+    assert_eq!(registry.remove_service(ID, at).unwrap_err(), RemoveError::Declared);
+    let stays = registry.remove_source(ID, Source::File, at).unwrap().unwrap();
     assert_eq!(&*stays.facts.name, "mine");
-    assert!(registry.remove_source(url, Source::Manual, at).unwrap().is_none());
+    assert!(registry.remove_source(ID, Source::Manual, at).unwrap().is_none());
     assert!(registry.services().is_empty());
 }
 
@@ -143,9 +127,8 @@ fn a_stale_revision_removes_nothing() {
     let entry =
         registry.upsert_service(Source::Manual, declared("a", URL), clock.moment()).unwrap().entry;
     let removal = |revision| Removal { source: None, if_revision: Some(revision) };
-    let stale =
-        registry.withdraw_service("10.0.0.7:8000", removal(entry.revision + 1), clock.moment());
+    let stale = registry.withdraw_service(ID, removal(entry.revision + 1), clock.moment());
     assert_eq!(stale.unwrap_err(), RemoveError::Stale { revision: entry.revision });
-    let gone = registry.withdraw_service("10.0.0.7:8000", removal(entry.revision), clock.moment());
+    let gone = registry.withdraw_service(ID, removal(entry.revision), clock.moment());
     assert!(matches!(gone.unwrap(), Removed::Gone(_)));
 }
