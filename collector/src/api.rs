@@ -7,11 +7,15 @@ pub mod body;
 
 pub mod health;
 pub mod list;
+pub mod precondition;
 
 pub mod hosts;
 pub mod models;
 pub mod services;
 pub mod snapshot;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub mod agent;
 pub mod live;
@@ -20,13 +24,14 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, patch, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Action;
 use crate::ingest::Desk;
 use crate::registry::Registry;
+use crate::seal::Seal;
 
 use guard::Routes;
 use live::Feed;
@@ -37,6 +42,8 @@ use problem::{Kind, Problem};
 pub struct Api {
     /// The register.
     pub registry: Arc<Registry>,
+    /// Seals what is secret before the register gets it.
+    pub seal: Arc<Seal>,
     /// What every agent's connection needs.
     pub desk: Desk,
     /// Owns every connection that was upgraded.
@@ -55,7 +62,15 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/hosts", get(hosts::list))
         .on(Action::ReadFleet, "/api/v1/hosts/{id}", get(hosts::get))
         .on(Action::ReadFleet, "/api/v1/services", get(services::list))
+        .on(Action::Register, "/api/v1/services", post(services::register))
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
+        .on(
+            Action::Change,
+            "/api/v1/services/{id}",
+            patch(services::patch).delete(services::remove),
+        )
+        .on(Action::Change, "/api/v1/services/{id}/promote", post(services::promote))
+        .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))

@@ -29,10 +29,15 @@ mod transaction;
 pub mod url;
 
 mod alias;
+mod claim;
 mod identity;
+mod join;
 pub mod model;
+pub mod names;
 
+mod appear;
 pub mod arrive;
+pub mod declare;
 mod derive;
 mod inventory;
 pub mod mark;
@@ -77,6 +82,7 @@ pub struct Registry {
     seq: watch::Sender<u64>,
     dirty: Notify,
     liveness: Liveness,
+    boot_id: Option<String>,
     origin: Instant,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
@@ -96,11 +102,19 @@ impl Registry {
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
             liveness,
+            boot_id: None,
             origin: Instant::now(),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
         }
+    }
+
+    /// The same, on a machine that runs since this boot. An agent that connects by loopback is on
+    /// this machine only if it says the same.
+    #[must_use]
+    pub fn with_boot_id(self, boot_id: Option<String>) -> Self {
+        Self { boot_id, ..self }
     }
 
     /// The rules by which hosts are judged.

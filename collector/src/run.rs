@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
+use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
 use crate::store::{Loaded, OpenError, Store, StoreState, flush};
 use crate::{dashboard, sweep};
@@ -31,6 +32,9 @@ pub enum RunError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The key that seals credentials cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -47,7 +51,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Open(_) | Self::Bind(_) => 2,
+            Self::Open(_) | Self::Key(_) | Self::Bind(_) => 2,
             Self::Announce(_) | Self::Broken(_) => 1,
         }
     }
@@ -66,6 +70,7 @@ pub async fn run(
     let listeners = Listeners::bind(&config.listen)?;
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
+    let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (state, state_seen) = watch::channel(StoreState::Ok);
     let readiness = Arc::new(Readiness::new(state_seen));
     let registry = restored(&config, &loaded);
@@ -74,6 +79,7 @@ pub async fn run(
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
+        seal,
         desk: Desk::new(&loaded.collector_id),
         tasks: connections.clone(),
         stop: stop.clone(),
@@ -111,11 +117,17 @@ pub async fn run(
 
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
-    let registry = Arc::new(Registry::new(config.liveness.clone()));
+    let registry = Arc::new(Registry::new(config.liveness.clone()).with_boot_id(boot_id()));
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());
     tracing::info!(n_hosts, n_services, n_unreadable, "restored");
     registry
+}
+
+/// Since which boot this machine runs; `None` where the system does not tell.
+fn boot_id() -> Option<String> {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot_id.trim().to_owned()).filter(|boot_id| !boot_id.is_empty())
 }
 
 /// Serves until `stop`, or until one of the parts that never end does so.

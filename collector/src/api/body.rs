@@ -45,8 +45,10 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
         return Problem::new(Kind::BadRequest, detail).about("body", "a JSON object");
     }
     let words = error.to_string();
-    let words = words.split(" at line ").next().unwrap_or_default();
-    let (says, expected) = words.split_once(", expected ").unwrap_or((words, ""));
+    let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+    let (says, expected) = words.rsplit_once(", expected ").unwrap_or((words, ""));
+    // A text is not repeated: it may be a secret that stands in the wrong place.
+    let says = says.split_once(" \"").map_or(says, |(says, _)| says);
     let named = says.split('`').nth(1).unwrap_or_default();
     let inside = if path == "." { String::new() } else { format!("{path}.") };
     if says.starts_with("missing field") {

@@ -42,6 +42,8 @@ pub enum Kind {
     Timeout,
     /// What is asked for contradicts what is there.
     Conflict,
+    /// It is no longer as whoever asks knows it.
+    PreconditionFailed,
     /// The cursor is of the past.
     Gone,
     /// The body is too large.
@@ -80,6 +82,11 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "urn:herdbook:timeout", "Request too slow")
             }
             Self::Conflict => (StatusCode::CONFLICT, "urn:herdbook:conflict", "Conflict"),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "urn:herdbook:precondition_failed",
+                "Changed since",
+            ),
             Self::Gone => (StatusCode::GONE, "urn:herdbook:gone", "Gone"),
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "urn:herdbook:too_large", "Body too large")

@@ -1,4 +1,8 @@
-//! Services: the list with its filters, and one.
+//! Services: the list with its filters, one, and what is done with one by hand.
+
+mod change;
+mod refusal;
+mod register;
 
 use std::sync::Arc;
 
@@ -10,6 +14,9 @@ use crate::registry::encode;
 use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, ServiceStatus, Word};
 use crate::registry::view::View;
+
+pub use change::{drain, patch, promote, remove};
+pub use register::register;
 
 use super::hosts::view;
 use super::list::{Page, one_of};
@@ -59,7 +66,7 @@ pub async fn list(
     text.await.map(json)
 }
 
-/// `GET /api/v1/services/{id}`
+/// `GET /api/v1/services/{id}`, under its id or another name.
 ///
 /// # Errors
 ///
@@ -68,7 +75,7 @@ pub async fn get(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
 ) -> Result<Response, Problem> {
-    let service = api.registry.service(&id);
+    let service = api.registry.resolve(&id);
     let service =
         service.ok_or_else(|| Problem::not_found(format!("there is no service {id:?}")))?;
     Ok(entity(service.revision, encode::service(&service, View::Full)))
@@ -94,3 +101,8 @@ impl Filter {
             && self.q.as_ref().is_none_or(q)
     }
 }
+
+#[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
+mod tests;

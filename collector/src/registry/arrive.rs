@@ -16,6 +16,7 @@ use super::change::ChangeKind;
 use super::condition::Conditions;
 use super::host::{Ended, HostEntry, HostFacts, HostLive, HostStatus};
 use super::moment::Moment;
+use super::names::Peer;
 use super::session::{CloseReason, Session};
 use super::transaction::Transaction;
 use super::{HOSTS_MAX, Registry};
@@ -110,8 +111,10 @@ impl Registry {
             opened: moment.now,
             superseded: link.superseded,
         });
-        let successor = HostEntry { session: Some(Arc::clone(&session)), ..(*entry).clone() };
+        let peer = Peer::of(link.remote_address, &hello.boot_id, self.boot_id.as_deref());
+        let successor = HostEntry { session: Some(Arc::clone(&session)), peer, ..(*entry).clone() };
         let entry = transaction.put_session(successor, ChangeKind::SessionOpened, None);
+        transaction.reclaim(&host_id);
         let (live, interval_ms) = (Arc::clone(&entry.live), entry.facts.interval_ms);
         Ok(Opened { host_id, session, live, interval_ms })
     }
@@ -162,6 +165,7 @@ impl HostEntry {
             status_since: moment.at,
             status_entered: moment.now,
             session: None,
+            peer: None,
             ended: None,
             told_by: None,
             services: Arc::new([]),

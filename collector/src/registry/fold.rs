@@ -146,4 +146,4 @@ fn count_model(service: &mut Value, kind: &str, name: &Value) {
 
 #[cfg(test)]
 #[path = "fold_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -21,6 +21,11 @@ use crate::sweep::Sweep;
 
 use super::Mirror;
 
+use declared::Declaring;
+
+#[path = "fold_declared_tests.rs"]
+mod declared;
+
 /// How a GPU does.
 #[derive(Clone, Copy, Debug)]
 enum MaybeGpu {
@@ -37,6 +42,7 @@ enum Happening {
     Sample { host: u8, gpu: MaybeGpu, disk_used: u64, depth: u8 },
     Inventory { host: u8, services: Vec<(u8, u8, u8, u8, u8)> },
     Pass { seconds: u64 },
+    Declare(Declaring),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -58,6 +64,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         }),
         4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
+        6 => declared::declaring().prop_map(Happening::Declare),
     ]
 }
 
@@ -112,6 +119,7 @@ impl World {
                     let _ = self.registry.apply_inventory(id, session, inventory, moment);
                 }
             }
+            Happening::Declare(declaring) => declaring.happen(&self.registry, moment),
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);
@@ -198,7 +206,7 @@ fn report((port, address, state, models, depth): (u8, u8, u8, u8, u8)) -> Servic
 }
 
 /// What samples carry is outside the law.
-fn without_volatile(mirror: &Mirror) -> Mirror {
+pub(in crate::registry) fn without_volatile(mirror: &Mirror) -> Mirror {
     let mut mirror = mirror.clone();
     let host_fields = [
         "last_seen",
@@ -232,7 +240,13 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         }
     }
     for service in mirror.services.values_mut() {
-        let moving = ["last_check", "check_latency_ms_avg", "requests_running", "queue_depth"];
+        let moving = [
+            "last_check",
+            "last_heartbeat",
+            "check_latency_ms_avg",
+            "requests_running",
+            "queue_depth",
+        ];
         strip(service, &moving);
         if service["missing"].is_object() {
             strip(&mut service["missing"], &moving);
@@ -250,7 +264,7 @@ fn strip(entity: &mut Value, fields: &[&str]) {
     }
 }
 
-fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
+pub(in crate::registry) fn mirror(registry: &Registry, clock: &Clock, view: View) -> Mirror {
     let fields = registry.snapshot(clock.moment()).fields(view);
     Mirror::of_snapshot(&serde_json::from_str(&format!("{{{fields}}}")).unwrap())
 }
@@ -287,7 +301,7 @@ proptest! {
 
 impl Registry {
     /// At rest, the indexes equal rebuilt ones.
-    fn check_indexes(&self) {
+    pub(in crate::registry) fn check_indexes(&self) {
         let mut rebuilt: BTreeMap<String, std::collections::BTreeSet<_>> = BTreeMap::new();
         for service in self.services() {
             for model in service.facts.models.iter() {
@@ -298,6 +312,11 @@ impl Registry {
             }
         }
         assert_eq!(self.models.all(), rebuilt);
+        let mut claims = std::collections::BTreeSet::new();
+        for service in self.services() {
+            claims.extend(service.claims().into_iter().map(|claim| (claim, service.id.clone())));
+        }
+        assert_eq!(self.aliases.all(), claims);
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();

@@ -18,6 +18,7 @@ use crate::budget::Budget;
 
 use super::condition::Conditions;
 use super::finding::{Finding, Severity};
+use super::names::Peer;
 use super::session::Session;
 use super::slow::Slow;
 
@@ -114,6 +115,8 @@ pub struct HostEntry {
     pub status_entered: Instant,
     /// The open session.
     pub session: Option<Arc<Session>>,
+    /// The address that it proved to be its own, by its newest session; kept while it is silent.
+    pub peer: Option<Peer>,
     /// How the last session ended.
     pub ended: Option<Ended>,
     /// The session whose inventory was taken in last: what it told of services may be believed

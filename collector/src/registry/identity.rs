@@ -9,6 +9,7 @@ use herdbook_shared::wire::inventory::Service;
 
 use super::host::HostEntry;
 use super::service::{Reachable, ServiceEntry};
+use super::url::ServiceUrl;
 
 /// The known service that a report is about: the one with its address and port, else the only one
 /// on its port, since a server that was bound anew is the same server.
@@ -50,6 +51,18 @@ pub(super) fn fresh_id(
     let candidates = if port_is_used { [with_address, plain] } else { [plain, with_address] };
     let free = candidates.into_iter().flatten().find(|id| !is_taken(id))?;
     Some(ServiceId::from_text(&free))
+}
+
+/// An id for a service that is known by its URL alone: its address and path, and where another one
+/// has that, with a number.
+pub(super) fn fresh_id_of_url(url: &ServiceUrl, is_taken: impl Fn(&str) -> bool) -> ServiceId {
+    let (plain, mut n) = (url.id(), 1_u64);
+    let mut id = plain.clone();
+    while is_taken(&id) {
+        n += 1;
+        id = format!("{plain}~{n}");
+    }
+    ServiceId::from_text(&id)
 }
 
 /// Six characters of the id's random end, and the number of a clone.

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use herdbook_shared::ids::{HostId, ServiceId, SessionId};
 use herdbook_shared::time::Timestamp;
@@ -15,9 +14,9 @@ use super::mark::status_kind;
 use super::moment::Moment;
 use super::sample::NotCurrent;
 use super::service::record::{Found, Records};
-use super::service::{Model, ServiceEntry, ServiceFacts, ServiceStatus};
+use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus};
 use super::transaction::Transaction;
-use super::{Registry, SERVICES_MAX, identity};
+use super::{Registry, appear, identity};
 
 /// Each change of a model makes a successor of its service with all its models. Where this many
 /// would be copied, all that changed at once is told as one change of the service.
@@ -55,6 +54,7 @@ impl Registry {
             transaction.put_host(successor, ChangeKind::HostChanged, None);
         }
         transaction.apply_services(host_id, services);
+        transaction.settle_names();
         if let Some(host) = transaction.host(host_id) {
             let told_by = Some(session_id.clone());
             transaction.settle(HostEntry { told_by, ..(*host).clone() });
@@ -63,22 +63,11 @@ impl Registry {
     }
 }
 
-impl Registry {
-    /// A service has no place in the register. Said once; the count goes on.
-    fn count_unlisted(&self, host: &HostEntry, report: &Service) {
-        if self.n_unlisted.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(
-                host = %host.id, port = report.port, at_most = SERVICES_MAX,
-                "a service is not listed: the register is full, or all its ids are taken"
-            );
-        }
-    }
-}
-
 impl Transaction<'_> {
     fn apply_services(&mut self, host_id: &HostId, reports: Vec<Service>) {
         let Some(host) = self.host(host_id) else { return };
         let known = self.services_of(&host);
+        let all = appear::listeners(&known, &reports);
         let mut seen: Vec<ServiceId> = Vec::new();
         for report in &reports {
             let before = identity::matching(report, &known, &reports);
@@ -87,46 +76,13 @@ impl Transaction<'_> {
                     seen.push(before.id.clone());
                     self.apply_service(&host, before, report);
                 }
-                None => seen.extend(self.register_service(&host, report)),
+                None => seen.extend(self.list_service(&host, report, &all)),
             }
         }
         for gone in known.iter().filter(|entry| !seen.contains(&entry.id)) {
             self.lose_service(gone);
         }
         self.follow_services(host_id, |services| services.extend(seen));
-    }
-
-    /// Lists a service that was never seen. One that is first told of as down is not.
-    fn register_service(&mut self, host: &HostEntry, report: &Service) -> Option<ServiceId> {
-        if report.state == ServiceState::Down {
-            return None;
-        }
-        let mine = self.host(&host.id)?;
-        let port_is_used =
-            self.services_of(&mine).iter().any(|entry| is_on_port(entry, report.port));
-        let is_taken = |id: &str| self.registry.service(id).is_some();
-        let id = identity::fresh_id(host, report, is_taken, port_is_used)
-            .filter(|_| self.registry.services.len() < SERVICES_MAX);
-        let Some(id) = id else {
-            self.registry.count_unlisted(host, report);
-            return None;
-        };
-        let (status, state) = shown(host, report.state);
-        let records = Records::of_found(self.found(host, report, None));
-        let check = records.check(false);
-        let facts = ServiceFacts::of(records, check, self.moment.at, None);
-        let entry = ServiceEntry {
-            status,
-            state,
-            told: Some(report.state),
-            ..ServiceEntry::unjudged(id.clone(), facts)
-        };
-        let findings = entry.derive_findings(self.moment.at);
-        let entry = ServiceEntry { findings, ..entry };
-        entry.live.write_expires(expires(report));
-        self.put_service(entry, ChangeKind::ServiceRegistered, None);
-        self.follow_services(&host.id, |services| services.push(id.clone()));
-        Some(id)
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
@@ -175,7 +131,7 @@ impl Transaction<'_> {
     }
 
     /// Tells what is different: its models one by one, then the service as a whole.
-    fn tell_service(
+    pub(super) fn tell_service(
         &mut self,
         before: &Arc<ServiceEntry>,
         after: ServiceEntry,
@@ -183,7 +139,8 @@ impl Transaction<'_> {
     ) {
         let mut changed = model_changes(&before.facts.models, &after.facts.models);
         let n_copies = changed.len() * after.facts.models.len();
-        if n_copies > MODEL_COPIES_MAX || after.state.is_none() {
+        let is_first_told = after.facts.check != Check::Agent && !before.tells_warmth();
+        if n_copies > MODEL_COPIES_MAX || !after.tells_warmth() || is_first_told {
             // Told as one: too many, or it cannot be told what is in memory.
             changed.clear();
         }
@@ -192,7 +149,7 @@ impl Transaction<'_> {
         entry.findings.clone_from(&before.findings);
         for (kind, name) in changed {
             let models = with_model(&entry.facts.models, &name, after.model(&name));
-            entry.facts = Arc::new(ServiceFacts { models, ..(*entry.facts).clone() });
+            entry.facts = Arc::new(entry.facts.with_models(&models));
             entry.revision = self.put_model(entry.clone(), kind, name).revision;
         }
         let after = ServiceEntry { revision: entry.revision, ..after };
@@ -203,7 +160,7 @@ impl Transaction<'_> {
         } else {
             ChangeKind::ServiceChanged
         };
-        let is_same = *after.facts == entry.facts.with_agents_models(&after.facts)
+        let is_same = *after.facts == *entry.facts
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
             && after.findings == before.findings
@@ -222,7 +179,7 @@ impl Transaction<'_> {
     }
 
     /// The record of what an agent reports. `known` is what it reported before.
-    fn found(&self, host: &HostEntry, report: &Service, known: Option<&Found>) -> Found {
+    pub(super) fn found(&self, host: &HostEntry, report: &Service, known: Option<&Found>) -> Found {
         let at = self.moment.at;
         let peer = host.session.as_ref().map(|session| session.remote_address);
         let (url, reachable) = identity::address(report, peer, host);
@@ -264,13 +221,12 @@ impl Transaction<'_> {
     }
 }
 
-fn is_on_port(entry: &ServiceEntry, port: u16) -> bool {
-    entry.facts.found().is_some_and(|found| found.port == port)
-}
-
 /// How a service is shown of which its agent tells `state`. A host that went silent is believed
 /// again with its next sample, and not before; that a server is gone needs no such proof.
-fn shown(host: &HostEntry, state: ServiceState) -> (ServiceStatus, Option<ServiceState>) {
+pub(super) fn shown(
+    host: &HostEntry,
+    state: ServiceState,
+) -> (ServiceStatus, Option<ServiceState>) {
     let is_silent = matches!(host.status, HostStatus::Stale | HostStatus::Offline);
     if is_silent && state != ServiceState::Down {
         (ServiceStatus::Unknown, None)
@@ -279,7 +235,7 @@ fn shown(host: &HostEntry, state: ServiceState) -> (ServiceStatus, Option<Servic
     }
 }
 
-fn expires(report: &Service) -> impl Iterator<Item = (Arc<str>, Timestamp)> {
+pub(super) fn expires(report: &Service) -> impl Iterator<Item = (Arc<str>, Timestamp)> {
     let expires = report.models.iter().filter_map(|model| Some((&model.name, model.expires_at?)));
     expires.map(|(name, at)| (name.as_str().into(), at))
 }

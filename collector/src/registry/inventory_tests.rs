@@ -196,3 +196,16 @@ fn a_full_register_lists_no_more_and_counts_them() {
     assert!(host.ids().is_empty());
     assert_eq!(host.registry.n_unlisted(), 1);
 }
+
+#[test]
+fn models_told_one_by_one_are_kept_like_those_told_with_their_service() {
+    let host = Host::new();
+    let with = |b| vec![service(LOOPBACK, 1, vec![model("a", true), model("b", b)])];
+    host.tell(with(false));
+    assert_eq!(host.tell(with(true)), ["model.loaded"]);
+    let service = host.registry.service("gpu-1:1").unwrap();
+    assert!(service.facts.found().unwrap().models[1].warm);
+    // A change by hand makes the facts anew from the records.
+    host.registry.drain_service("gpu-1:1", true, host.clock.moment()).unwrap();
+    assert!(host.registry.service("gpu-1:1").unwrap().model("b").unwrap().warm);
+}

@@ -9,7 +9,7 @@ use super::change::{ChangeKind, Subject};
 use super::finding::Finding;
 use super::host::{HostEntry, HostStatus};
 use super::moment::Moment;
-use super::service::{ServiceEntry, ServiceStatus};
+use super::service::{ServiceEntry, ServiceStatus, Source};
 use super::transaction::Transaction;
 
 impl Transaction<'_> {
@@ -151,13 +151,14 @@ impl Registry {
         }
     }
 
-    /// Removes a service that has been down since then, unless it came back.
+    /// Takes away what an agent found, of a service that has been down since then, unless it came
+    /// back: who declared it still may know where it is.
     pub fn forget_service(&self, id: &ServiceId, since: Timestamp, moment: Moment) {
         let mut transaction = self.transaction(moment);
         let Some(service) = self.service(id.as_str()) else { return };
         if service.facts.found().is_some_and(|found| found.down_since == Some(since)) {
             tracing::info!(service = %id, "service forgotten");
-            transaction.remove_service(id, "down for too long");
+            transaction.lose_source(id, Source::Agent, "down for too long");
         }
     }
 

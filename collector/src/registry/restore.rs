@@ -80,6 +80,7 @@ impl Registry {
                 }
             }
         }
+        self.restore_names(moment);
         n_unreadable
     }
 
@@ -118,8 +119,8 @@ impl Registry {
         for model in entry.facts.models.iter() {
             self.models.insert(&model.facts.name, &id);
         }
-        for name in entry.facts.aliases.iter() {
-            self.aliases.claim(name, &id);
+        for claim in entry.claims() {
+            self.aliases.claim(&claim, &id);
         }
         self.services.insert(id.clone(), Arc::new(entry));
         if let Some(host_id) = &host_id {

@@ -4,6 +4,8 @@ use herdbook_shared::wire::inventory::{Address, Inventory, Scope, Service, Servi
 
 use crate::config::Liveness;
 use crate::registry::finding::Code;
+use crate::registry::service::record::{Credential, Declared};
+use crate::registry::service::{Role, Source};
 use crate::registry::testing::*;
 
 use super::*;
@@ -91,4 +93,54 @@ fn a_finding_of_a_later_version_costs_itself_alone() {
     let service = registry.service("gpu-1:11434").unwrap();
     let codes: Vec<_> = service.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, [Code::ExposedWithoutCredential]);
+}
+
+#[test]
+fn all_that_was_declared_and_changed_by_hand_survives_a_restart() {
+    let (registry, mut clock) = (Registry::new(Liveness::default()), Clock::new());
+    let opened = connect(&registry, 1, clock.moment());
+    registry.take_inventory(&opened, vec![service("10.0.0.7", 8000, vec![])], clock.moment());
+    let credential = Credential { header: "x-key".to_owned(), sealed: "c2VhbGVk".to_owned() };
+    let full = Declared {
+        kind: Some("vllm".to_owned()),
+        role: Some(Role::Canary),
+        caps: Some(vec!["tools".to_owned()]),
+        labels: Some([("zone".to_owned(), "a".to_owned())].into()),
+        priority: Some(-3),
+        ctx_limit: Some(4096),
+        cost_hint_usd_per_1k: Some(0.25),
+        heartbeat_interval_s: Some(30),
+        ttl_s: Some(45),
+        models: Some([model("a", true).into()].into()),
+        credential: Some(Arc::new(credential)),
+        ..declared("full", "10.0.0.7:8000")
+    };
+    for source in [Source::Own, Source::Manual, Source::File] {
+        registry.upsert_service(source, full.clone(), clock.pass(1)).unwrap();
+        let path = Declared { url: Some("http://gpu-9:1/a".to_owned()), ..full.clone() };
+        registry.upsert_service(source, path, clock.pass(1)).unwrap();
+    }
+    for service in registry.services() {
+        registry.promote_service(service.id.as_str(), Role::Production, clock.pass(1)).unwrap();
+        registry.drain_service(service.id.as_str(), true, clock.pass(1)).unwrap();
+    }
+    let rows = registry.take_dirty(100);
+    let docs = |wanted: fn(&Row) -> Option<&String>| -> Vec<String> {
+        rows.iter().filter_map(wanted).cloned().collect()
+    };
+    let hosts = docs(|row| if let Row::Host { doc, .. } = row { doc.as_ref() } else { None });
+    let services = docs(|row| if let Row::Service { doc, .. } = row { doc.as_ref() } else { None });
+    let after = Registry::new(Liveness::default());
+    assert_eq!(after.restore(&hosts, &services, clock.pass(60)), 0);
+    assert_eq!(after.services().len(), registry.services().len());
+    for before in registry.services() {
+        let after = after.service(before.id.as_str()).unwrap();
+        assert_eq!(after.facts, before.facts);
+        assert_eq!((after.revision, after.status), (before.revision, before.status));
+        assert!(after.unconfirmed && after.facts.drain);
+        let model = after.model("a").map(|model| model.warm);
+        assert_eq!(model, before.model("a").map(|model| model.warm));
+    }
+    let again = after.upsert_service(Source::Own, full, clock.pass(1)).unwrap();
+    assert!(!again.is_new, "whoever registers itself again is known");
 }

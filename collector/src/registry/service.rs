@@ -42,8 +42,19 @@ pub struct ServiceEntry {
     pub told: Option<ServiceState>,
     /// What holds.
     pub findings: Vec<Finding>,
+    /// What it is called after its host; empty where no agent found it.
+    pub names: Arc<[Name]>,
     /// What moves; shared by all successors.
     pub live: Arc<ServiceLive>,
+}
+
+/// A `host:port` that follows from the host of a service: from its address and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name.
+    pub text: Arc<str>,
+    /// Nobody else could be meant by it.
+    pub is_alone: bool,
 }
 
 impl ServiceEntry {
@@ -61,6 +72,7 @@ impl ServiceEntry {
             state: None,
             told: None,
             findings: Vec::new(),
+            names: Arc::new([]),
             live: Arc::new(ServiceLive::default()),
         }
     }
@@ -69,6 +81,16 @@ impl ServiceEntry {
     #[must_use]
     pub fn host_id(&self) -> Option<&HostId> {
         self.facts.host_id.as_ref()
+    }
+
+    /// Other names by which it is asked for: those that people gave and ids of entries that joined
+    /// it, then those that follow from its host and can mean nobody else.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<&str> {
+        let given = self.facts.aliases.iter().map(AsRef::as_ref);
+        let of_host = self.names.iter().filter(|name| name.is_alone).map(|name| &*name.text);
+        let new = of_host.filter(|name| self.facts.aliases.iter().all(|alias| **alias != **name));
+        given.chain(new).collect()
     }
 
     /// One of its models.
@@ -150,6 +172,7 @@ impl ServiceEntry {
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
         let findings = self.findings.iter().map(|finding| 64 + finding.message.len());
-        self.facts.approximate_bytes() + findings.sum::<usize>()
+        let names = self.names.iter().map(|name| 32 + name.text.len());
+        self.facts.approximate_bytes() + findings.sum::<usize>() + names.sum::<usize>()
     }
 }

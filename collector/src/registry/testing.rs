@@ -1,5 +1,8 @@
 //! What the tests of registry, sweep and ingest build their hosts from.
 
+pub(crate) mod fleet;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use herdbook_shared::ids::{HostId, InstanceId};
@@ -14,7 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use super::arrive::{Link, OpenError, Opened};
+use super::join::DeclaredAs;
 use super::moment::Moment;
+use super::service::record::Declared;
+use super::service::{ServiceEntry, ServiceType, Source};
+use super::url::ServiceUrl;
 
 /// A clock that tests push on.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +67,34 @@ pub(crate) fn hello(host: &HostId, instance_id: InstanceId, name: &str) -> Hello
 
 pub(crate) fn link() -> Link {
     Link { remote_address: [127, 0, 0, 1].into(), superseded: CancellationToken::new() }
+}
+
+/// Where a host comes from, in the stories of names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) peer: &'a str,
+    pub(crate) boot_id: &'a str,
+}
+
+/// Connects host `n` as a fresh instance.
+pub(crate) fn arrive(registry: &Registry, n: u8, arrival: Arrival<'_>, moment: Moment) -> Opened {
+    try_arrive(registry, n, arrival, moment).unwrap()
+}
+
+pub(crate) fn try_arrive(
+    registry: &Registry,
+    n: u8,
+    arrival: Arrival<'_>,
+    moment: Moment,
+) -> Result<Opened, OpenError> {
+    let id = host_id(n);
+    let hello = Hello {
+        boot_id: arrival.boot_id.to_owned(),
+        ..hello(&id, InstanceId::random(), arrival.name)
+    };
+    let link = Link { remote_address: arrival.peer.parse().unwrap(), ..link() };
+    registry.open_session(&id, &hello, link, moment)
 }
 
 /// Connects host `n`, named `gpu-n`, as a fresh instance.
@@ -161,6 +196,27 @@ impl Registry {
         changes.iter().map(|change| change.kind.word()).collect()
     }
 
+    /// Adds a service by its URL.
+    pub(crate) fn declare_url(
+        &self,
+        source: Source,
+        url: &str,
+        moment: Moment,
+    ) -> (Arc<ServiceEntry>, DeclaredAs) {
+        let url = ServiceUrl::parse(url).unwrap();
+        self.transaction(moment).declare(source, Declared::default(), &url)
+    }
+
+    /// Takes back what a source said of the service that is known by this name.
+    pub(crate) fn take_back(&self, name: &str, source: Source, moment: Moment) {
+        let id = self.resolve(name).unwrap().id.clone();
+        self.transaction(moment).lose_source(&id, source, "taken back");
+    }
+
+    pub(crate) fn forget_host(&self, n: u8, moment: Moment) {
+        self.transaction(moment).remove_host(&host_id(n), "removed");
+    }
+
     pub(crate) fn take_sample(&self, opened: &Opened, sample: Sample, moment: Moment) {
         self.record_sample(&opened.host_id, &opened.session.id, sample, moment).unwrap();
     }
@@ -168,5 +224,15 @@ impl Registry {
     pub(crate) fn take_inventory(&self, opened: &Opened, services: Vec<Service>, moment: Moment) {
         let inventory = inventory(services);
         self.apply_inventory(&opened.host_id, &opened.session.id, inventory, moment).unwrap();
+    }
+}
+
+/// A service as a person, a file or itself declares it.
+pub(crate) fn declared(name: &str, url: &str) -> Declared {
+    Declared {
+        name: Some(name.to_owned()),
+        r#type: Some(ServiceType::Model),
+        url: Some(url.to_owned()),
+        ..Declared::default()
     }
 }

@@ -7,16 +7,18 @@ use herdbook_shared::ids::{HostId, ServiceId};
 
 use super::Registry;
 use super::change::{ChangeKind, Subject};
+use super::claim::Unsettled;
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
 use super::moment::Moment;
-use super::service::ServiceEntry;
+use super::service::{ServiceEntry, Source};
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
     pub(super) registry: &'a Registry,
     pub(super) ledger: MutexGuard<'a, Ledger>,
     pub(super) moment: Moment,
+    pub(super) unsettled: Unsettled,
     seq_before: u64,
 }
 
@@ -24,7 +26,8 @@ impl Registry {
     pub(super) fn transaction(&self, moment: Moment) -> Transaction<'_> {
         let ledger = self.ledger();
         let seq_before = ledger.seq();
-        Transaction { registry: self, ledger, moment, seq_before }
+        let unsettled = Unsettled::default();
+        Transaction { registry: self, ledger, moment, unsettled, seq_before }
     }
 }
 
@@ -83,7 +86,7 @@ impl Transaction<'_> {
         entry
     }
 
-    /// Removes a host with its services.
+    /// Removes a host, and what its agent found.
     pub(super) fn remove_host(&mut self, id: &HostId, cause: &str) {
         let Some(host) = self.host(id) else { return };
         if let Some(session) = &host.session {
@@ -91,7 +94,7 @@ impl Transaction<'_> {
             session.superseded.cancel();
         }
         for service in host.services.iter() {
-            self.remove_service(service, cause);
+            self.lose_source(service, Source::Agent, cause);
         }
         self.registry.hosts.remove(id);
         self.ledger.forget_host(id);
@@ -128,6 +131,13 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
+        let entry = self.keep_service(entry);
+        self.mark_service(&entry.id, entry.host_id());
+        entry
+    }
+
+    /// Replaces a service by one that differs in nothing that is told. Returns the successor.
+    pub(super) fn keep_service(&mut self, entry: ServiceEntry) -> Arc<ServiceEntry> {
         let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
         if let Some(before) = &before {
@@ -136,7 +146,6 @@ impl Transaction<'_> {
                 self.registry.models.remove(&gone.facts.name, &entry.id);
             }
         }
-        self.claim_names(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
         for model in entry.facts.models.iter() {
             let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
@@ -144,34 +153,27 @@ impl Transaction<'_> {
                 self.registry.models.insert(&model.facts.name, &entry.id);
             }
         }
-        self.mark_service(&entry.id, entry.host_id());
+        self.follow_claims(before.as_deref(), Some(&entry));
         entry
-    }
-
-    fn claim_names(&self, before: Option<&ServiceEntry>, after: &ServiceEntry) {
-        let known = before.map(|before| &*before.facts.aliases).unwrap_or_default();
-        for gone in known.iter().filter(|name| !after.facts.aliases.contains(name)) {
-            self.registry.aliases.release(gone, &after.id);
-        }
-        for name in after.facts.aliases.iter().filter(|name| !known.contains(name)) {
-            self.registry.aliases.claim(name, &after.id);
-        }
     }
 
     /// Removes a service.
     pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
+        self.unlist_service(id, ChangeKind::ServiceRemoved, cause);
+    }
+
+    /// Removes a service, and tells why in this word.
+    pub(super) fn unlist_service(&mut self, id: &ServiceId, kind: ChangeKind, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         for model in service.facts.models.iter() {
             self.registry.models.remove(&model.facts.name, id);
         }
-        for name in service.facts.aliases.iter() {
-            self.registry.aliases.release(name, id);
-        }
         self.registry.services.remove(id);
+        self.follow_claims(Some(&service), None);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
-        self.tell(ChangeKind::ServiceRemoved, subject, Some(cause.to_owned()));
+        self.tell(kind, subject, Some(cause.to_owned()));
         if let Some(host_id) = &host_id {
             self.follow_services(host_id, |services| services.retain(|other| other != id));
         }
@@ -208,6 +210,9 @@ impl Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.settle_names();
+        }
         let seq = self.ledger.seq();
         if seq != self.seq_before {
             self.registry.seq.send_replace(seq);

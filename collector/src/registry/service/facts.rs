@@ -17,6 +17,8 @@ use super::words::{Check, Reachable, Role, ServiceType};
 pub const HEARTBEAT_INTERVAL_S: u64 = 60;
 /// How long a beat holds where the service does not say, seconds.
 pub const TTL_S: u64 = 90;
+/// The kind of a service of which nobody told another one.
+pub const KIND: &str = "generic";
 
 /// What is known of a service, but for how it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +89,7 @@ impl ServiceFacts {
     ) -> Self {
         let found = records.agent.as_deref();
         let seen = Seen::of(&records, check);
+        let (interval_s, ttl_s) = beats_of(&records);
         let beats = check == Check::Heartbeat;
         let url = pick(&records, |d| d.url.as_deref(), found.map(|found| found.url.as_str()));
         Self {
@@ -94,7 +97,7 @@ impl ServiceFacts {
             aliases: known.map(|known| Arc::clone(&known.aliases)).unwrap_or_default(),
             name: pick(&records, |d| d.name.as_deref(), found.map(|found| found.name.as_str())),
             r#type: first(&records, |d| d.r#type).unwrap_or(ServiceType::Model),
-            kind: pick(&records, |d| d.kind.as_deref(), seen.kind),
+            kind: pick(&records, |d| d.kind.as_deref(), seen.kind.or(Some(KIND))),
             reachable: reachable(&records, &url),
             url,
             host_id: found.map(|found| found.host_id.clone()),
@@ -105,10 +108,8 @@ impl ServiceFacts {
             priority: first(&records, |d| d.priority).unwrap_or(0),
             ctx_limit: first(&records, |d| d.ctx_limit),
             cost_hint_usd_per_1k: first(&records, |d| d.cost_hint_usd_per_1k),
-            heartbeat_interval_s: beats.then(|| {
-                first(&records, |d| d.heartbeat_interval_s).unwrap_or(HEARTBEAT_INTERVAL_S)
-            }),
-            ttl_s: beats.then(|| first(&records, |d| d.ttl_s).unwrap_or(TTL_S)),
+            heartbeat_interval_s: beats.then_some(interval_s),
+            ttl_s: beats.then_some(ttl_s),
             drain: first(&records, |d| d.drain).unwrap_or(false),
             version: seen.version.map(Arc::from),
             models: seen.models,
@@ -126,12 +127,19 @@ impl ServiceFacts {
         self.records.agent.as_deref()
     }
 
-    /// The same, once the models in its agent's record are those of another one.
+    /// The same with these models, in the record of whoever observes them too, from which all is
+    /// made anew.
     #[must_use]
-    pub fn with_agents_models(&self, other: &Self) -> Self {
-        let models = other.found().map(|found| Arc::clone(&found.models)).unwrap_or_default();
-        let agent = self.found().map(|found| Arc::new(Found { models, ..found.clone() }));
-        Self { records: Records { agent, ..self.records.clone() }, ..self.clone() }
+    pub fn with_models(&self, models: &Arc<[Model]>) -> Self {
+        let mut records = self.records.clone();
+        if let (Check::Agent, Some(found)) = (self.check, &records.agent) {
+            let found = Found { models: Arc::clone(models), ..(**found).clone() };
+            records.agent = Some(Arc::new(found));
+        } else if let Some(checked) = records.checked.as_deref() {
+            let checked = Checked { models: Some(Arc::clone(models)), ..checked.clone() };
+            records.checked = Some(Arc::new(checked));
+        }
+        Self { records, models: Arc::clone(models), ..self.clone() }
     }
 
     /// Whether it listens beyond loopback, as its agent sees it.
@@ -208,6 +216,21 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// How often a service beats and how long a beat holds, as far as it is declared.
+#[must_use]
+pub fn declared_beats(records: &Records) -> (Option<u64>, Option<u64>) {
+    (first(records, |d| d.heartbeat_interval_s), first(records, |d| d.ttl_s))
+}
+
+/// The same, with what holds where it is not: a beat never holds for less than the time between
+/// two, whoever declared either.
+fn beats_of(records: &Records) -> (u64, u64) {
+    let (interval_s, ttl_s) = declared_beats(records);
+    let interval_s = interval_s
+        .unwrap_or_else(|| ttl_s.map_or(HEARTBEAT_INTERVAL_S, |ttl| ttl.min(HEARTBEAT_INTERVAL_S)));
+    (interval_s, ttl_s.unwrap_or(TTL_S).max(interval_s))
+}
+
 fn declared_models(records: &Records) -> Arc<[Model]> {
     first(records, |declared| declared.models.clone()).unwrap_or_default()
 }
@@ -247,3 +270,7 @@ fn is_loopback(url: &str) -> bool {
     let is_named = host.eq_ignore_ascii_case("localhost");
     is_named || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
+
+#[cfg(test)]
+#[path = "facts_tests.rs"]
+mod tests;

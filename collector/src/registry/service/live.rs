@@ -57,6 +57,11 @@ impl ServiceLive {
         self.checked_at_ms.store(at.unix_ms(), Ordering::Relaxed);
     }
 
+    /// Takes in when it beat last.
+    pub(in crate::registry) fn write_beat_at(&self, at: Timestamp) {
+        self.beat_at_ms.store(at.unix_ms(), Ordering::Relaxed);
+    }
+
     /// Takes in how long its answer to a check took.
     pub(in crate::registry) fn write_check_latency(&self, ms: u64) {
         average_into(&self.check_latency_ms_avg, ms);
@@ -78,6 +83,15 @@ impl ServiceLive {
                 tracing::warn!("a request ended that never began");
                 none
             }
+        }
+    }
+
+    /// Takes over the requests of an entry that turned out to be the same service.
+    pub(in crate::registry) fn take_over_requests(&self, other: &Self) {
+        self.pending.fetch_add(other.pending(), Ordering::Relaxed);
+        self.total.fetch_add(other.total(), Ordering::Relaxed);
+        if let (None, Some(ms)) = (self.latency_ms_avg(), other.latency_ms_avg()) {
+            self.write_latency(ms);
         }
     }
 

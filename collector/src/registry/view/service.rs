@@ -21,7 +21,7 @@ use super::missing::{Reasons, give_reasons, why_no_place};
 #[expect(missing_docs, reason = "the fields of the entry, documented there")]
 pub struct ServiceView<'a> {
     pub id: &'a ServiceId,
-    pub aliases: &'a [Arc<str>],
+    pub aliases: Vec<&'a str>,
     pub revision: u64,
     pub name: &'a str,
     pub r#type: ServiceType,
@@ -81,7 +81,7 @@ impl<'a> ServiceView<'a> {
         let models = facts.models.iter().map(|model| ModelView::of(service, model));
         let mut view = Self {
             id: &service.id,
-            aliases: &facts.aliases,
+            aliases: service.aliases(),
             revision: service.revision,
             name: &facts.name,
             r#type: facts.r#type,

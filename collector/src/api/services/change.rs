@@ -1,0 +1,130 @@
+//! Changing one service by hand: its declared fields, its role, whether it drains, its end.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::api::body::{self, Body};
+use crate::api::list::one_of;
+use crate::api::precondition::IfMatch;
+use crate::api::problem::{Checked, Problem};
+use crate::api::{Api, entity, json};
+use crate::registry::declare::patch::ServicePatch;
+use crate::registry::declare::remove::{Removal, RemoveError, Removed};
+use crate::registry::encode;
+use crate::registry::moment::Moment;
+use crate::registry::service::{Role, ServiceEntry, Source, Word};
+use crate::registry::view::View;
+
+/// `PATCH /api/v1/services/{id}`
+///
+/// # Errors
+///
+/// Where there is no such service, it changed since, or a field is not as it should be.
+pub async fn patch(
+    State(api): State<Api>,
+    Checked(Path(id)): Checked<Path<String>>,
+    IfMatch(if_revision): IfMatch,
+    Checked(body): Checked<Bytes>,
+) -> Result<Response, Problem> {
+    keeps_identity(&body)?;
+    let patch = body::read::<ServicePatch>(&body)?;
+    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
+}
+
+/// Which part of a service to remove.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    source: Option<String>,
+}
+
+/// `DELETE /api/v1/services/{id}`, answered with the service as it was, or as it stays.
+///
+/// # Errors
+///
+/// Where there is no such service, it changed since, or it would come back by itself.
+pub async fn remove(
+    State(api): State<Api>,
+    Checked(Path(id)): Checked<Path<String>>,
+    Checked(Query(part)): Checked<Query<Part>>,
+    IfMatch(if_revision): IfMatch,
+) -> Result<Response, Problem> {
+    let words: Vec<_> = Source::ALL.iter().map(|source| (source.word(), *source)).collect();
+    let source = one_of("source", part.source.as_deref(), &words)?;
+    if source == Some(Source::File) {
+        return Err(RemoveError::Declared.into());
+    }
+    let removal = Removal { source, if_revision };
+    Ok(match api.registry.withdraw_service(&id, removal, Moment::now())? {
+        Removed::Gone(entry) => json(encode::service(&entry, View::Full)),
+        Removed::Stays(entry) => told(&entry),
+    })
+}
+
+/// The role that a service shall have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promotion {
+    role: Role,
+}
+
+/// `POST /api/v1/services/{id}/promote`
+///
+/// # Errors
+///
+/// Where there is no such service, or no such role.
+pub async fn promote(
+    State(api): State<Api>,
+    Checked(Path(id)): Checked<Path<String>>,
+    Body(promotion): Body<Promotion>,
+) -> Result<Response, Problem> {
+    Ok(told(&*api.registry.promote_service(&id, promotion.role, Moment::now())?))
+}
+
+/// Whether a service shall drain; without a word it shall.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draining {
+    #[serde(default = "yes")]
+    drain: bool,
+}
+
+/// `POST /api/v1/services/{id}/drain`
+///
+/// # Errors
+///
+/// Where there is no such service, or the body is not as it should be.
+pub async fn drain(
+    State(api): State<Api>,
+    Checked(Path(id)): Checked<Path<String>>,
+    Checked(body): Checked<Bytes>,
+) -> Result<Response, Problem> {
+    let drain = body.is_empty() || body::read::<Draining>(&body)?.drain;
+    Ok(told(&*api.registry.drain_service(&id, drain, Moment::now())?))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn told(entry: &ServiceEntry) -> Response {
+    entity(entry.revision, encode::service(entry, View::Full))
+}
+
+/// What a service is known by cannot be changed, and is worth more words than an unknown field.
+fn keeps_identity(body: &[u8]) -> Result<(), Problem> {
+    let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(body).unwrap_or_default();
+    match ["url", "type", "id"].into_iter().find(|field| fields.contains_key(*field)) {
+        Some(field) => Err(Problem::bad_field(
+            field,
+            "a service is told from others by it, so that it cannot be changed",
+            "a registration under the new one, and the removal of the old one",
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,94 @@
+//! A credential goes in and never comes out.
+
+use serde_json::json;
+
+use crate::api::testing::App;
+use crate::registry::encode;
+use crate::registry::view::View;
+use crate::store::{DirtySource, Store};
+
+const ALL: &str = "/api/v1/services";
+const CANARY: &str = "canary-5d1c-9f86";
+
+#[tokio::test]
+async fn a_credential_is_in_no_answer_no_change_no_log_and_no_file() {
+    let app = App::new();
+    let credential = json!({"header": "Authorization", "value": format!("Bearer {CANARY}")});
+    let form = json!({"name": "a", "type": "model", "url": "gpu-9:1", "credential": credential});
+    let added = app.post(ALL, form.clone()).await;
+    assert_eq!(added.status, 201);
+    let again = app.post(ALL, form).await;
+    assert_eq!((again.status, &again.body), (200, &added.body), "the same one changes nothing");
+
+    let entry = app.registry.service("gpu-9:1").unwrap();
+    let rows = app.registry.take_dirty(10);
+    let mut told = format!("{added:?} {entry:?} {rows:?} {:?}", app.seal);
+    for change in app.registry.changes_since(0, 10).unwrap() {
+        for view in [View::Summary, View::Full] {
+            told.push_str(std::str::from_utf8(&change.encoded(view)).unwrap());
+            told.push_str(&encode::service(&entry, view));
+        }
+        told.push_str(&format!("{change:?}"));
+    }
+    assert!(!told.contains(CANARY), "{told}");
+    assert!(!added.body.to_string().contains("\"credential\""), "{}", added.body);
+
+    let (store, _) = Store::open(app.dir.path()).unwrap();
+    store.write(rows).await.unwrap();
+    store.close().await;
+    let mut n_files = 0;
+    for file in std::fs::read_dir(app.dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()));
+        n_files += 1;
+    }
+    assert!(n_files >= 3, "the database, its lock and the key");
+
+    let kept = entry.facts.records.manual.as_ref().unwrap().credential.clone().unwrap();
+    assert_eq!(kept.header, "authorization");
+    assert_eq!(app.seal.open(&kept).unwrap().expose(), format!("Bearer {CANARY}"));
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_repeat_what_may_be_a_secret() {
+    let app = App::new();
+    for credential in [
+        json!(CANARY),
+        json!([CANARY]),
+        json!({"header": "x-key", "value": [CANARY]}),
+        json!({"header": "x-key", "value": format!("{CANARY}\n")}),
+        json!({"header": "x-key", "value": {CANARY: 1}}),
+        json!({"header": {"name": CANARY}, "value": "a"}),
+        json!(format!("\" at line 1, expected {CANARY}")),
+    ] {
+        let form =
+            json!({"name": "a", "type": "model", "url": "gpu-9:1", "credential": credential});
+        let refused = app.post(ALL, form).await;
+        assert_eq!(refused.status, 422, "{credential}");
+        assert!(refused.field().starts_with("credential"), "{refused:?}");
+        assert!(!format!("{refused:?}").contains(CANARY), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_credential_replaces_the_first_and_none_takes_it_away() {
+    let app = App::new();
+    let post = |more: serde_json::Value| {
+        let mut form = json!({"name": "a", "type": "model", "url": "gpu-9:1"});
+        if !more.is_null() {
+            form["credential"] = json!({"header": "x-key", "value": more});
+        }
+        app.post(ALL, form)
+    };
+    let sealed = || {
+        let entry = app.registry.service("gpu-9:1").unwrap();
+        let credential = entry.facts.records.manual.as_ref().unwrap().credential.clone();
+        credential.map(|credential| app.seal.open(&credential).unwrap().expose().to_owned())
+    };
+    post(json!("one")).await;
+    assert_eq!(sealed().as_deref(), Some("one"));
+    post(json!("two")).await;
+    assert_eq!(sealed().as_deref(), Some("two"));
+    post(serde_json::Value::Null).await;
+    assert_eq!(sealed(), None);
+}

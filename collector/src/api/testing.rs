@@ -1,0 +1,115 @@
+//! The whole API over a register of its own, asked as from this machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::auth::AllowedHosts;
+use crate::config::Liveness;
+use crate::ingest::Desk;
+use crate::registry::Registry;
+use crate::seal::Seal;
+use crate::serve::PeerAddr;
+
+use super::guard::Guarded;
+use super::live::Feed;
+use super::{Api, routes};
+
+/// A collector's API without its sockets.
+pub(crate) struct App {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) seal: Arc<Seal>,
+    /// The data directory, for as long as the application is there.
+    pub(crate) dir: tempfile::TempDir,
+    router: Router,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// The body; `null` where there is none.
+    pub(crate) body: Value,
+}
+
+impl App {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Arc::new(Registry::new(Liveness::default()));
+        let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
+        let api = Api {
+            registry: Arc::clone(&registry),
+            seal: Arc::clone(&seal),
+            desk: Desk::new("collector"),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            feed: Feed::new(Arc::clone(&registry)),
+        };
+        let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
+        Self { registry, seal, dir, router }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, &[], &body.to_string()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, &[], &body.to_string()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], "").await
+    }
+
+    /// Sends a request with headers of its own; one with a body says that it is JSON.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        if !body.is_empty() {
+            request = request
+                .header("content-type", "application/json")
+                .header("content-length", body.len());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
+        request.extensions_mut().insert(PeerAddr(peer));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        Answer { status, headers, body }
+    }
+}
+
+impl Answer {
+    /// The field that a problem names.
+    pub(crate) fn field(&self) -> &str {
+        self.body["field"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}

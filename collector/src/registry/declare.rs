@@ -1,0 +1,259 @@
+//! Services by word of mouth: a person adds one, a file declares one, a program registers itself,
+//! and somebody changes, promotes, drains or removes it by hand.
+//!
+//! Every source keeps a record of its own ([`super::service::record`]), which it replaces as a
+//! whole; what is changed by hand lies over all of them. Not here: what agents find
+//! (`inventory`), and how a declared service is judged.
+
+pub mod bounds;
+pub mod form;
+pub mod observed;
+pub mod patch;
+pub mod remove;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herdbook_shared::ids::ServiceId;
+use uuid::Uuid;
+
+use super::change::ChangeKind;
+use super::join::DeclaredAs;
+use super::mark::status_kind;
+use super::moment::Moment;
+use super::service::record::{Declared, Records};
+use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, Source, Word};
+use super::transaction::Transaction;
+use super::url::ServiceUrl;
+use super::{Registry, SERVICES_MAX};
+
+use bounds::OutOfBounds;
+
+/// There is no such service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no service {0:?}")]
+pub struct UnknownService(pub String);
+
+/// Why a service is not declared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpsertError {
+    /// What is declared breaks a bound.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    /// No more services are taken in.
+    #[error("the register is full: it holds {SERVICES_MAX} services")]
+    Full,
+}
+
+/// Why a service is not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// It is there already.
+    #[error("it is there already, as {0}")]
+    Exists(ServiceId),
+    /// What is declared breaks a bound.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    /// No more services are taken in.
+    #[error("the register is full: it holds {SERVICES_MAX} services")]
+    Full,
+}
+
+/// A service that was declared.
+#[derive(Clone, Debug)]
+pub struct Upserted {
+    /// The service after it.
+    pub entry: Arc<ServiceEntry>,
+    /// It was not listed before.
+    pub is_new: bool,
+}
+
+impl Registry {
+    /// Lists a service that a source other than an agent declares.
+    ///
+    /// # Errors
+    ///
+    /// Where it is there already, be it by another source, or cannot be listed.
+    pub fn add_service(
+        &self,
+        source: Source,
+        declared: Declared,
+        moment: Moment,
+    ) -> Result<Arc<ServiceEntry>, AddError> {
+        let (declared, url) = whole(source, declared)?;
+        let mut transaction = self.transaction(moment);
+        if let Some(there) = transaction.known(source, &declared, &url) {
+            return Err(AddError::Exists(there.id.clone()));
+        }
+        let upserted = transaction.upsert(source, declared, &url);
+        upserted.map(|upserted| upserted.entry).ok_or(AddError::Full)
+    }
+
+    /// Lists a service that a source other than an agent declares, or replaces what that source
+    /// said of it before. Who registers itself thereby beats.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be listed.
+    pub fn upsert_service(
+        &self,
+        source: Source,
+        declared: Declared,
+        moment: Moment,
+    ) -> Result<Upserted, UpsertError> {
+        let (declared, url) = whole(source, declared)?;
+        self.transaction(moment).upsert(source, declared, &url).ok_or(UpsertError::Full)
+    }
+
+    /// The service that a declaration is about, where it is listed: the one that it would replace
+    /// a record of, or join.
+    #[must_use]
+    pub fn declared_service(
+        &self,
+        source: Source,
+        declared: &Declared,
+        moment: Moment,
+    ) -> Option<Arc<ServiceEntry>> {
+        let (declared, url) = whole(source, declared.clone()).ok()?;
+        self.transaction(moment).known(source, &declared, &url)
+    }
+}
+
+impl Transaction<'_> {
+    fn upsert(&mut self, source: Source, declared: Declared, url: &ServiceUrl) -> Option<Upserted> {
+        if source == Source::Own {
+            return self.register_own(declared, url);
+        }
+        if self.known(source, &declared, url).is_none() && self.is_full() {
+            return None;
+        }
+        let (entry, declared_as) = self.declare(source, declared, url);
+        Some(Upserted { entry, is_new: declared_as == DeclaredAs::New })
+    }
+
+    fn is_full(&self) -> bool {
+        self.registry.services.len() >= SERVICES_MAX
+    }
+
+    fn known(
+        &self,
+        source: Source,
+        declared: &Declared,
+        url: &ServiceUrl,
+    ) -> Option<Arc<ServiceEntry>> {
+        match source {
+            Source::Own => self.registry.service(own_id(declared, url).as_str()),
+            _ => self.declared_at(url).or_else(|| self.owner_of(url)),
+        }
+    }
+
+    /// Who registers itself is known by name, type and URL, and never joins another entry: behind
+    /// one address many programs may stand.
+    fn register_own(&mut self, declared: Declared, url: &ServiceUrl) -> Option<Upserted> {
+        let id = own_id(&declared, url);
+        let before = self.registry.service(id.as_str());
+        if before.is_none() && self.is_full() {
+            return None;
+        }
+        let known = before.as_ref().map(|before| before.facts.records.clone());
+        let own = Some(Arc::new(declared));
+        let records = Records { own, ..known.unwrap_or_default() };
+        let entry = match &before {
+            Some(before) => self.put_records(before, records),
+            None => {
+                let facts = ServiceFacts::of(records, Check::Heartbeat, self.moment.at, None);
+                let entry = ServiceEntry::unjudged(id, facts);
+                let entry = ServiceEntry { status: ServiceStatus::Healthy, ..entry };
+                self.put_service(entry, ChangeKind::ServiceRegistered, None)
+            }
+        };
+        self.beat_by_registering(&entry);
+        let entry = self.registry.service(entry.id.as_str()).unwrap_or(entry);
+        Some(Upserted { entry, is_new: before.is_none() })
+    }
+
+    /// A service registers itself, which is a beat of its own.
+    fn beat_by_registering(&mut self, entry: &Arc<ServiceEntry>) {
+        entry.live.write_beat_at(self.moment.at);
+        let status = ServiceStatus::Healthy;
+        let after = ServiceEntry { status, unconfirmed: false, ..(**entry).clone() };
+        self.put_changed(entry, after, Some("it registered anew".to_owned()));
+    }
+
+    /// Replaces the records of a service, and tells what that changes, if anything.
+    fn put_records(&mut self, before: &Arc<ServiceEntry>, records: Records) -> Arc<ServiceEntry> {
+        let after = self.with_records(before, records, Arc::clone(&before.facts.aliases));
+        self.put_changed(before, after, None)
+    }
+
+    /// Puts a successor in place, unless it is the same.
+    fn put_changed(
+        &mut self,
+        before: &Arc<ServiceEntry>,
+        after: ServiceEntry,
+        cause: Option<String>,
+    ) -> Arc<ServiceEntry> {
+        let is_same = after.facts == before.facts
+            && after.status == before.status
+            && after.unconfirmed == before.unconfirmed;
+        if is_same {
+            return Arc::clone(before);
+        }
+        let kind = before.kind_of_change(&after);
+        let entry = self.put_service(after, kind, cause);
+        if let Some(host) = entry.host_id() {
+            self.follow_services(host, |_| ());
+        }
+        entry
+    }
+}
+
+impl ServiceEntry {
+    /// The word for what changed most.
+    pub(super) fn kind_of_change(&self, after: &Self) -> ChangeKind {
+        if after.status != self.status {
+            status_kind(after.status)
+        } else if after.facts.role != self.facts.role {
+            ChangeKind::ServicePromoted
+        } else if (after.facts.drain, after.host_drains) != (self.facts.drain, self.host_drains) {
+            ChangeKind::ServiceDraining
+        } else {
+            ChangeKind::ServiceChanged
+        }
+    }
+}
+
+/// Holds the bounds of a declaration and brings it into the form in which it is kept: the URL in
+/// its one spelling, models by name.
+fn whole(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), OutOfBounds> {
+    let url = bounds::whole(&declared)?;
+    let check = match source {
+        Source::Agent => {
+            return bounds::refuse("source", "agents report what they find", "manual or file");
+        }
+        Source::Own => Some(Check::Heartbeat),
+        Source::Manual | Source::File => declared.check,
+    };
+    let models = declared.models.map(|models| by_name(&models));
+    let declared = Declared { url: Some(url.as_str().to_owned()), check, models, ..declared };
+    Ok((declared, url))
+}
+
+/// Of two models with one name the last stays.
+fn by_name(models: &[Model]) -> Arc<[Model]> {
+    let models: BTreeMap<_, _> = models.iter().map(|model| (&*model.name, model)).collect();
+    models.into_values().cloned().collect()
+}
+
+/// The id of who registers itself: a UUID made of name, type and URL, so that the same program is
+/// the same service after any restart of either side.
+fn own_id(declared: &Declared, url: &ServiceUrl) -> ServiceId {
+    let name = declared.name.as_deref().unwrap_or_default();
+    let r#type = declared.r#type.map_or("", Word::word);
+    let text = format!("{type}\n{}\n{name}", url.as_str());
+    ServiceId::from_text(&Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes()).to_string())
+}
+
+#[cfg(test)]
+#[path = "declare_tests.rs"]
+mod tests;

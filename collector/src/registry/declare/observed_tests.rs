@@ -1,0 +1,74 @@
+//! What is told of what is observed.
+
+use crate::config::Liveness;
+use crate::registry::service::Source;
+use crate::registry::testing::*;
+
+use super::*;
+
+fn registry() -> (Registry, Clock) {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    registry.upsert_service(Source::Manual, declared("a", "gpu-9:1"), clock.moment()).unwrap();
+    (registry, clock)
+}
+
+fn models(names: &[&str]) -> Vec<Model> {
+    names.iter().map(|name| Model::from(model(name, false))).collect()
+}
+
+#[test]
+fn a_status_is_told_once_with_its_cause() {
+    let (registry, clock) = registry();
+    let judge = |status| {
+        let cause = Some("connection refused".to_owned());
+        registry.update_status("gpu-9:1", status, cause, clock.moment()).unwrap().status
+    };
+    for status in [ServiceStatus::Unhealthy, ServiceStatus::Unhealthy, ServiceStatus::Down] {
+        assert_eq!(judge(status), status);
+    }
+    assert_eq!(judge(ServiceStatus::Draining), ServiceStatus::Healthy);
+    let told = ["service.unhealthy", "service.down", "service.healthy"];
+    assert_eq!(registry.kinds_since(1), told);
+    let changes = registry.changes_since(1, 1).unwrap();
+    assert_eq!(changes[0].cause.as_deref(), Some("connection refused"));
+}
+
+#[test]
+fn models_are_told_one_by_one_and_found_by_name() {
+    let (registry, clock) = registry();
+    let put =
+        |names: &[&str]| registry.update_models("gpu-9:1", &models(names), clock.moment()).unwrap();
+    registry.update_status("gpu-9:1", ServiceStatus::Healthy, None, clock.moment()).unwrap();
+    let seq = registry.cursor().1;
+    assert_eq!(put(&["b", "a", "b"]).facts.models.len(), 2);
+    assert_eq!(registry.services_of_model("a").len(), 1);
+    put(&["b"]);
+    put(&["b"]);
+    assert!(registry.services_of_model("a").is_empty());
+    let told: Vec<_> = registry.kinds_since(seq);
+    let models_told = told.iter().filter(|kind| kind.starts_with("model."));
+    assert_eq!(
+        models_told.collect::<Vec<_>>(),
+        [&"model.installed", &"model.installed", &"model.removed"]
+    );
+    assert!(told.len() <= 4, "{told:?}");
+}
+
+#[test]
+fn more_models_than_are_listed_are_counted() {
+    let (registry, clock) = registry();
+    let names: Vec<String> = (0..limits::MODELS + 3).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let entry = registry.update_models("gpu-9:1", &models(&names), clock.moment()).unwrap();
+    assert_eq!((entry.facts.models.len(), entry.facts.models_left_out), (limits::MODELS, 3));
+}
+
+#[test]
+fn models_of_what_an_agent_found_are_its_agents() {
+    let (registry, clock) = registry();
+    let opened = connect(&registry, 1, clock.moment());
+    registry.take_inventory(&opened, vec![service("10.0.0.7", 8000, vec![])], clock.moment());
+    let after = registry.update_models("gpu-1:8000", &models(&["a"]), clock.moment()).unwrap();
+    assert_eq!(after.facts.found().unwrap().models.len(), 1);
+    assert!(after.facts.records.checked.is_none() && after.model("a").is_some());
+}

@@ -1,0 +1,171 @@
+//! Taking a service, or what one source says of it, out of the register by hand.
+
+use std::sync::Arc;
+
+use crate::registry::Registry;
+use crate::registry::change::ChangeKind;
+use crate::registry::host::HostStatus;
+use crate::registry::moment::Moment;
+use crate::registry::service::{ServiceEntry, Source, Word};
+use crate::registry::transaction::Transaction;
+
+use super::UnknownService;
+
+const CAUSE: &str = "removed by hand";
+
+/// Why a service is not removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveError {
+    /// There is none.
+    #[error(transparent)]
+    Unknown(#[from] UnknownService),
+    /// It is no longer as whoever removes it knows it.
+    #[error("it was changed since: its revision is {revision}")]
+    Stale {
+        /// What it is now.
+        revision: u64,
+    },
+    /// It would be listed again at once.
+    #[error("its host's agent still reports it")]
+    Reported,
+    /// It would be listed again at the next reload.
+    #[error("a file declares it")]
+    Declared,
+    /// That source says nothing of it.
+    #[error("the source {} says nothing of it", .0.word())]
+    NoSource(Source),
+}
+
+/// What to remove of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// What this source says of it; `None`: all of it.
+    pub source: Option<Source>,
+    /// Only where this is still its revision.
+    pub if_revision: Option<u64>,
+}
+
+/// What became of a service.
+#[derive(Clone, Debug)]
+pub enum Removed {
+    /// It is no longer listed; as it was before.
+    Gone(Arc<ServiceEntry>),
+    /// Other sources still have it.
+    Stays(Arc<ServiceEntry>),
+}
+
+impl Registry {
+    /// Removes a service. Returns it as it was.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or where it would come back by itself.
+    pub fn remove_service(
+        &self,
+        id: &str,
+        moment: Moment,
+    ) -> Result<Arc<ServiceEntry>, RemoveError> {
+        match self.withdraw_service(id, Removal::default(), moment)? {
+            Removed::Gone(entry) | Removed::Stays(entry) => Ok(entry),
+        }
+    }
+
+    /// Removes what one source says of a service, and the service with its last source. Returns
+    /// it where it stays.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, that source says nothing of it, or its agent reports it.
+    pub fn remove_source(
+        &self,
+        id: &str,
+        source: Source,
+        moment: Moment,
+    ) -> Result<Option<Arc<ServiceEntry>>, RemoveError> {
+        let removal = Removal { source: Some(source), ..Removal::default() };
+        match self.withdraw_service(id, removal, moment)? {
+            Removed::Gone(_) => Ok(None),
+            Removed::Stays(entry) => Ok(Some(entry)),
+        }
+    }
+
+    /// Removes a service, or what one source says of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`RemoveError`].
+    pub fn withdraw_service(
+        &self,
+        id: &str,
+        removal: Removal,
+        moment: Moment,
+    ) -> Result<Removed, RemoveError> {
+        let mut transaction = self.transaction(moment);
+        let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
+        if removal.if_revision.is_some_and(|revision| revision != before.revision) {
+            return Err(RemoveError::Stale { revision: before.revision });
+        }
+        match removal.source {
+            Some(source) => transaction.withdraw_source(&before, source)?,
+            None => transaction.withdraw_all(&before)?,
+        }
+        drop(transaction);
+        Ok(match self.service(before.id.as_str()) {
+            Some(stays) => Removed::Stays(stays),
+            None => Removed::Gone(before),
+        })
+    }
+}
+
+impl Transaction<'_> {
+    fn withdraw_all(&mut self, before: &ServiceEntry) -> Result<(), RemoveError> {
+        if self.is_reported(before) {
+            return Err(RemoveError::Reported);
+        }
+        if before.facts.records.file.is_some() {
+            return Err(RemoveError::Declared);
+        }
+        self.end(before);
+        Ok(())
+    }
+
+    fn withdraw_source(
+        &mut self,
+        before: &ServiceEntry,
+        source: Source,
+    ) -> Result<(), RemoveError> {
+        let sources = before.facts.records.sources();
+        if !sources.contains(&source) {
+            return Err(RemoveError::NoSource(source));
+        }
+        if source == Source::Agent && self.is_reported(before) {
+            return Err(RemoveError::Reported);
+        }
+        match sources[..] {
+            [_] => self.end(before),
+            _ => self.lose_source(&before.id, source, CAUSE),
+        }
+        Ok(())
+    }
+
+    /// Whoever registered itself is deregistered, all others are removed.
+    fn end(&mut self, before: &ServiceEntry) {
+        let is_own = before.facts.records.sources() == [Source::Own];
+        let kind =
+            if is_own { ChangeKind::ServiceDeregistered } else { ChangeKind::ServiceRemoved };
+        tracing::info!(service = %before.id, "service removed by hand");
+        self.unlist_service(&before.id, kind, CAUSE);
+    }
+
+    /// A server that is down, or whose host is gone, is remembered and no longer reported.
+    fn is_reported(&self, service: &ServiceEntry) -> bool {
+        let Some(found) = service.facts.found() else { return false };
+        let host = self.host(&found.host_id);
+        let is_host_there = host.is_some_and(|host| host.status != HostStatus::Offline);
+        is_host_there && found.down_since.is_none()
+    }
+}
+
+#[cfg(test)]
+#[path = "remove_tests.rs"]
+mod tests;

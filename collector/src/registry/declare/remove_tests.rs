@@ -1,0 +1,134 @@
+//! Who may be removed, and what stays.
+
+use herdbook_shared::ids::ServiceId;
+use herdbook_shared::wire::inventory::ServiceState;
+
+use crate::config::Liveness;
+use crate::registry::arrive::Opened;
+use crate::registry::session::CloseReason;
+use crate::registry::testing::*;
+
+use super::*;
+
+/// An address and the id that it makes.
+const URL: &str = "http://gpu-1:8000";
+const ID: &str = "gpu-1:8000";
+
+/// A registry with a service that an agent found and a person added.
+struct Shared {
+    registry: Registry,
+    clock: Clock,
+    opened: Opened,
+    id: ServiceId,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+        let manual = declared("mine", URL);
+        let manual = registry.upsert_service(Source::Manual, manual, clock.moment()).unwrap();
+        let opened = connect(&registry, 1, clock.moment());
+        let found = vec![service("10.0.0.7", 8000, vec![])];
+        registry.take_inventory(&opened, found, clock.moment());
+        let joined = registry.service(manual.entry.id.as_str()).unwrap();
+        assert_eq!(joined.facts.records.sources(), [Source::Agent, Source::Manual]);
+        Self { registry, clock, opened, id: joined.id.clone() }
+    }
+
+    fn remove(&self) -> Result<Arc<ServiceEntry>, RemoveError> {
+        self.registry.remove_service(self.id.as_str(), self.clock.moment())
+    }
+
+    fn take_back(&self, source: Source) -> Result<Option<Arc<ServiceEntry>>, RemoveError> {
+        self.registry.remove_source(self.id.as_str(), source, self.clock.moment())
+    }
+}
+
+#[test]
+fn what_a_person_added_is_removed_and_returned() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    registry.upsert_service(Source::Manual, declared("a", URL), clock.moment()).unwrap();
+    let removed = registry.remove_service(ID, clock.moment()).unwrap();
+    assert_eq!(&*removed.facts.name, "a");
+    assert!(registry.services().is_empty());
+    assert_eq!(registry.kinds_since(0), ["service.registered", "service.removed"]);
+    let again = registry.remove_service(ID, clock.moment()).unwrap_err();
+    assert_eq!(again, RemoveError::Unknown(UnknownService(ID.to_owned())));
+}
+
+#[test]
+fn who_registered_itself_is_deregistered() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let put =
+        || registry.upsert_service(Source::Own, declared("bot", URL), clock.moment()).unwrap();
+    let id = put().entry.id.clone();
+    registry.remove_service(id.as_str(), clock.moment()).unwrap();
+    assert_eq!(put().entry.id, id);
+    assert!(registry.remove_source(id.as_str(), Source::Own, clock.moment()).unwrap().is_none());
+    let once = ["service.registered", "service.deregistered"];
+    assert_eq!(registry.kinds_since(0), [once, once].concat());
+}
+
+#[test]
+fn what_an_agent_reports_stays_and_only_the_hand_made_part_goes() {
+    let shared = Shared::new();
+    assert_eq!(shared.remove().unwrap_err(), RemoveError::Reported);
+    assert_eq!(shared.take_back(Source::Agent).unwrap_err(), RemoveError::Reported);
+    assert_eq!(shared.take_back(Source::File).unwrap_err(), RemoveError::NoSource(Source::File));
+    let stays = shared.take_back(Source::Manual).unwrap().unwrap();
+    assert_eq!((stays.facts.records.sources(), &*stays.facts.name), (vec![Source::Agent], "gpu-1"));
+    assert_eq!(
+        shared.take_back(Source::Manual).unwrap_err(),
+        RemoveError::NoSource(Source::Manual)
+    );
+}
+
+#[test]
+fn a_server_that_is_down_can_be_removed_with_all_that_was_said_of_it() {
+    let shared = Shared::new();
+    let down = ServiceState::Down;
+    let gone = herdbook_shared::wire::inventory::Service {
+        state: down,
+        ..service("10.0.0.7", 8000, vec![])
+    };
+    shared.registry.take_inventory(&shared.opened, vec![gone], shared.clock.moment());
+    shared.remove().unwrap();
+    assert!(shared.registry.services().is_empty());
+    let host = shared.registry.host(shared.opened.host_id.as_str()).unwrap();
+    assert!(host.services.is_empty());
+}
+
+#[test]
+fn what_an_offline_host_had_can_be_removed() {
+    let shared = Shared::new();
+    let (id, session) = (&shared.opened.host_id, &shared.opened.session.id);
+    shared.registry.close_session(id, session, CloseReason::Shutdown, shared.clock.moment());
+    shared.remove().unwrap();
+    assert!(shared.registry.services().is_empty());
+}
+
+#[test]
+fn what_a_file_declares_is_taken_back_by_the_file_alone() {
+    let (file, at) = (declared("from file", URL), Clock::new().moment());
+    let registry = Registry::new(Liveness::default());
+    registry.upsert_service(Source::File, file, at).unwrap();
+    assert_eq!(registry.remove_service(ID, at).unwrap_err(), RemoveError::Declared);
+    registry.upsert_service(Source::Manual, declared("mine", URL), at).unwrap();
+    assert_eq!(registry.remove_service(ID, at).unwrap_err(), RemoveError::Declared);
+    let stays = registry.remove_source(ID, Source::File, at).unwrap().unwrap();
+    assert_eq!(&*stays.facts.name, "mine");
+    assert!(registry.remove_source(ID, Source::Manual, at).unwrap().is_none());
+    assert!(registry.services().is_empty());
+}
+
+#[test]
+fn a_stale_revision_removes_nothing() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let entry =
+        registry.upsert_service(Source::Manual, declared("a", URL), clock.moment()).unwrap().entry;
+    let removal = |revision| Removal { source: None, if_revision: Some(revision) };
+    let stale = registry.withdraw_service(ID, removal(entry.revision + 1), clock.moment());
+    assert_eq!(stale.unwrap_err(), RemoveError::Stale { revision: entry.revision });
+    let gone = registry.withdraw_service(ID, removal(entry.revision), clock.moment());
+    assert!(matches!(gone.unwrap(), Removed::Gone(_)));
+}
