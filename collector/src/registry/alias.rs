@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
-use dashmap::DashMap;
 use herdbook_shared::ids::ServiceId;
+
+use super::Map;
 
 /// Most claims of one name that are kept; more are the same as two.
 const CLAIMS_MAX: usize = 64;
 
 /// See the module's words.
 #[derive(Debug, Default)]
-pub(super) struct AliasIndex(DashMap<Arc<str>, Vec<ServiceId>>);
+pub(super) struct AliasIndex(Map<Arc<str>, Vec<ServiceId>>);
 
 impl AliasIndex {
     /// Notes that a service claims a name.

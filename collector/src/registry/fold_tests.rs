@@ -298,6 +298,9 @@ impl Registry {
             }
         }
         assert_eq!(self.models.all(), rebuilt);
+        let revisions = self.services().into_iter().map(|s| (s.id.clone(), s.revision));
+        assert_eq!(self.models.revisions(), revisions.collect());
+        assert_eq!((self.n_models(), self.n_services()), (rebuilt.len(), self.services().len()));
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();

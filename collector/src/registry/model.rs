@@ -1,42 +1,16 @@
 //! Models over the fleet: the index from a name to the services that have it, and the inventory
 //! of the fleet by model.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use dashmap::DashMap;
 use herdbook_shared::ids::{HostId, ServiceId};
 use serde::Serialize;
 
 use super::service::ServiceEntry;
 
-/// From a model's name to the services that have it. Within one mutation a service is inserted
-/// before its index entries and removed after them, and whoever looks up re-checks the service
-/// that it got: so there is never a false hit, and at rest the index equals one that is rebuilt.
-#[derive(Debug, Default)]
-pub(super) struct ModelIndex(DashMap<String, BTreeSet<ServiceId>>);
-
-impl ModelIndex {
-    pub(super) fn services(&self, model: &str) -> Vec<ServiceId> {
-        self.0.get(model).map(|ids| ids.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    pub(super) fn insert(&self, model: &str, service: &ServiceId) {
-        self.0.entry(model.to_owned()).or_default().insert(service.clone());
-    }
-
-    pub(super) fn remove(&self, model: &str, service: &ServiceId) {
-        if let Some(mut ids) = self.0.get_mut(model) {
-            ids.remove(service);
-        }
-        self.0.remove_if(model, |_, ids| ids.is_empty());
-    }
-
-    /// The whole index, for comparison with one that is rebuilt.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> BTreeMap<String, BTreeSet<ServiceId>> {
-        self.0.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect()
-    }
-}
+pub(super) use index::ModelIndex;
 
 /// One model over the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

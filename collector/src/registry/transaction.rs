@@ -9,6 +9,7 @@ use super::Registry;
 use super::change::{ChangeKind, Subject};
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
+use super::model::ModelIndex;
 use super::moment::Moment;
 use super::service::ServiceEntry;
 
@@ -128,22 +129,12 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
-        let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
-        if let Some(before) = &before {
-            for gone in before.facts.models.iter().filter(|m| entry.model(&m.facts.name).is_none())
-            {
-                self.registry.models.remove(&gone.facts.name, &entry.id);
-            }
-        }
+        let entry = Arc::new(ModelIndex::numbered(entry, before.as_deref()));
+        self.registry.models.release(before.as_deref(), &entry);
         self.claim_names(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
-        for model in entry.facts.models.iter() {
-            let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
-            if !is_known {
-                self.registry.models.insert(&model.facts.name, &entry.id);
-            }
-        }
+        self.registry.models.take(before.as_deref(), &entry);
         self.mark_service(&entry.id, entry.host_id());
         entry
     }
@@ -161,9 +152,7 @@ impl Transaction<'_> {
     /// Removes a service.
     pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
-        for model in service.facts.models.iter() {
-            self.registry.models.remove(&model.facts.name, id);
-        }
+        self.registry.models.remove(&service);
         for name in service.facts.aliases.iter() {
             self.registry.aliases.release(name, id);
         }
