@@ -177,7 +177,7 @@ impl Registry {
     }
 
     /// Milliseconds of the monotonic clock since the registry was made, from 1.
-    fn ms_of(&self, now: Instant) -> u64 {
+    pub(crate) fn ms_of(&self, now: Instant) -> u64 {
         let ms = now.saturating_duration_since(self.origin).as_millis();
         u64::try_from(ms).unwrap_or(u64::MAX).saturating_add(1)
     }

@@ -78,6 +78,7 @@ impl Transaction<'_> {
         entry.revision += 1;
         let entry = Arc::new(entry);
         self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        self.ledger.touched.insert(entry.id.clone());
         if !entry.id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
         }
