@@ -29,6 +29,7 @@ mod transaction;
 pub mod url;
 
 mod alias;
+pub mod counters;
 mod identity;
 pub mod lookup;
 pub mod model;

@@ -1,6 +1,28 @@
 //! Who is there: look-ups of services, by id, by another name, by model, and by whatever else a
 //! router or a page asks for. Nothing here takes the ledger's lock, and nothing here changes
 //! anything.
+//!
+//! ```
+//! use herdbook_collector::config::Liveness;
+//! use herdbook_collector::registry::Registry;
+//! use herdbook_collector::registry::lookup::Query;
+//! use herdbook_collector::registry::moment::Moment;
+//!
+//! let registry = Registry::new(Liveness::default());
+//! let kept = r#"{"id": "10.0.0.9:8000", "revision": 1, "status": "healthy", "records": {
+//!     "manual": {"name": "qwen", "kind": "vllm", "url": "http://10.0.0.9:8000",
+//!                "models": [{"name": "qwen3"}], "caps": ["rerank"]}}}"#;
+//! assert_eq!(registry.restore(&[], &[kept.to_owned()], Moment::now()), 0);
+//!
+//! assert_eq!((registry.n_services(), registry.n_models()), (1, 1));
+//! assert_eq!(registry.services_of_model("qwen3")[0].id.as_str(), "10.0.0.9:8000");
+//! // A vLLM calls a model what it calls it: a tag is implied on an Ollama only.
+//! assert!(registry.services_of_model("qwen3:latest").is_empty());
+//!
+//! let wanted = Query { cap: Some("rerank".to_owned()), ..Query::of_model("qwen3") };
+//! assert_eq!(registry.services_where(&wanted.healthy()).len(), 1);
+//! assert!(registry.known_service("10.0.0.9:9000").is_err());
+//! ```
 
 use std::sync::Arc;
 
@@ -161,3 +183,11 @@ impl Registry {
         found
     }
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "stress_tests.rs"]
+mod stress_tests;
