@@ -160,8 +160,7 @@ proptest! {
             let before = services.remove(&service);
             match models {
                 Some(models) => {
-                    let after = ModelIndex::numbered(entry(service, models), before.as_deref());
-                    let after = Arc::new(after);
+                    let after = Arc::new(entry(service, models));
                     index.release(before.as_deref(), &after);
                     index.take(before.as_deref(), &after);
                     services.insert(service, after);

@@ -34,9 +34,6 @@ pub struct ServiceEntry {
     pub id: ServiceId,
     /// Counts its changes and those of its models.
     pub revision: u64,
-    /// Counts the times that it got other models than before, by their names: what the index of
-    /// models goes by.
-    pub naming: u32,
     /// What is known of it; shared while it does not change.
     pub facts: Arc<ServiceFacts>,
     /// How it does; never draining, see [`ServiceEntry::shown_status`].
@@ -64,7 +61,6 @@ impl ServiceEntry {
         Self {
             id,
             revision: 0,
-            naming: 0,
             facts: Arc::new(facts),
             status: ServiceStatus::Unknown,
             unconfirmed: false,

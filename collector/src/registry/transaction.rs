@@ -9,7 +9,6 @@ use super::Registry;
 use super::change::{ChangeKind, Subject};
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
-use super::model::ModelIndex;
 use super::moment::Moment;
 use super::service::ServiceEntry;
 
@@ -130,8 +129,8 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
+        let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
-        let entry = Arc::new(ModelIndex::numbered(entry, before.as_deref()));
         self.registry.models.release(before.as_deref(), &entry);
         self.claim_names(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));

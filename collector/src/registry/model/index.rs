@@ -4,11 +4,11 @@
 //! a posting that leads to the place. So a service that changes is replaced in one place, however
 //! many models it has, and only models that came or went touch the index.
 //!
-//! Within one mutation a service is put before its postings and goes after them, and whoever looks
-//! up checks again the service that it found: there is never a false hit, and at rest the index
-//! equals one that is rebuilt. The check is one comparison: a posting notes which set of names it
-//! was written for (`naming`), and where the service has another set by now, its models are
-//! searched.
+//! Within one mutation a service is put before its postings, and the postings of models that it
+//! no longer has go before it is put. Whoever looks up holds the lock of the model's postings
+//! while it reads the places that they lead to, so as long as it sees a posting, the service that
+//! it finds has the model: there is never a false hit, and at rest the index equals one that is
+//! rebuilt.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,11 +37,7 @@ struct Place {
 }
 
 /// One service under one of its models.
-#[derive(Clone, Debug)]
-struct Posting {
-    place: Arc<Place>,
-    naming: u32,
-}
+type Posting = Arc<Place>;
 
 /// The services that have one model, by id.
 #[derive(Debug)]
@@ -51,22 +47,9 @@ enum Postings {
 }
 
 impl ModelIndex {
-    /// The entry that follows on `before`, with the number of its set of names.
-    pub(in crate::registry) fn numbered(
-        entry: ServiceEntry,
-        before: Option<&ServiceEntry>,
-    ) -> ServiceEntry {
-        let naming = match before {
-            Some(before) if before.names_as(&entry) => before.naming,
-            Some(before) => before.naming.wrapping_add(1),
-            None => 0,
-        };
-        ServiceEntry { naming, ..entry }
-    }
-
     /// Lets go of the models that a service no longer has: before it is put.
     pub(in crate::registry) fn release(&self, before: Option<&ServiceEntry>, entry: &ServiceEntry) {
-        let Some(before) = before.filter(|before| before.naming != entry.naming) else { return };
+        let Some(before) = before.filter(|before| !before.names_as(entry)) else { return };
         for gone in before.facts.models.iter().filter(|model| entry.model(&model.name).is_none()) {
             self.withdraw(&gone.name, &before.id);
         }
@@ -79,19 +62,17 @@ impl ModelIndex {
         entry: &Arc<ServiceEntry>,
     ) {
         let place = self.place(entry);
-        if before.is_some_and(|before| before.naming == entry.naming) {
+        if before.is_some_and(|before| before.names_as(entry)) {
             return;
         }
-        for model in entry.facts.models.iter() {
-            let posting = Posting { place: Arc::clone(&place), naming: entry.naming };
-            let known = self.postings.get_mut(&*model.name);
-            match known {
-                Some(mut postings) => postings.put(posting),
-                None => {
-                    let row = Postings::Row(vec![posting]);
-                    self.postings.insert(Arc::clone(&model.facts.name), row);
-                }
+        let is_new = |name: &str| before.is_none_or(|before| before.model(name).is_none());
+        for model in entry.facts.models.iter().filter(|model| is_new(&model.name)) {
+            let posting = Arc::clone(&place);
+            if let Some(mut postings) = self.postings.get_mut(&*model.name) {
+                postings.put(posting);
+                continue;
             }
+            self.postings.insert(Arc::clone(&model.facts.name), Postings::Row(vec![posting]));
         }
     }
 
@@ -113,7 +94,11 @@ impl ModelIndex {
         found: &mut Vec<Arc<ServiceEntry>>,
     ) {
         let Some(postings) = self.postings.get(model) else { return };
-        let look = |posting: &Posting| posting.look(model).filter(|entry| keep(entry));
+        let look = |place: &Posting| {
+            let entry = place.entry.load_full()?;
+            debug_assert!(entry.model(model).is_some(), "a false hit: {} has no {model}", entry.id);
+            keep(&entry).then_some(entry)
+        };
         match &*postings {
             Postings::Row(row) => {
                 found.reserve(row.len());
@@ -181,39 +166,26 @@ impl ModelIndex {
     }
 }
 
-impl Posting {
-    fn id(&self) -> &ServiceId {
-        &self.place.id
-    }
-
-    /// The service as it is now, if it has the model now.
-    fn look(&self, model: &str) -> Option<Arc<ServiceEntry>> {
-        let entry = self.place.entry.load_full()?;
-        (entry.naming == self.naming || entry.model(model).is_some()).then_some(entry)
-    }
-}
-
 impl Postings {
     fn put(&mut self, posting: Posting) {
         match self {
-            Self::Row(row) => match row.binary_search_by(|other| other.id().cmp(posting.id())) {
+            Self::Row(row) => match row.binary_search_by(|other| other.id.cmp(&posting.id)) {
                 Ok(at) => row[at] = posting,
                 Err(at) if row.len() < ROW_MAX => row.insert(at, posting),
                 Err(_) => {
                     let all = std::mem::take(row).into_iter().chain([posting]);
-                    *self =
-                        Self::Tree(all.map(|posting| (posting.id().clone(), posting)).collect());
+                    *self = Self::Tree(all.map(|posting| (posting.id.clone(), posting)).collect());
                 }
             },
             Self::Tree(tree) => {
-                tree.insert(posting.id().clone(), posting);
+                tree.insert(posting.id.clone(), posting);
             }
         }
     }
 
     fn remove(&mut self, service: &ServiceId) {
         match self {
-            Self::Row(row) => row.retain(|posting| posting.id() != service),
+            Self::Row(row) => row.retain(|posting| posting.id != *service),
             Self::Tree(tree) => {
                 tree.remove(service);
             }
