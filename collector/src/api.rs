@@ -16,6 +16,9 @@ pub mod snapshot;
 pub mod agent;
 pub mod live;
 
+#[cfg(test)]
+mod asking;
+
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};

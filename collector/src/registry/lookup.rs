@@ -34,6 +34,17 @@ use super::service::{Role, ServiceEntry, ServiceStatus, ServiceType, latest_of};
 #[error("there is no service {0:?}")]
 pub struct UnknownService(pub String);
 
+/// Services as they are at one moment.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// This run of the collector.
+    pub epoch: Arc<str>,
+    /// The number of the last change that they hold.
+    pub seq: u64,
+    /// The services, by id.
+    pub services: Vec<Arc<ServiceEntry>>,
+}
+
 /// Which services. What is not said lets all through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
@@ -167,6 +178,22 @@ impl Registry {
             found.dedup_by(|a, b| a.id == b.id);
         }
         found
+    }
+
+    /// The services that a query lets through, by id, and the number of the last change that they
+    /// hold. One for a model takes no lock, and may hold changes after that number.
+    #[must_use]
+    pub fn list_services(&self, query: &Query) -> Listed {
+        if query.model.is_some() {
+            let (epoch, seq) = self.cursor();
+            return Listed { epoch, seq, services: self.services_where(query) };
+        }
+        let ledger = self.ledger();
+        let (epoch, seq, mut services) = (ledger.epoch(), ledger.seq(), self.services());
+        drop(ledger);
+        services.retain(|entry| query.lets_any_model_through(entry));
+        services.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Listed { epoch, seq, services }
     }
 
     /// The services that a query lets through, by id. One for a model does not look at the others.
