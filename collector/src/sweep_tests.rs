@@ -12,6 +12,27 @@ struct World {
     clock: Clock,
 }
 
+impl Sweep {
+    /// Whoever is left out of the look has nothing to be said of: in every test that sweeps. Only
+    /// who is offline may be forgotten a minute later.
+    pub(super) fn check_that_none_is_missed(
+        &self,
+        registry: &Registry,
+        found: &[Due],
+        moment: Moment,
+    ) {
+        let is_found = |id: &HostId| {
+            let mut found = found.iter();
+            found.any(|due| matches!(due, Due::Host { host, .. } if host.id == *id))
+        };
+        for host in registry.hosts().into_iter().filter(|host| !is_found(&host.id)) {
+            let verdict = self.judge(registry, &host, host.live.heard_ms(), moment);
+            let is_late = matches!(verdict, Some(Verdict::Forget(_))) && !host.id.is_clone();
+            assert!(verdict.is_none() || is_late, "missed {verdict:?} of {}", host.id);
+        }
+    }
+}
+
 impl World {
     fn new() -> Self {
         let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
@@ -234,4 +255,34 @@ fn services_of_a_host_that_tells_but_never_samples_are_unknown() {
     let service = world.registry.service("gpu-1:1").unwrap();
     assert_eq!(service.status, crate::registry::service::ServiceStatus::Unknown);
     assert_eq!(service.warm().count(), 0);
+}
+
+#[test]
+fn every_host_is_looked_at_once_a_minute_whatever_is_known_of_it() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let mut looks = 0;
+    for _ in 0..120 {
+        let moment = world.clock.pass(1);
+        world.registry.take_sample(&opened, sample(), moment);
+        looks += world.sweep.watched.due(&world.registry, &Liveness::default(), moment).len();
+        let host = world.registry.host(opened.host_id.as_str()).unwrap();
+        world.sweep.watched.rest(&host, moment.now, moment);
+    }
+    // The first look, and two rounds.
+    assert!((2..=3).contains(&looks), "{looks}");
+}
+
+#[test]
+fn a_host_that_is_forgotten_a_minute_late_is_forgotten() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    world.close(&opened);
+    world.pass(60, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Offline);
+    world.pause(6 * 24 * 3600);
+    world.pass(3600, &[]);
+    world.pause(24 * 3600);
+    world.pass(3600 + 60, &[]);
+    assert!(world.registry.hosts().is_empty());
 }

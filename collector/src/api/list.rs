@@ -44,6 +44,22 @@ impl Page {
         key: impl Fn(&T) -> &str,
         encode: impl Fn(&T) -> String,
     ) -> Result<String, Problem> {
+        self.at((&snapshot.epoch, snapshot.seq), name, entries, key, encode)
+    }
+
+    /// The same, of entries that hold all changes up to a number.
+    ///
+    /// # Errors
+    ///
+    /// Where the limit is no limit.
+    pub fn at<T>(
+        &self,
+        (epoch, seq): (&str, u64),
+        name: &str,
+        entries: &[T],
+        key: impl Fn(&T) -> &str,
+        encode: impl Fn(&T) -> String,
+    ) -> Result<String, Problem> {
         let limit = self.limit()?;
         let start = match &self.cursor {
             Some(cursor) => entries.partition_point(|entry| key(entry) <= cursor.as_str()),
@@ -53,7 +69,7 @@ impl Page {
         let page = rest.get(..limit).unwrap_or(rest);
         let is_last = page.len() == rest.len();
         let next = page.last().filter(|_| !is_last).map(key);
-        let (epoch, seq) = (json(&snapshot.epoch), snapshot.seq);
+        let epoch = json(&epoch);
         let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"{name}\":[");
         push_list(&mut text, page.iter().map(encode));
         text.push_str(&format!("],\"next_cursor\":{}}}", json(&next)));

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -16,6 +16,7 @@ use crate::auth::AllowedHosts;
 use crate::config::Liveness;
 use crate::ingest::Desk;
 use crate::registry::Registry;
+use crate::registry::moment::Moment;
 use crate::seal::Seal;
 use crate::serve::PeerAddr;
 
@@ -43,8 +44,19 @@ pub(crate) struct Answer {
 
 impl App {
     pub(crate) fn new() -> Self {
+        Self::over(&[])
+    }
+
+    /// Over services that were added by hand and are well: id, and what is declared.
+    pub(crate) fn over(services: &[(&str, Value)]) -> Self {
+        let doc = |(id, declared): &(&str, Value)| {
+            let records = json!({"manual": declared});
+            json!({"id": id, "revision": 1, "status": "healthy", "records": records}).to_string()
+        };
+        let docs: Vec<String> = services.iter().map(doc).collect();
         let dir = tempfile::tempdir().unwrap();
         let registry = Arc::new(Registry::new(Liveness::default()));
+        assert_eq!(registry.restore(&[], &docs, Moment::now()), 0);
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let api = Api {
             registry: Arc::clone(&registry),

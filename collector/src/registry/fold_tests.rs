@@ -317,6 +317,9 @@ impl Registry {
             claims.extend(service.claims().into_iter().map(|claim| (claim, service.id.clone())));
         }
         assert_eq!(self.aliases.all(), claims);
+        let revisions = self.services().into_iter().map(|s| (s.id.clone(), s.revision));
+        assert_eq!(self.models.revisions(), revisions.collect());
+        assert_eq!((self.n_models(), self.n_services()), (rebuilt.len(), self.services().len()));
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();

@@ -116,13 +116,12 @@ impl Registry {
             findings: stored.findings,
             ..ServiceEntry::unjudged(id.clone(), ServiceFacts { aliases: stored.aliases, ..facts })
         };
-        for model in entry.facts.models.iter() {
-            self.models.insert(&model.facts.name, &id);
-        }
         for claim in entry.claims() {
             self.aliases.claim(&claim, &id);
         }
-        self.services.insert(id.clone(), Arc::new(entry));
+        let entry = Arc::new(entry);
+        self.services.insert(id.clone(), Arc::clone(&entry));
+        self.models.take(None, &entry);
         if let Some(host_id) = &host_id {
             self.transaction(moment).follow_services(host_id, |services| services.push(id));
         }

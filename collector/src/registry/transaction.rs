@@ -80,6 +80,7 @@ impl Transaction<'_> {
         entry.revision += 1;
         let entry = Arc::new(entry);
         self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        self.ledger.touched.insert(entry.id.clone());
         if !entry.id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
         }
@@ -140,19 +141,9 @@ impl Transaction<'_> {
     pub(super) fn keep_service(&mut self, entry: ServiceEntry) -> Arc<ServiceEntry> {
         let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
-        if let Some(before) = &before {
-            for gone in before.facts.models.iter().filter(|m| entry.model(&m.facts.name).is_none())
-            {
-                self.registry.models.remove(&gone.facts.name, &entry.id);
-            }
-        }
+        self.registry.models.release(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
-        for model in entry.facts.models.iter() {
-            let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
-            if !is_known {
-                self.registry.models.insert(&model.facts.name, &entry.id);
-            }
-        }
+        self.registry.models.take(before.as_deref(), &entry);
         self.follow_claims(before.as_deref(), Some(&entry));
         entry
     }
@@ -165,9 +156,7 @@ impl Transaction<'_> {
     /// Removes a service, and tells why in this word.
     pub(super) fn unlist_service(&mut self, id: &ServiceId, kind: ChangeKind, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
-        for model in service.facts.models.iter() {
-            self.registry.models.remove(&model.facts.name, id);
-        }
+        self.registry.models.remove(&service);
         self.registry.services.remove(id);
         self.follow_claims(Some(&service), None);
         let host_id = service.host_id().cloned();

@@ -11,9 +11,13 @@ use clap::{Args, Parser, Subcommand};
 use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
+use herdbook_tests::registry::{self, counting::Counting};
 use herdbook_tests::swarm::limit;
 use herdbook_tests::swarm::load::{Cost, Load, Speech};
 use serde_json::{Value, json};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(10);
@@ -30,6 +34,8 @@ struct Arguments {
 enum What {
     /// What an agent costs its host, as a table.
     Footprint(Footprint),
+    /// What look-ups, services in memory and the sweep cost in process, as a table.
+    Registry,
     /// What agents cost the collector, as JSON.
     Collector(Collector),
     /// A raw limit, run by the bench: reads what an agent reads, once a second.
@@ -91,6 +97,9 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
             writeln!(std::io::stdout(), "{}", footprint::table(&rows))
         }
         Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
+        Some(What::Registry) => {
+            writeln!(std::io::stdout(), "{}", registry::table(&registry::measure()))
+        }
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
