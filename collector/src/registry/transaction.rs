@@ -157,8 +157,8 @@ impl Transaction<'_> {
     pub(super) fn unlist_service(&mut self, id: &ServiceId, kind: ChangeKind, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         self.registry.models.remove(&service);
-        self.registry.services.remove(id);
         self.follow_claims(Some(&service), None);
+        self.registry.services.remove(id);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
