@@ -31,12 +31,17 @@ pub mod url;
 mod alias;
 mod identity;
 pub mod model;
+mod whereabouts;
 
 pub mod arrive;
 mod derive;
 mod inventory;
 pub mod mark;
 pub mod sample;
+
+pub mod graph;
+pub mod lease;
+pub mod pick;
 
 pub mod restore;
 pub mod snapshot;
@@ -56,10 +61,14 @@ use crate::config::Liveness;
 
 use alias::AliasIndex;
 use change::Change;
+use graph::GraphCache;
 use host::HostEntry;
+use lease::Leases;
 use ledger::{Lagged, Ledger};
 use model::ModelIndex;
+use pick::Needs;
 use service::ServiceEntry;
+use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
 pub const HOSTS_MAX: usize = 50_000;
@@ -73,10 +82,15 @@ pub struct Registry {
     services: DashMap<ServiceId, Arc<ServiceEntry>>,
     models: ModelIndex,
     aliases: AliasIndex,
+    whereabouts: Whereabouts,
+    needs: Needs,
+    leases: Leases,
+    graph: GraphCache,
     ledger: Mutex<Ledger>,
     seq: watch::Sender<u64>,
     dirty: Notify,
     liveness: Liveness,
+    boot_id: Option<String>,
     origin: Instant,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
@@ -92,15 +106,27 @@ impl Registry {
             services: DashMap::new(),
             models: ModelIndex::default(),
             aliases: AliasIndex::default(),
+            whereabouts: Whereabouts::default(),
+            needs: Needs::default(),
+            leases: Leases::default(),
+            graph: GraphCache::default(),
             ledger: Mutex::new(Ledger::new()),
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
             liveness,
+            boot_id: None,
             origin: Instant::now(),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
         }
+    }
+
+    /// The same, on a machine that runs since this boot. An agent that connects by loopback is on
+    /// this machine only if it says the same.
+    #[must_use]
+    pub fn with_boot_id(self, boot_id: Option<String>) -> Self {
+        Self { boot_id, ..self }
     }
 
     /// The rules by which hosts are judged.

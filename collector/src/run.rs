@@ -111,11 +111,17 @@ pub async fn run(
 
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
-    let registry = Arc::new(Registry::new(config.liveness.clone()));
+    let registry = Arc::new(Registry::new(config.liveness.clone()).with_boot_id(boot_id()));
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());
     tracing::info!(n_hosts, n_services, n_unreadable, "restored");
     registry
+}
+
+/// Since which boot this machine runs; `None` where the system does not tell.
+fn boot_id() -> Option<String> {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot_id.trim().to_owned()).filter(|boot_id| !boot_id.is_empty())
 }
 
 /// Serves until `stop`, or until one of the parts that never end does so.

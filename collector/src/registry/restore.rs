@@ -88,6 +88,7 @@ impl Registry {
         let live = HostLive::new(stored.last_seen);
         let entry = HostEntry::unheard(&id, stored.facts, live, moment);
         let entry = HostEntry { revision: stored.revision, ..entry };
+        self.follow_host(None, Some(&entry));
         self.hosts.insert(id, Arc::new(entry));
     }
 
@@ -121,6 +122,7 @@ impl Registry {
         for name in entry.facts.aliases.iter() {
             self.aliases.claim(name, &id);
         }
+        self.follow_service(None, Some(&entry));
         self.services.insert(id.clone(), Arc::new(entry));
         if let Some(host_id) = &host_id {
             self.transaction(moment).follow_services(host_id, |services| services.push(id));

@@ -76,7 +76,8 @@ impl Transaction<'_> {
     fn replace_host(&mut self, mut entry: HostEntry) -> Arc<HostEntry> {
         entry.revision += 1;
         let entry = Arc::new(entry);
-        self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        let before = self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        self.registry.follow_host(before.as_deref(), Some(&entry));
         if !entry.id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
         }
@@ -94,6 +95,7 @@ impl Transaction<'_> {
             self.remove_service(service, cause);
         }
         self.registry.hosts.remove(id);
+        self.registry.follow_host(Some(&host), None);
         self.ledger.forget_host(id);
         if !id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(id.clone()));
@@ -144,6 +146,7 @@ impl Transaction<'_> {
                 self.registry.models.insert(&model.facts.name, &entry.id);
             }
         }
+        self.registry.follow_service(before.as_deref(), Some(&entry));
         self.mark_service(&entry.id, entry.host_id());
         entry
     }
@@ -168,6 +171,7 @@ impl Transaction<'_> {
             self.registry.aliases.release(name, id);
         }
         self.registry.services.remove(id);
+        self.registry.follow_service(Some(&service), None);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
