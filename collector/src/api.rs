@@ -13,6 +13,10 @@ pub mod models;
 pub mod services;
 pub mod snapshot;
 
+pub mod graph;
+pub mod leases;
+pub mod pick;
+
 pub mod agent;
 pub mod live;
 
@@ -20,7 +24,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +62,11 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
+        .on(Action::ReadFleet, "/api/v1/pick", get(pick::get))
+        .on(Action::ReadFleet, "/api/v1/leases", get(leases::list))
+        .on(Action::Lease, "/api/v1/leases", post(leases::take))
+        .on(Action::Lease, "/api/v1/leases/{id}", delete(leases::give_back))
+        .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .with_state(api)
