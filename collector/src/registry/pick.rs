@@ -25,7 +25,7 @@ use super::lease::Reserved;
 use super::service::{Model, Role, ServiceEntry, ServiceStatus, ServiceType};
 
 use best::First;
-use rank::{Health, Rank, Room, Standing, Warmth};
+use rank::{Health, Known, Rank, Room, Standing, Warmth};
 use unfit::Unfit;
 
 pub use caller::{Caller, UnknownCaller};
@@ -160,10 +160,8 @@ impl Registry {
     /// Whether this choice is among so many that it takes over a millisecond.
     #[must_use]
     pub fn is_wide(&self, wanted: &Wanted) -> bool {
-        match &wanted.model {
-            Some(model) => self.models.services(model).len() > FEW,
-            None => self.services.len() > FEW,
-        }
+        let among = |model: &String| self.services_of_model(model).len() > FEW;
+        self.services.len() > FEW && wanted.model.as_ref().is_none_or(among)
     }
 
     pub(super) fn pick_beside(
@@ -175,9 +173,11 @@ impl Registry {
         let mut best = First::new(1 + ALTERNATIVES_MAX);
         let mut unfit = First::new(REJECTED_MAX);
         for entry in &services {
-            match self.judge_candidate(entry, wanted, reserved) {
-                Ok(candidate) => {
-                    best.offer(candidate, |a: &Candidate, b: &Candidate| a.rank < b.rank);
+            match self.candidate(entry, wanted) {
+                Ok((candidate, _)) if best.is_beyond(&candidate, Candidate::is_before) => (),
+                Ok((mut candidate, host)) => {
+                    self.look_at_host(&mut candidate, host.as_deref(), wanted, reserved);
+                    best.offer(candidate, Candidate::is_before);
                 }
                 Err(why) => unfit.offer((entry, why), |a, b| a.0.id < b.0.id),
             }
@@ -215,44 +215,39 @@ impl Registry {
         services
     }
 
-    /// What a service is worth; without a word of reason, of which few are read.
-    fn judge_candidate<'a>(
+    /// A service that can be used, ranked as if its host had room for the model and idle GPUs;
+    /// without a word of reason, of which few are read.
+    fn candidate<'a>(
         &self,
         entry: &'a Arc<ServiceEntry>,
         wanted: &Wanted,
-        reserved: &Reserved,
-    ) -> Result<Candidate<'a>, Unfit> {
+    ) -> Result<(Candidate<'a>, Option<Arc<HostEntry>>), Unfit> {
         let model = wanted.model.as_deref().and_then(|name| model_meant(entry, name));
         let host = self.host_of(entry);
-        let host = host.as_deref();
-        unfit::check(self, entry, model, host, wanted)?;
-        let warmth = model.map_or(Warmth::Warm, |model| warmth(entry, model, wanted.min_ctx));
+        unfit::check(self, entry, model, host.as_deref(), wanted)?;
+        let rank = best_rank(entry, model, wanted);
+        Ok((Candidate { rank, entry, model, need: Some(0), free: None }, host))
+    }
+
+    /// What a candidate's host has makes its rank.
+    fn look_at_host(
+        &self,
+        candidate: &mut Candidate<'_>,
+        host: Option<&HostEntry>,
+        wanted: &Wanted,
+        reserved: &Reserved,
+    ) {
         let sample = host.and_then(HostEntry::present);
-        let (mut need, mut free, mut place) = (Some(0), None, Room::Fits);
-        if let Some(model) = model.filter(|_| warmth == Warmth::Cold) {
-            need = wanted.vram_bytes.or_else(|| self.needs.of(model));
-            free = host.zip(sample.as_deref()).and_then(|(h, s)| room::free_vram(h, s));
-            let taken = reserved.bytes_beside(self, entry, &model.name);
-            place = room::room(host, free, taken, need);
-            free = free.map(|free| free.saturating_sub(taken));
-        }
-        let live = &entry.live;
-        let rank = Rank {
-            standing: if entry.unconfirmed { Standing::Unconfirmed } else { Standing::Confirmed },
-            health: match entry.status {
-                ServiceStatus::Healthy => Health::Healthy,
-                _ => Health::Degraded,
-            },
-            warmth,
-            room: place,
-            priority: Reverse(entry.facts.priority),
-            n_waiting: live.pending().saturating_add(entry.queue_depth().unwrap_or(0)),
-            latency_ms: live.latency_ms_avg(),
-            check_latency_ms: live.check_latency_ms_avg().into(),
-            gpu_percent: sample.as_deref().and_then(room::gpu_percent).into(),
-            id: entry.id.as_str(),
-        };
-        Ok(Candidate { rank, entry, model, need, free })
+        let sample = sample.as_deref();
+        candidate.rank.gpu_percent = sample.and_then(room::gpu_percent).into();
+        let is_cold = candidate.rank.warmth == Warmth::Cold;
+        let Some(model) = candidate.model.filter(|_| is_cold) else { return };
+        let need = wanted.vram_bytes.or_else(|| self.needs.of(model));
+        let free = host.zip(sample).and_then(|(host, sample)| room::free_vram(host, sample));
+        let taken = reserved.bytes_beside(self, candidate.entry, &model.name);
+        candidate.rank.room = room::room(host, free, taken, need);
+        candidate.need = need;
+        candidate.free = free.map(|free| free.saturating_sub(taken));
     }
 
     fn host_of(&self, service: &ServiceEntry) -> Option<Arc<HostEntry>> {
@@ -275,12 +270,18 @@ impl Registry {
         wanted: &Wanted,
         reserved: &Reserved,
     ) -> Result<Chosen, Rejected> {
-        let candidate = self.judge_candidate(entry, wanted, reserved);
-        candidate.map(Candidate::chosen).map_err(|why| self.rejected(entry, why, wanted))
+        let candidate = self.candidate(entry, wanted);
+        let (mut candidate, host) = candidate.map_err(|why| self.rejected(entry, why, wanted))?;
+        self.look_at_host(&mut candidate, host.as_deref(), wanted, reserved);
+        Ok(candidate.chosen())
     }
 }
 
 impl Candidate<'_> {
+    fn is_before(&self, other: &Self) -> bool {
+        self.rank < other.rank
+    }
+
     fn chosen(self) -> Chosen {
         let is_cold = self.rank.warmth == Warmth::Cold;
         Chosen {
@@ -289,6 +290,26 @@ impl Candidate<'_> {
             why: words::of(&self),
             to_reserve: self.need.filter(|need| is_cold && *need > 0),
         }
+    }
+}
+
+/// Where a service stands if its host has room for the model and idle GPUs.
+fn best_rank<'a>(entry: &'a ServiceEntry, model: Option<&Model>, wanted: &Wanted) -> Rank<'a> {
+    let live = &entry.live;
+    Rank {
+        standing: if entry.unconfirmed { Standing::Unconfirmed } else { Standing::Confirmed },
+        health: match entry.status {
+            ServiceStatus::Healthy => Health::Healthy,
+            _ => Health::Degraded,
+        },
+        warmth: model.map_or(Warmth::Warm, |model| warmth(entry, model, wanted.min_ctx)),
+        room: Room::Fits,
+        priority: Reverse(entry.facts.priority),
+        n_waiting: live.pending().saturating_add(entry.queue_depth().unwrap_or(0)),
+        latency_ms: live.latency_ms_avg(),
+        check_latency_ms: live.check_latency_ms_avg().into(),
+        gpu_percent: Known::Is(0),
+        id: entry.id.as_str(),
     }
 }
 
@@ -321,6 +342,8 @@ fn warmth(service: &ServiceEntry, model: &Model, min_ctx: Option<u64>) -> Warmth
     }
 }
 
+#[cfg(test)]
+mod figure_tests;
 #[cfg(test)]
 pub(crate) mod fleet;
 #[cfg(test)]

@@ -12,10 +12,15 @@ impl<T> First<T> {
         Self { items: Vec::with_capacity(max), max }
     }
 
+    /// Whether as many stand before an item as there may be.
+    pub(super) fn is_beyond(&self, item: &T, is_before: impl Fn(&T, &T) -> bool) -> bool {
+        let is_full = self.items.len() >= self.max;
+        is_full && self.items.last().is_none_or(|last| !is_before(item, last))
+    }
+
     /// Takes an item in, if it is among the first so far.
     pub(super) fn offer(&mut self, item: T, is_before: impl Fn(&T, &T) -> bool) {
-        let is_full = self.items.len() >= self.max;
-        if is_full && self.items.last().is_none_or(|last| !is_before(&item, last)) {
+        if self.is_beyond(&item, &is_before) {
             return;
         }
         let at = self.items.partition_point(|other| !is_before(&item, other));
