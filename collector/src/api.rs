@@ -14,6 +14,10 @@ pub mod models;
 pub mod services;
 pub mod snapshot;
 
+pub mod graph;
+pub mod leases;
+pub mod pick;
+
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -24,7 +28,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,6 +77,11 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
+        .on(Action::ReadFleet, "/api/v1/pick", get(pick::get))
+        .on(Action::ReadFleet, "/api/v1/leases", get(leases::list))
+        .on(Action::Lease, "/api/v1/leases", post(leases::take))
+        .on(Action::Lease, "/api/v1/leases/{id}", delete(leases::give_back))
+        .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .with_state(api)

@@ -36,6 +36,7 @@ mod join;
 pub mod lookup;
 pub mod model;
 pub mod names;
+mod whereabouts;
 
 mod appear;
 pub mod arrive;
@@ -44,6 +45,10 @@ mod derive;
 mod inventory;
 pub mod mark;
 pub mod sample;
+
+pub mod graph;
+pub mod lease;
+pub mod pick;
 
 pub mod restore;
 pub mod snapshot;
@@ -63,10 +68,14 @@ use crate::config::Liveness;
 
 use alias::AliasIndex;
 use change::Change;
+use graph::GraphCache;
 use host::HostEntry;
+use lease::Leases;
 use ledger::{Lagged, Ledger};
 use model::ModelIndex;
+use pick::Needs;
 use service::ServiceEntry;
+use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
 pub const HOSTS_MAX: usize = 50_000;
@@ -83,6 +92,10 @@ pub struct Registry {
     services: Map<ServiceId, Arc<ServiceEntry>>,
     models: ModelIndex,
     aliases: AliasIndex,
+    whereabouts: Whereabouts,
+    needs: Needs,
+    leases: Leases,
+    graph: GraphCache,
     ledger: Mutex<Ledger>,
     epoch: Arc<str>,
     seq: watch::Sender<u64>,
@@ -105,6 +118,10 @@ impl Registry {
             services: Map::default(),
             models: ModelIndex::default(),
             aliases: AliasIndex::default(),
+            whereabouts: Whereabouts::default(),
+            needs: Needs::default(),
+            leases: Leases::default(),
+            graph: GraphCache::default(),
             epoch: ledger.epoch(),
             ledger: Mutex::new(ledger),
             seq: watch::Sender::new(0),

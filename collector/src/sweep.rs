@@ -282,6 +282,7 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
 /// One tick, in which many verdicts do not hold up the sockets.
 async fn turn(sweep: &mut Sweep, registry: &Registry) {
     let moment = Moment::now();
+    registry.expire_leases(moment);
     for some in sweep.look(registry, moment).chunks(VERDICTS_A_TURN) {
         some.iter().for_each(|due| due.apply(registry, moment));
         tokio::task::yield_now().await;

@@ -54,9 +54,14 @@ impl App {
             json!({"id": id, "revision": 1, "status": "healthy", "records": records}).to_string()
         };
         let docs: Vec<String> = services.iter().map(doc).collect();
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Arc::new(Registry::new(Liveness::default()));
+        let registry = Registry::new(Liveness::default());
         assert_eq!(registry.restore(&[], &docs, Moment::now()), 0);
+        Self::of(registry)
+    }
+
+    /// Over this register.
+    pub(crate) fn of(registry: Registry) -> Self {
+        let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let api = Api {
             registry: Arc::clone(&registry),

@@ -89,6 +89,7 @@ impl Registry {
         let live = HostLive::new(stored.last_seen);
         let entry = HostEntry::unheard(&id, stored.facts, live, moment);
         let entry = HostEntry { revision: stored.revision, ..entry };
+        self.follow_host(None, Some(&entry));
         self.hosts.insert(id, Arc::new(entry));
     }
 
@@ -120,6 +121,7 @@ impl Registry {
             self.aliases.claim(&claim, &id);
         }
         let entry = Arc::new(entry);
+        self.follow_service(None, Some(&entry));
         self.services.insert(id.clone(), Arc::clone(&entry));
         self.models.take(None, &entry);
         if let Some(host_id) = &host_id {

@@ -79,7 +79,8 @@ impl Transaction<'_> {
     fn replace_host(&mut self, mut entry: HostEntry) -> Arc<HostEntry> {
         entry.revision += 1;
         let entry = Arc::new(entry);
-        self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        let before = self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        self.registry.follow_host(before.as_deref(), Some(&entry));
         self.ledger.touched.insert(entry.id.clone());
         if !entry.id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
@@ -98,6 +99,7 @@ impl Transaction<'_> {
             self.lose_source(service, Source::Agent, cause);
         }
         self.registry.hosts.remove(id);
+        self.registry.follow_host(Some(&host), None);
         self.ledger.forget_host(id);
         if !id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(id.clone()));
@@ -145,6 +147,7 @@ impl Transaction<'_> {
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
         self.registry.models.take(before.as_deref(), &entry);
         self.follow_claims(before.as_deref(), Some(&entry));
+        self.registry.follow_service(before.as_deref(), Some(&entry));
         entry
     }
 
@@ -159,6 +162,7 @@ impl Transaction<'_> {
         self.registry.models.remove(&service);
         self.follow_claims(Some(&service), None);
         self.registry.services.remove(id);
+        self.registry.follow_service(Some(&service), None);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
