@@ -293,3 +293,19 @@ fn who_lost_its_agent_joins_the_one_that_is_left_there() {
     assert_eq!(fleet.led_to("gpu-2:11434"), some("gpu-1:11434"));
     fleet.registry.check_indexes();
 }
+
+#[test]
+fn an_address_that_moved_to_another_host_is_its_own_once_the_first_is_gone() {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    fleet.add("http://10.0.0.7:11434");
+    fleet.host(1, "gpu-1", "10.0.0.8", vec![ollama("0.0.0.0")]);
+    fleet.host(2, "gpu-2", PEER, vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.led_to("10.0.0.7:11434"), None);
+    fleet.registry.forget_host(1, fleet.clock.pass(1));
+    assert_eq!(
+        (fleet.ids(), fleet.sources("gpu-2:11434")),
+        (vec!["gpu-1:11434".to_owned()], both())
+    );
+    fleet.registry.check_indexes();
+}

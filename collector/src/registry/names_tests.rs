@@ -83,6 +83,7 @@ fn two_servers_on_one_port_are_told_apart_by_the_address_on_which_they_listen() 
     // As an id it is the first one's; as a name it is that of the one that can be called.
     assert_eq!(fleet.add("http://gpu-1:11434"), (beyond.to_owned(), DeclaredAs::Replaced));
     assert_eq!(fleet.sources("gpu-1:11434"), [Source::Agent]);
+    assert_eq!(fleet.aliases(beyond), ["10.0.0.7:11434"]);
 }
 
 #[test]
