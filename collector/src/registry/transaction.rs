@@ -168,8 +168,8 @@ impl Transaction<'_> {
         for model in service.facts.models.iter() {
             self.registry.models.remove(&model.facts.name, id);
         }
-        self.registry.services.remove(id);
         self.follow_claims(Some(&service), None);
+        self.registry.services.remove(id);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
