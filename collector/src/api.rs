@@ -111,7 +111,7 @@ async fn owned(
 }
 
 /// JSON that was written already.
-fn json(text: String) -> Response {
+fn json(text: impl IntoResponse) -> Response {
     let kind = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

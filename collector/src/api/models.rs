@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 
-use crate::registry::encode::json as encode;
+use crate::registry::encode::{json as encode, push};
 use crate::registry::lookup::{self, Listed};
 use crate::registry::model::{fleet_model, fleet_models};
 use crate::registry::service::latest_of;
@@ -26,7 +26,7 @@ pub async fn list(
     let text = beside(move || {
         let Listed { epoch, seq, services } = api.registry.list_services(&lookup::Query::default());
         let models = fleet_models(services.iter().map(Arc::as_ref));
-        page.at((&epoch, seq), "models", &models, |model| &model.name, encode)
+        page.at((&epoch, seq), "models", &models, |model| &model.name, push)
     });
     text.await.map(json)
 }

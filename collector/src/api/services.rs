@@ -72,10 +72,12 @@ pub async fn list(
     text.await.map(json)
 }
 
-fn write(listed: &Listed, page: &Page, view: View) -> Result<String, Problem> {
+fn write(listed: &Listed, page: &Page, view: View) -> Result<Vec<u8>, Problem> {
     let cursor = (&*listed.epoch, listed.seq);
-    let encode = |service: &Arc<ServiceEntry>| encode::service(service, view);
-    page.at(cursor, "services", &listed.services, |service| service.id.as_str(), encode)
+    let push = |text: &mut Vec<u8>, service: &Arc<ServiceEntry>| {
+        encode::push_service(text, service, view);
+    };
+    page.at(cursor, "services", &listed.services, |service| service.id.as_str(), push)
 }
 
 /// `GET /api/v1/services/{id}`, under its id or another name.

@@ -32,6 +32,14 @@ pub fn service(service: &ServiceEntry, view: View) -> String {
     }
 }
 
+/// Writes a service in a view behind what is written already.
+pub fn push_service(text: &mut Vec<u8>, service: &ServiceEntry, view: View) {
+    match view {
+        View::Summary => push(text, &ServiceSummary::of(service)),
+        View::Full => push(text, &ServiceView::of(service)),
+    }
+}
+
 /// A change in a view.
 #[must_use]
 pub fn change(change: &Change, view: View) -> Bytes {
@@ -82,6 +90,15 @@ fn subject(subject: &Subject, view: View) -> String {
 /// Any view as JSON. None of them can fail to be written: their keys are strings.
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Writes any view behind what is written already.
+pub(crate) fn push<T: Serialize>(text: &mut Vec<u8>, value: &T) {
+    let start = text.len();
+    if serde_json::to_writer(&mut *text, value).is_err() {
+        text.truncate(start);
+        text.extend_from_slice(b"null");
+    }
 }
 
 fn raw(json: String) -> Box<serde_json::value::RawValue> {

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use herdbook_tests::asked::{self, Pace};
 use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
@@ -36,6 +37,8 @@ enum What {
     Footprint(Footprint),
     /// What look-ups, services in memory and the sweep cost in process, as a table.
     Registry,
+    /// What a router's question costs over HTTP, as a table.
+    Lookups(Lookups),
     /// What agents cost the collector, as JSON.
     Collector(Collector),
     /// A raw limit, run by the bench: reads what an agent reads, once a second.
@@ -60,6 +63,16 @@ struct Footprint {
     /// In this network namespace, with whatever listens here.
     #[arg(long)]
     here: bool,
+}
+
+#[derive(Debug, Args)]
+struct Lookups {
+    /// Requests a second.
+    #[arg(long, default_value_t = 5000)]
+    per_second: u32,
+    /// How long each window is, seconds.
+    #[arg(long, default_value_t = 10)]
+    window_s: u64,
 }
 
 #[derive(Debug, Args)]
@@ -97,16 +110,28 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
             writeln!(std::io::stdout(), "{}", footprint::table(&rows))
         }
         Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
-        Some(What::Registry) => {
-            writeln!(std::io::stdout(), "{}", registry::table(&registry::measure()))
-        }
+        Some(What::Registry) => in_process(),
+        Some(What::Lookups(lookups)) => over_http(&runtime, lookups),
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
+            in_process()?;
+            over_http(&runtime, &Lookups { per_second: 5000, window_s: 10 })?;
             let measured = Collector { seconds: 60, hosts: 1000 };
             tell(&runtime.block_on(collectors(&measured))?)
         }
     }
+}
+
+fn in_process() -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{}", registry::table(&registry::measure()))
+}
+
+fn over_http(runtime: &tokio::runtime::Runtime, lookups: &Lookups) -> std::io::Result<()> {
+    let window = Duration::from_secs(lookups.window_s.max(1));
+    let pace = Pace { per_second: lookups.per_second.max(1), window };
+    let answered = runtime.block_on(asked::measure(pace))?;
+    writeln!(std::io::stdout(), "{}", asked::table(&answered))
 }
 
 fn tell(figures: &Value) -> std::io::Result<()> {

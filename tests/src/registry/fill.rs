@@ -106,10 +106,11 @@ fn common(n: usize, count: usize) -> impl Iterator<Item = Value> {
 }
 
 fn model(name: &str, n: usize) -> Value {
+    let warm = n.is_multiple_of(7);
     json!({
         "name": name, "digest": format!("{n:064x}"), "size_bytes": 4_920_753_328_u64,
         "parameters": "8.0B", "quantization": "Q4_K_M", "family": "llama",
-        "context_length": 131_072, "capabilities": ["completion", "tools"], "warm": n % 7 == 0,
-        "vram_bytes": (n % 7 == 0).then_some(6_654_289_920_u64),
+        "context_length": 131_072, "capabilities": ["completion", "tools"], "warm": warm,
+        "vram_bytes": warm.then_some(6_654_289_920_u64),
     })
 }
