@@ -100,6 +100,22 @@ fn a_lease_that_nobody_gives_back_ends_by_itself() {
     assert_eq!((fleet.pending(1), fleet.entry(1).live.latency_ms_avg()), (0, None));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_sweep_ends_leases_that_nobody_gives_back() {
+    let fleet = Fleet::with_cold(&[1]);
+    let taken = fleet.take(&model_m());
+    let (registry, live) = (Arc::new(fleet.registry), taken.lease.live);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(crate::sweep::run(Arc::clone(&registry), stop.clone()));
+    tokio::time::sleep(TTL - Duration::from_secs(2)).await;
+    assert_eq!(live.pending(), 1);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(live.pending(), 0);
+    stop.cancel();
+    tasks.join_next().await.unwrap().unwrap();
+}
+
 #[test]
 fn a_service_that_went_takes_no_lease_along() {
     let fleet = Fleet::with_cold(&[1]);

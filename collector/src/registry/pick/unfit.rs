@@ -115,7 +115,7 @@ impl Unfit {
         let facts = &service.facts;
         match self {
             Self::Status => status_in_words(service, host),
-            Self::HostSilent(status) => format!("its host is {}", status.word()),
+            Self::HostSilent(status) => silence_in_words(status),
             Self::Drains => "draining: end its drain to have it picked again".to_owned(),
             Self::HostDrains => "its host drains: end that to have it picked again".to_owned(),
             Self::LoopbackOnly => loopback_in_words(service, host),
@@ -138,7 +138,7 @@ fn status_in_words(service: &ServiceEntry, host: Option<&HostEntry>) -> String {
     let facts = &service.facts;
     let mut words = service.status.word().to_owned();
     if let Some(host) = host.filter(|host| !host.status.is_heard()) {
-        words.push_str(&format!(": its host is {}", host.status.word()));
+        words.push_str(&format!(": {}", silence_in_words(host.status)));
     }
     let since = match service.status {
         ServiceStatus::Down => facts.down_since,
@@ -152,6 +152,13 @@ fn status_in_words(service: &ServiceEntry, host: Option<&HostEntry>) -> String {
         words.push_str(&format!(": {error}"));
     }
     words
+}
+
+fn silence_in_words(status: HostStatus) -> String {
+    match status {
+        HostStatus::Unknown => "its host was not heard since the collector's start".to_owned(),
+        status => format!("its host is {}: see whether its agent runs", status.word()),
+    }
 }
 
 fn loopback_in_words(service: &ServiceEntry, host: Option<&HostEntry>) -> String {

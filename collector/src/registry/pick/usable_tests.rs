@@ -58,7 +58,7 @@ fn a_silent_host_has_nothing_to_offer_unless_the_collector_asks_there_itself() {
     assert!(why(&fleet, &model_m()).contains("its host is offline"));
     // Whatever its last status, the agent's word no longer holds.
     fleet.edit(1, |entry| entry.status = ServiceStatus::Healthy);
-    assert_eq!(why(&fleet, &model_m()), "its host is offline");
+    assert!(why(&fleet, &model_m()).starts_with("its host is offline"));
     fleet.edit_facts(1, |facts| facts.check = Check::Probe);
     assert_eq!(fleet.order(), [id(1)]);
 }
