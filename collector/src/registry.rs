@@ -38,6 +38,8 @@ mod inventory;
 pub mod mark;
 pub mod sample;
 
+pub mod node;
+
 pub mod restore;
 pub mod snapshot;
 #[cfg(test)]

@@ -96,10 +96,10 @@ impl Filter {
     fn lets_through(&self, host: &HostEntry) -> bool {
         let facts = &host.facts;
         let label = |wanted: &str| match wanted.split_once('=') {
-            Some((key, value)) => facts.labels.get(key).is_some_and(|label| label == value),
-            None => facts.labels.contains_key(wanted),
+            Some((key, value)) => host.labels().get(key).is_some_and(|label| label == value),
+            None => host.labels().contains_key(wanted),
         };
-        self.role.as_ref().is_none_or(|role| facts.role == *role)
+        self.role.as_ref().is_none_or(|role| host.role() == role)
             && self.name.as_ref().is_none_or(|name| facts.name == *name)
             && self.label.as_deref().is_none_or(label)
             && self.q.as_deref().is_none_or(|q| is_about(host, &q.to_lowercase()))
@@ -111,5 +111,5 @@ fn is_about(host: &HostEntry, q: &str) -> bool {
     let holds = |text: &str| text.to_lowercase().contains(q);
     holds(&facts.name)
         || holds(host.id.as_str())
-        || facts.labels.iter().any(|(key, value)| holds(key) || holds(value))
+        || host.labels().iter().any(|(key, value)| holds(key) || holds(value))
 }

@@ -42,6 +42,8 @@ pub enum Kind {
     Timeout,
     /// What is asked for contradicts what is there.
     Conflict,
+    /// What is there is not what whoever asks saw of it.
+    PreconditionFailed,
     /// The cursor is of the past.
     Gone,
     /// The body is too large.
@@ -80,6 +82,11 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "urn:herdbook:timeout", "Request too slow")
             }
             Self::Conflict => (StatusCode::CONFLICT, "urn:herdbook:conflict", "Conflict"),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "urn:herdbook:precondition_failed",
+                "Stale revision",
+            ),
             Self::Gone => (StatusCode::GONE, "urn:herdbook:gone", "Gone"),
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "urn:herdbook:too_large", "Body too large")

@@ -158,6 +158,7 @@ impl HostEntry {
             id: id.clone(),
             revision: 0,
             facts,
+            patch: Arc::default(),
             status: HostStatus::Unknown,
             status_since: moment.at,
             status_entered: moment.now,

@@ -10,7 +10,7 @@ use super::change::{ChangeKind, Subject};
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
 use super::moment::Moment;
-use super::service::ServiceEntry;
+use super::service::{ServiceEntry, ServiceStatus};
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
@@ -110,6 +110,12 @@ impl Transaction<'_> {
         cause: Option<String>,
     ) -> Arc<ServiceEntry> {
         let entry = self.replace_service(entry);
+        let is_draining = entry.shown_status() == ServiceStatus::Draining;
+        let kind = match kind {
+            // What is told is what is shown.
+            ChangeKind::ServiceHealthy if is_draining => ChangeKind::ServiceDraining,
+            kind => kind,
+        };
         self.tell(kind, Subject::Service(Arc::clone(&entry)), cause);
         entry
     }
@@ -128,6 +134,7 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
+        entry.host_drains = self.host_drains(&entry);
         let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
         if let Some(before) = &before {
