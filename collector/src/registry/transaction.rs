@@ -11,6 +11,7 @@ use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
 use super::moment::Moment;
 use super::service::{ServiceEntry, ServiceStatus};
+use super::session::SessionChange;
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
@@ -64,12 +65,16 @@ impl Transaction<'_> {
     pub(super) fn put_session(
         &mut self,
         entry: HostEntry,
-        kind: ChangeKind,
-        cause: Option<String>,
+        change: SessionChange,
     ) -> Arc<HostEntry> {
         let entry = self.replace_host(entry);
-        let session = entry.session.clone();
-        self.tell(kind, Subject::Session(entry.id.clone(), session), cause);
+        let (kind, cause) = match &change {
+            SessionChange::Opened(_) => (ChangeKind::SessionOpened, None),
+            SessionChange::Closed(_, why) => {
+                (ChangeKind::SessionClosed, Some(why.word().to_owned()))
+            }
+        };
+        self.tell(kind, Subject::Session(entry.id.clone(), change), cause);
         entry
     }
 
