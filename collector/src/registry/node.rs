@@ -10,15 +10,18 @@ use std::sync::Arc;
 
 use herdbook_shared::ids::HostId;
 use herdbook_shared::limits;
+use herdbook_shared::missing::Missing;
+use herdbook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Registry;
+use super::arrive::OpenError;
 use super::change::ChangeKind;
-use super::host::{HostEntry, HostStatus};
+use super::host::{HostEntry, HostFacts, HostLive, HostStatus};
 use super::mark::status_kind;
 use super::moment::Moment;
 use super::service::ServiceEntry;
 use super::transaction::Transaction;
+use super::{HOSTS_MAX, Registry};
 
 /// Longest notes, bytes.
 pub const NOTES_BYTES: usize = 4 * 1024;
@@ -213,7 +216,50 @@ impl HostEntry {
     }
 }
 
+impl HostFacts {
+    /// A host of which nothing but its name is known.
+    fn unheard(name: &str, at: Timestamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            role: "worker".to_owned(),
+            labels: BTreeMap::new(),
+            agent_version: String::new(),
+            protocol: 0,
+            interval_ms: limits::SAMPLE_INTERVAL_MS_MIN,
+            first_seen: at,
+            addresses: Vec::new(),
+            address_details: Vec::new(),
+            system: None,
+            gpus: None,
+            missing: Missing::new(),
+        }
+    }
+}
+
 impl Registry {
+    /// The host of this id; lists it under this name where it was never heard of.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for another host.
+    pub fn ensure_host(
+        &self,
+        id: &HostId,
+        name: &str,
+        moment: Moment,
+    ) -> Result<Arc<HostEntry>, OpenError> {
+        let mut transaction = self.transaction(moment);
+        if let Some(known) = transaction.host(id) {
+            return Ok(known);
+        }
+        if self.n_hosts() >= HOSTS_MAX {
+            return Err(OpenError::Full);
+        }
+        let facts = Arc::new(HostFacts::unheard(name, moment.at));
+        let entry = HostEntry::unheard(id, facts, HostLive::new(None), moment);
+        Ok(transaction.put_host(entry, ChangeKind::HostRegistered, None))
+    }
+
     /// How a host does.
     ///
     /// # Errors

@@ -304,3 +304,16 @@ fn a_clone_that_left_is_removed_alone() {
     assert_eq!(world.registry.hosts().len(), 1);
     assert!(world.host().session.is_some());
 }
+
+#[test]
+fn a_host_is_listed_once_before_its_agent_comes_and_is_the_same_then() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let id = host_id(1);
+    let ensured = registry.ensure_host(&id, "soon", clock.moment()).unwrap();
+    assert_eq!((ensured.status, ensured.role()), (HostStatus::Unknown, "worker"));
+    registry.ensure_host(&id, "another", clock.moment()).unwrap();
+    assert_eq!(registry.kinds_since(0), ["host.registered"]);
+    let opened = connect(&registry, 1, clock.moment());
+    assert_eq!((registry.n_hosts(), opened.host_id), (1, id.clone()));
+    assert_eq!(registry.host(id.as_str()).unwrap().facts.name, "gpu-1");
+}

@@ -87,6 +87,20 @@ mod tests {
     }
 
     #[test]
+    fn a_database_of_the_first_version_gets_the_later_steps_and_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+        migrate(&mut connection).unwrap();
+        let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("SELECT count(*) FROM hosts").unwrap(), 1);
+        assert_eq!(count("SELECT count(*) FROM sessions").unwrap(), 0);
+        assert_eq!(count("SELECT count(*) FROM status_history").unwrap(), 0);
+    }
+
+    #[test]
     fn a_newer_database_is_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
