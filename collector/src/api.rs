@@ -4,14 +4,16 @@ pub mod guard;
 pub mod problem;
 
 pub mod body;
+pub mod precondition;
 
 pub mod health;
 pub mod list;
-pub mod precondition;
 
 pub mod hosts;
 pub mod models;
 pub mod services;
+
+pub mod history;
 pub mod snapshot;
 
 pub mod graph;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Action;
+use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::seal::Seal;
@@ -54,6 +57,8 @@ pub struct Api {
     pub tasks: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
+    /// What happened.
+    pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
 }
@@ -64,7 +69,13 @@ pub fn routes(api: Api) -> Routes {
     Routes::new()
         .on(Action::ReadFleet, "/api/v1/snapshot", get(snapshot::get))
         .on(Action::ReadFleet, "/api/v1/hosts", get(hosts::list))
+        .on(Action::Change, "/api/v1/hosts", patch(hosts::write::patch_many))
         .on(Action::ReadFleet, "/api/v1/hosts/{id}", get(hosts::get))
+        .on(Action::Change, "/api/v1/hosts/{id}", patch(hosts::write::patch))
+        .on(Action::Change, "/api/v1/hosts/{id}", delete(hosts::write::remove))
+        .on(Action::ReadFleet, "/api/v1/hosts/{id}/sessions", get(history::sessions))
+        .on(Action::ReadFleet, "/api/v1/hosts/{id}/history", get(history::of_host))
+        .on(Action::ReadFleet, "/api/v1/services/{id}/history", get(history::of_service))
         .on(Action::ReadFleet, "/api/v1/services", get(services::list))
         .on(Action::Register, "/api/v1/services", post(services::register))
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))

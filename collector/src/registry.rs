@@ -48,6 +48,7 @@ pub mod sample;
 
 pub mod graph;
 pub mod lease;
+pub mod node;
 pub mod pick;
 
 pub mod restore;

@@ -172,6 +172,9 @@ impl Sweep {
         if host.id.is_clone() {
             return Some(Verdict::Forget("the other machine of this identity left".to_owned()));
         }
+        if host.is_kept() {
+            return None;
+        }
         let last_seen = host.live.last_seen().unwrap_or(host.facts.first_seen);
         let offline_for = moment.now.saturating_duration_since(host.status_entered);
         let is_due = host.session.is_none()
@@ -237,7 +240,8 @@ impl Due {
     fn going_offline(&self) -> Option<HostId> {
         match self {
             Self::Host { host, heard_ms: 1.., verdict: Verdict::Status(status, _) } => {
-                (*status == HostStatus::Offline).then(|| host.id.clone())
+                let counts = *status == HostStatus::Offline && !host.patch.expected_absent;
+                counts.then(|| host.id.clone())
             }
             _ => None,
         }
@@ -247,7 +251,9 @@ impl Due {
     fn under_mass(&mut self) -> bool {
         match self {
             Self::Host { host, verdict: Verdict::Forget(_), .. } => host.id.is_clone(),
-            Self::Host { verdict: Verdict::Status(HostStatus::Offline, cause), .. } => {
+            Self::Host { host, verdict: Verdict::Status(HostStatus::Offline, cause), .. }
+                if !host.patch.expected_absent =>
+            {
                 "mass".clone_into(cause);
                 true
             }

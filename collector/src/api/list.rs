@@ -24,13 +24,24 @@ pub struct Page {
 }
 
 impl Page {
-    fn limit(&self) -> Result<usize, Problem> {
+    /// How many entries at most.
+    ///
+    /// # Errors
+    ///
+    /// Where the limit is no limit.
+    pub fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = &self.limit else { return Ok(LIMIT_DEFAULT) };
         let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
         limit.ok_or_else(|| {
             let expected = format!("a number from 1 to {LIMIT_MAX}");
             Problem::bad_field("limit", format!("{text:?} is no limit"), expected)
         })
+    }
+
+    /// The end of the page before.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// Takes this page out of all entries, which stand in the order of their keys, and writes it

@@ -14,11 +14,13 @@ use tower::ServiceExt;
 
 use crate::auth::AllowedHosts;
 use crate::config::Liveness;
+use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
 use crate::serve::PeerAddr;
+use crate::store::Store;
 
 use super::guard::Guarded;
 use super::live::Feed;
@@ -28,6 +30,7 @@ use super::{Api, routes};
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
+    pub(crate) store: Store,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -63,16 +66,18 @@ impl App {
     pub(crate) fn of(registry: Registry) -> Self {
         let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
+        let (store, _) = Store::open(dir.path()).unwrap();
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
+            history: History::new(&store),
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, dir, router }
+        Self { registry, seal, store, dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

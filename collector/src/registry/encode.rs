@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::change::{Change, Subject};
 use super::host::HostEntry;
 use super::service::ServiceEntry;
+use super::session::SessionChange;
 use super::view::View;
 use super::view::host::{HostSummary, HostView, OpenSessionView};
 use super::view::service::{ModelView, ServiceSummary, ServiceView};
@@ -78,12 +79,14 @@ fn subject(subject: &Subject, view: View) -> String {
     match subject {
         Subject::Host(entry) => host(entry, view),
         Subject::Service(entry) => service(entry, view),
-        Subject::Session(_, session) => json(&session.as_deref().map(OpenSessionView::of)),
+        Subject::Session(_, SessionChange::Opened(session)) => json(&OpenSessionView::of(session)),
         Subject::Model(service, name) => {
             json(&service.model(name).map(|model| ModelView::of(service, model)))
         }
         Subject::Fleet(value) => json(value),
-        Subject::NoHost(_) | Subject::NoService(..) => "null".to_owned(),
+        Subject::Session(_, SessionChange::Closed(..))
+        | Subject::NoHost(_)
+        | Subject::NoService(..) => "null".to_owned(),
     }
 }
 

@@ -11,7 +11,8 @@ use super::claim::Unsettled;
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
 use super::moment::Moment;
-use super::service::{ServiceEntry, Source};
+use super::service::{ServiceEntry, ServiceStatus, Source};
+use super::session::SessionChange;
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
@@ -67,12 +68,16 @@ impl Transaction<'_> {
     pub(super) fn put_session(
         &mut self,
         entry: HostEntry,
-        kind: ChangeKind,
-        cause: Option<String>,
+        change: SessionChange,
     ) -> Arc<HostEntry> {
         let entry = self.replace_host(entry);
-        let session = entry.session.clone();
-        self.tell(kind, Subject::Session(entry.id.clone(), session), cause);
+        let (kind, cause) = match &change {
+            SessionChange::Opened(_) => (ChangeKind::SessionOpened, None),
+            SessionChange::Closed(_, why) => {
+                (ChangeKind::SessionClosed, Some(why.word().to_owned()))
+            }
+        };
+        self.tell(kind, Subject::Session(entry.id.clone(), change), cause);
         entry
     }
 
@@ -116,6 +121,12 @@ impl Transaction<'_> {
         cause: Option<String>,
     ) -> Arc<ServiceEntry> {
         let entry = self.replace_service(entry);
+        let is_draining = entry.shown_status() == ServiceStatus::Draining;
+        let kind = match kind {
+            // What is told is what is shown.
+            ChangeKind::ServiceHealthy if is_draining => ChangeKind::ServiceDraining,
+            kind => kind,
+        };
         self.tell(kind, Subject::Service(Arc::clone(&entry)), cause);
         entry
     }
@@ -134,6 +145,7 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
+        entry.host_drains = self.host_drains(&entry);
         let entry = self.keep_service(entry);
         self.mark_service(&entry.id, entry.host_id());
         entry

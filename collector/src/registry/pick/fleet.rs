@@ -55,7 +55,8 @@ impl Fleet {
         let id = host_id(n);
         let hello = hello(&id, InstanceId::random(), &format!("gpu-{n}"));
         let hello = Hello { boot_id: boot_id.to_owned(), ..hello };
-        let link = Link { remote_address, superseded: CancellationToken::new() };
+        let (local_address, superseded) = (None, CancellationToken::new());
+        let link = Link { remote_address, local_address, superseded };
         self.registry.open_session(&id, &hello, link, self.clock.moment()).unwrap()
     }
 
