@@ -88,7 +88,7 @@ units: ## systemd units are well-formed
 	packaging/lint.sh units
 
 .PHONY: bench
-bench: ## measure the agent and the collector, beside their raw limits (about 6 min)
+bench: ## measure the agent, the registry and the collector, beside their raw limits (about 9 min)
 	cargo build --release --locked -p herdbook-collector -p herdbook-agent -p herdbook-tests --bins
 	target/release/herdbook-bench
 

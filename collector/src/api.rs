@@ -4,15 +4,21 @@ pub mod guard;
 pub mod problem;
 
 pub mod body;
+pub mod precondition;
 
 pub mod health;
 pub mod list;
-pub mod precondition;
 
 pub mod hosts;
 pub mod models;
 pub mod services;
+
+pub mod history;
 pub mod snapshot;
+
+pub mod graph;
+pub mod leases;
+pub mod pick;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -24,11 +30,12 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Action;
+use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::seal::Seal;
@@ -50,6 +57,8 @@ pub struct Api {
     pub tasks: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
+    /// What happened.
+    pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
 }
@@ -60,7 +69,13 @@ pub fn routes(api: Api) -> Routes {
     Routes::new()
         .on(Action::ReadFleet, "/api/v1/snapshot", get(snapshot::get))
         .on(Action::ReadFleet, "/api/v1/hosts", get(hosts::list))
+        .on(Action::Change, "/api/v1/hosts", patch(hosts::write::patch_many))
         .on(Action::ReadFleet, "/api/v1/hosts/{id}", get(hosts::get))
+        .on(Action::Change, "/api/v1/hosts/{id}", patch(hosts::write::patch))
+        .on(Action::Change, "/api/v1/hosts/{id}", delete(hosts::write::remove))
+        .on(Action::ReadFleet, "/api/v1/hosts/{id}/sessions", get(history::sessions))
+        .on(Action::ReadFleet, "/api/v1/hosts/{id}/history", get(history::of_host))
+        .on(Action::ReadFleet, "/api/v1/services/{id}/history", get(history::of_service))
         .on(Action::ReadFleet, "/api/v1/services", get(services::list))
         .on(Action::Register, "/api/v1/services", post(services::register))
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
@@ -73,6 +88,11 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
+        .on(Action::ReadFleet, "/api/v1/pick", get(pick::get))
+        .on(Action::ReadFleet, "/api/v1/leases", get(leases::list))
+        .on(Action::Lease, "/api/v1/leases", post(leases::take))
+        .on(Action::Lease, "/api/v1/leases/{id}", delete(leases::give_back))
+        .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .with_state(api)
@@ -102,7 +122,7 @@ async fn owned(
 }
 
 /// JSON that was written already.
-fn json(text: String) -> Response {
+fn json(text: impl IntoResponse) -> Response {
     let kind = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

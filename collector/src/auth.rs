@@ -56,6 +56,8 @@ pub enum Action {
     Ingest,
     /// Register a service.
     Register,
+    /// Take a service for a request, and give it back.
+    Lease,
     /// Change or remove what the registry holds.
     Change,
 }
@@ -87,6 +89,7 @@ pub fn authorize(principal: Principal, action: Action) -> Result<(), Denied> {
             | Action::Watch
             | Action::Ingest
             | Action::Register
+            | Action::Lease
             | Action::Change,
         ) => Ok(()),
         (Principal::Agent, Action::Ingest) => Ok(()),
@@ -97,13 +100,14 @@ pub fn authorize(principal: Principal, action: Action) -> Result<(), Denied> {
 
 impl Action {
     /// Every action, for tests that walk through all of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Health,
         Self::Dashboard,
         Self::ReadFleet,
         Self::Watch,
         Self::Ingest,
         Self::Register,
+        Self::Lease,
         Self::Change,
     ];
 }

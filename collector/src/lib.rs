@@ -3,7 +3,7 @@
 //! stands in the path of a request to a model.
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
-//! ([`ingest`], and the clock in [`sweep`]), what it remembers ([`store`]) and how secrets are kept
+//! ([`ingest`], and the clock in [`sweep`]), what it remembers ([`store`], [`history`]) and how secrets are kept
 //! ([`seal`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), and [`run`], which
 //! joins them.
 
@@ -18,6 +18,8 @@ pub mod ingest;
 pub mod sweep;
 
 pub mod store;
+
+pub mod history;
 
 pub mod seal;
 

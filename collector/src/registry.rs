@@ -30,10 +30,13 @@ pub mod url;
 
 mod alias;
 mod claim;
+pub mod counters;
 mod identity;
 mod join;
+pub mod lookup;
 pub mod model;
 pub mod names;
+mod whereabouts;
 
 mod appear;
 pub mod arrive;
@@ -42,6 +45,11 @@ mod derive;
 mod inventory;
 pub mod mark;
 pub mod sample;
+
+pub mod graph;
+pub mod lease;
+pub mod node;
+pub mod pick;
 
 pub mod restore;
 pub mod snapshot;
@@ -61,24 +69,36 @@ use crate::config::Liveness;
 
 use alias::AliasIndex;
 use change::Change;
+use graph::GraphCache;
 use host::HostEntry;
+use lease::Leases;
 use ledger::{Lagged, Ledger};
 use model::ModelIndex;
+use pick::Needs;
 use service::ServiceEntry;
+use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
 pub const HOSTS_MAX: usize = 50_000;
 /// Most services that a registry takes in.
 pub const SERVICES_MAX: usize = 200_000;
 
+/// A map that many read while it changes. Its hasher is seeded anew for each map.
+type Map<K, V> = DashMap<K, V, foldhash::fast::RandomState>;
+
 /// The register of the fleet.
 #[derive(Debug)]
 pub struct Registry {
-    hosts: DashMap<HostId, Arc<HostEntry>>,
-    services: DashMap<ServiceId, Arc<ServiceEntry>>,
+    hosts: Map<HostId, Arc<HostEntry>>,
+    services: Map<ServiceId, Arc<ServiceEntry>>,
     models: ModelIndex,
     aliases: AliasIndex,
+    whereabouts: Whereabouts,
+    needs: Needs,
+    leases: Leases,
+    graph: GraphCache,
     ledger: Mutex<Ledger>,
+    epoch: Arc<str>,
     seq: watch::Sender<u64>,
     dirty: Notify,
     liveness: Liveness,
@@ -93,12 +113,18 @@ impl Registry {
     /// An empty registry with an epoch of its own.
     #[must_use]
     pub fn new(liveness: Liveness) -> Self {
+        let ledger = Ledger::new();
         Self {
-            hosts: DashMap::new(),
-            services: DashMap::new(),
+            hosts: Map::default(),
+            services: Map::default(),
             models: ModelIndex::default(),
             aliases: AliasIndex::default(),
-            ledger: Mutex::new(Ledger::new()),
+            whereabouts: Whereabouts::default(),
+            needs: Needs::default(),
+            leases: Leases::default(),
+            graph: GraphCache::default(),
+            epoch: ledger.epoch(),
+            ledger: Mutex::new(ledger),
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
             liveness,
@@ -142,33 +168,6 @@ impl Registry {
         self.hosts.len()
     }
 
-    /// One service.
-    #[must_use]
-    pub fn service(&self, id: &str) -> Option<Arc<ServiceEntry>> {
-        self.services.get(id).map(|entry| Arc::clone(&entry))
-    }
-
-    /// The service of this id, or else the one that this `host:port` belongs to.
-    #[must_use]
-    pub fn resolve(&self, name: &str) -> Option<Arc<ServiceEntry>> {
-        let by_alias = || self.service(self.aliases.owner(name)?.as_str());
-        self.service(name).or_else(by_alias)
-    }
-
-    /// All services, in no order.
-    #[must_use]
-    pub fn services(&self) -> Vec<Arc<ServiceEntry>> {
-        self.services.iter().map(|entry| Arc::clone(&entry)).collect()
-    }
-
-    /// The services that have `model` now, by id. Never one without it.
-    #[must_use]
-    pub fn services_of_model(&self, model: &str) -> Vec<Arc<ServiceEntry>> {
-        let ids = self.models.services(model);
-        let services = ids.iter().filter_map(|id| self.service(id.as_str()));
-        services.filter(|service| service.model(model).is_some()).collect()
-    }
-
     /// A receiver that is woken after every transaction that changed something, with the number
     /// of the last change.
     #[must_use]
@@ -185,11 +184,11 @@ impl Registry {
         self.ledger().since(seq, max)
     }
 
-    /// This run of the collector and the number of the last change.
+    /// This run of the collector and the number of the last change, without the lock: entries
+    /// that are read after it hold all changes up to that number, and perhaps more.
     #[must_use]
     pub fn cursor(&self) -> (Arc<str>, u64) {
-        let ledger = self.ledger();
-        (ledger.epoch(), ledger.seq())
+        (Arc::clone(&self.epoch), *self.seq.borrow())
     }
 
     /// Samples taken in since the start.
@@ -211,7 +210,7 @@ impl Registry {
     }
 
     /// Milliseconds of the monotonic clock since the registry was made, from 1.
-    fn ms_of(&self, now: Instant) -> u64 {
+    pub(crate) fn ms_of(&self, now: Instant) -> u64 {
         let ms = now.saturating_duration_since(self.origin).as_millis();
         u64::try_from(ms).unwrap_or(u64::MAX).saturating_add(1)
     }

@@ -15,6 +15,7 @@ use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
 use crate::config::Config;
+use crate::history::{History, Recorder};
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
@@ -83,6 +84,7 @@ pub async fn run(
         desk: Desk::new(&loaded.collector_id),
         tasks: connections.clone(),
         stop: stop.clone(),
+        history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
     };
     let dropped = Arc::clone(&api.desk.dropped);
@@ -94,6 +96,8 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())

@@ -1,13 +1,15 @@
 //! What survives a restart: `state.db`, one SQLite file with one writer.
 //!
 //! It knows ids and documents, not what is in them. Rows are whole entities, latest wins, so a
-//! lost write is healed by the next one. History, alerts and tokens come later, in tables of
-//! their own.
+//! lost write is healed by the next one. Sessions and changes of status are added as they happen,
+//! in tables of their own; alerts and tokens come later.
 
 mod file;
 mod flush;
+mod history;
 mod lock;
 mod migrations;
+mod reader;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 pub use flush::{DirtySource, flush};
+pub use history::{Entry, SessionRow, StatusRow, Whose};
+pub use reader::{Numbered, ReadError, Reader};
 
 use writer::{Job, Writer};
 
@@ -28,6 +32,7 @@ const PAGES_MAX: u32 = 1 << 20;
 /// The open store. One at a time a directory.
 #[derive(Debug)]
 pub struct Store {
+    path: PathBuf,
     jobs: mpsc::Sender<Job>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
@@ -160,16 +165,17 @@ impl Store {
     }
 
     /// [`Store::open`] with a bound of its own, so that tests reach it.
-    fn open_bounded(dir: &Path, pages_max: u32) -> Result<(Self, Loaded), OpenError> {
+    pub(crate) fn open_bounded(dir: &Path, pages_max: u32) -> Result<(Self, Loaded), OpenError> {
         let lock = lock::take(dir)?;
-        let (file, loaded) = file::open(&dir.join("state.db"), pages_max)?;
+        let path = dir.join("state.db");
+        let (file, loaded) = file::open(&path, pages_max)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(file, lock);
         let thread = std::thread::Builder::new().name("store".to_owned());
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
-        Ok((Self { jobs, writer: Some(writer) }, loaded))
+        Ok((Self { path, jobs, writer: Some(writer) }, loaded))
     }
 
     /// Keeps `rows`, all or none; answered once they are on the disk.
@@ -178,8 +184,27 @@ impl Store {
     ///
     /// [`WriteError`]: nothing of the batch was kept.
     pub async fn write(&self, rows: Vec<Row>) -> Result<(), WriteError> {
+        self.put(rows, Vec::new()).await
+    }
+
+    /// Adds what happened, all or nothing; answered once it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]: nothing of the batch was kept.
+    pub async fn append(&self, entries: Vec<Entry>) -> Result<(), WriteError> {
+        self.put(Vec::new(), entries).await
+    }
+
+    /// Reads what was appended, however busy the writer is.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.path.clone())
+    }
+
+    async fn put(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job { rows, done }).await.map_err(|_| WriteError::Closed)?;
+        self.jobs.send(Job { rows, entries, done }).await.map_err(|_| WriteError::Closed)?;
         answer.await.unwrap_or(Err(WriteError::Closed))
     }
 

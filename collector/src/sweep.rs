@@ -6,6 +6,7 @@
 
 pub mod mass;
 pub mod rule;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::registry::moment::Moment;
 
 use mass::{Mass, MassEvent};
 use rule::{Heard, Judgement};
+use watch::Watched;
 
 /// How often hosts that are heard are written to the store again.
 const TOUCH_EVERY: Duration = Duration::from_secs(3600);
@@ -48,6 +50,7 @@ pub struct Sweep {
     touched: Instant,
     services_swept: Instant,
     mass: Mass,
+    watched: Watched,
     n_late: u64,
 }
 
@@ -64,6 +67,7 @@ impl Sweep {
             touched: now,
             services_swept: now,
             mass,
+            watched: Watched::default(),
             n_late: 0,
         }
     }
@@ -84,16 +88,10 @@ impl Sweep {
     /// Looks at all hosts and services, and says what is to be said of them.
     fn look(&mut self, registry: &Registry, moment: Moment) -> Vec<Due> {
         self.read_clocks(moment);
-        let hosts = registry.hosts();
-        let mut found: Vec<Due> = hosts
-            .iter()
-            .filter_map(|host| {
-                let heard_ms = host.live.heard_ms();
-                let verdict = self.judge(registry, host, heard_ms, moment)?;
-                Some(Due::Host { host: Arc::clone(host), heard_ms, verdict })
-            })
-            .collect();
+        let mut found = self.look_at_hosts(registry, moment);
         let going: Vec<_> = found.iter().filter_map(Due::going_offline).collect();
+        let is_quiet = going.is_empty() && !self.mass.holds();
+        let hosts = if is_quiet { Vec::new() } else { registry.hosts() };
         let event = self.mass.tick(&hosts, &going, moment.now);
         self.tell_mass(registry, event, moment);
         if self.mass.holds() {
@@ -105,6 +103,24 @@ impl Sweep {
         if is_due(&mut self.touched, TOUCH_EVERY, moment.now) {
             registry.touch_heard();
         }
+        found
+    }
+
+    /// Looks at the hosts of which something may be to be said.
+    fn look_at_hosts(&mut self, registry: &Registry, moment: Moment) -> Vec<Due> {
+        let mut found = Vec::new();
+        for host in self.watched.due(registry, &self.rules, moment) {
+            let heard_ms = host.live.heard_ms();
+            match self.judge(registry, &host, heard_ms, moment) {
+                Some(verdict) => found.push(Due::Host { host, heard_ms, verdict }),
+                None => {
+                    let believed_until = self.believed_since + self.rules.grace;
+                    self.watched.rest(&host, believed_until, moment);
+                }
+            }
+        }
+        #[cfg(test)]
+        self.check_that_none_is_missed(registry, &found, moment);
         found
     }
 
@@ -155,6 +171,9 @@ impl Sweep {
     fn forget(&self, host: &HostEntry, moment: Moment) -> Option<Verdict> {
         if host.id.is_clone() {
             return Some(Verdict::Forget("the other machine of this identity left".to_owned()));
+        }
+        if host.is_kept() {
+            return None;
         }
         let last_seen = host.live.last_seen().unwrap_or(host.facts.first_seen);
         let offline_for = moment.now.saturating_duration_since(host.status_entered);
@@ -221,7 +240,8 @@ impl Due {
     fn going_offline(&self) -> Option<HostId> {
         match self {
             Self::Host { host, heard_ms: 1.., verdict: Verdict::Status(status, _) } => {
-                (*status == HostStatus::Offline).then(|| host.id.clone())
+                let counts = *status == HostStatus::Offline && !host.patch.expected_absent;
+                counts.then(|| host.id.clone())
             }
             _ => None,
         }
@@ -231,7 +251,9 @@ impl Due {
     fn under_mass(&mut self) -> bool {
         match self {
             Self::Host { host, verdict: Verdict::Forget(_), .. } => host.id.is_clone(),
-            Self::Host { verdict: Verdict::Status(HostStatus::Offline, cause), .. } => {
+            Self::Host { host, verdict: Verdict::Status(HostStatus::Offline, cause), .. }
+                if !host.patch.expected_absent =>
+            {
                 "mass".clone_into(cause);
                 true
             }
@@ -266,6 +288,7 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
 /// One tick, in which many verdicts do not hold up the sockets.
 async fn turn(sweep: &mut Sweep, registry: &Registry) {
     let moment = Moment::now();
+    registry.expire_leases(moment);
     for some in sweep.look(registry, moment).chunks(VERDICTS_A_TURN) {
         some.iter().for_each(|due| due.apply(registry, moment));
         tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
 //! The sweep over a registry, with the clock pushed on by hand.
 
 use crate::registry::arrive::Opened;
+use crate::registry::node::HostEdit;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 
@@ -10,6 +11,27 @@ struct World {
     registry: Registry,
     sweep: Sweep,
     clock: Clock,
+}
+
+impl Sweep {
+    /// Whoever is left out of the look has nothing to be said of: in every test that sweeps. Only
+    /// who is offline may be forgotten a minute later.
+    pub(super) fn check_that_none_is_missed(
+        &self,
+        registry: &Registry,
+        found: &[Due],
+        moment: Moment,
+    ) {
+        let is_found = |id: &HostId| {
+            let mut found = found.iter();
+            found.any(|due| matches!(due, Due::Host { host, .. } if host.id == *id))
+        };
+        for host in registry.hosts().into_iter().filter(|host| !is_found(&host.id)) {
+            let verdict = self.judge(registry, &host, host.live.heard_ms(), moment);
+            let is_late = matches!(verdict, Some(Verdict::Forget(_))) && !host.id.is_clone();
+            assert!(verdict.is_none() || is_late, "missed {verdict:?} of {}", host.id);
+        }
+    }
 }
 
 impl World {
@@ -234,4 +256,103 @@ fn services_of_a_host_that_tells_but_never_samples_are_unknown() {
     let service = world.registry.service("gpu-1:1").unwrap();
     assert_eq!(service.status, crate::registry::service::ServiceStatus::Unknown);
     assert_eq!(service.warm().count(), 0);
+}
+
+#[test]
+fn every_host_is_looked_at_once_a_minute_whatever_is_known_of_it() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    let mut looks = 0;
+    for _ in 0..120 {
+        let moment = world.clock.pass(1);
+        world.registry.take_sample(&opened, sample(), moment);
+        looks += world.sweep.watched.due(&world.registry, &Liveness::default(), moment).len();
+        let host = world.registry.host(opened.host_id.as_str()).unwrap();
+        world.sweep.watched.rest(&host, moment.now, moment);
+    }
+    // The first look, and two rounds.
+    assert!((2..=3).contains(&looks), "{looks}");
+}
+
+#[test]
+fn a_host_that_is_forgotten_a_minute_late_is_forgotten() {
+    let mut world = World::new();
+    let opened = world.connect(1);
+    world.close(&opened);
+    world.pass(60, &[]);
+    assert_eq!(world.status(&opened), HostStatus::Offline);
+    world.pause(6 * 24 * 3600);
+    world.pass(3600, &[]);
+    world.pause(24 * 3600);
+    world.pass(3600 + 60, &[]);
+    assert!(world.registry.hosts().is_empty());
+}
+
+fn edit(world: &World, opened: &Opened, edit: &HostEdit) {
+    let (id, moment) = (opened.host_id.as_str(), world.clock.moment());
+    world.registry.patch_host(id, edit, None, moment).unwrap();
+}
+
+fn expected_absent() -> HostEdit {
+    HostEdit { expected_absent: Some(Some(true)), ..HostEdit::default() }
+}
+
+#[test]
+fn a_host_that_people_wrote_of_or_expect_back_is_not_forgotten() {
+    let mut world = World::new();
+    let hosts: Vec<_> = (0..3).map(|n| world.connect(n)).collect();
+    let notes = Some(Some("in repair".to_owned()));
+    edit(&world, &hosts[0], &HostEdit { notes, ..HostEdit::default() });
+    edit(&world, &hosts[1], &expected_absent());
+    hosts.iter().for_each(|opened| world.close(opened));
+    world.pass(60, &[]);
+    // Both clocks agree for long, though the collector ticks but once an hour.
+    world.sweep.rules.tick = Duration::from_secs(3600);
+    for _ in 0..8 * 24 {
+        world.pause(3600);
+    }
+    let mut left: Vec<_> = world.registry.hosts().iter().map(|host| host.id.clone()).collect();
+    left.sort();
+    assert_eq!(left, [hosts[0].host_id.clone(), hosts[1].host_id.clone()]);
+    // What people said is taken back, and with it the reason to keep them.
+    let nothing =
+        HostEdit { notes: Some(None), expected_absent: Some(None), ..HostEdit::default() };
+    hosts[..2].iter().for_each(|opened| edit(&world, opened, &nothing));
+    world.pause(3600);
+    assert_eq!(world.registry.n_hosts(), 0);
+}
+
+#[test]
+fn hosts_that_may_be_away_make_no_mass_event_and_are_in_none() {
+    let mut world = World::new();
+    let hosts: Vec<_> = (0..10).map(|n| world.connect(n)).collect();
+    // Three that go, and one that stays: none of them is part of the fleet that is lost.
+    hosts[..3].iter().for_each(|opened| edit(&world, opened, &expected_absent()));
+    edit(&world, &hosts[9], &expected_absent());
+    let stay: Vec<_> = hosts[5..].iter().collect();
+    world.pass(60, &stay);
+    assert_eq!(world.count("host.offline"), 5);
+    assert_eq!(world.count("fleet.mass_offline"), 0);
+    // A third that counts makes it one, of which the first three are no part.
+    let seq = world.registry.cursor().1;
+    world.pass(50, &hosts[6..].iter().collect::<Vec<_>>());
+    assert_eq!(world.count("fleet.mass_offline"), 1);
+    let changes = world.registry.changes_since(seq, usize::MAX).unwrap();
+    let mass = changes.iter().find(|change| change.kind == ChangeKind::FleetMassOffline).unwrap();
+    assert_eq!(mass.cause.as_deref(), Some("3 of 6 hosts went offline together"));
+}
+
+#[test]
+fn a_host_that_may_be_away_goes_for_a_cause_of_its_own_during_a_mass_event() {
+    let mut world = World::new();
+    let hosts: Vec<_> = (0..5).map(|n| world.connect(n)).collect();
+    edit(&world, &hosts[0], &expected_absent());
+    let seq = world.registry.cursor().1;
+    world.pass(60, &[]);
+    let changes = world.registry.changes_since(seq, usize::MAX).unwrap();
+    let gone = changes.iter().filter(|change| change.kind == ChangeKind::HostOffline);
+    for change in gone {
+        let is_mass = change.cause.as_deref() == Some("mass");
+        assert_eq!(is_mass, change.host_id() != Some(&hosts[0].host_id), "{:?}", change.cause);
+    }
 }

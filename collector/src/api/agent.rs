@@ -7,8 +7,8 @@ use axum::response::Response;
 use herdbook_shared::limits::FRAME_BYTES;
 use herdbook_shared::wire::SUBPROTOCOL;
 
-use crate::ingest::socket;
-use crate::serve::PeerAddr;
+use crate::ingest::socket::{self, Ends};
+use crate::serve::{LocalAddr, PeerAddr};
 
 use super::problem::{Checked, Problem};
 use super::{Api, owned};
@@ -25,6 +25,7 @@ const READ_BUFFER_BYTES: usize = 2 * 1024;
 pub async fn upgrade(
     State(api): State<Api>,
     Extension(peer): Extension<PeerAddr>,
+    Extension(local): Extension<LocalAddr>,
     Checked(upgrade): Checked<WebSocketUpgrade>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade
@@ -33,9 +34,10 @@ pub async fn upgrade(
         .write_buffer_size(0)
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES);
+    let ends = Ends { remote: peer.0.ip(), local: Some(local.0.ip()) };
     let token = api.tasks.token();
     Ok(upgrade.on_upgrade(async move |socket| {
-        let connection = socket::run(socket, peer.0.ip(), api.registry, api.desk, api.stop);
+        let connection = socket::run(socket, ends, api.registry, api.desk, api.stop);
         owned(&api.tasks, "agent", connection).await;
         drop(token);
     }))

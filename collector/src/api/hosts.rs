@@ -1,4 +1,6 @@
-//! Hosts: the list with its filters, and one.
+//! Hosts: the list with its filters, and one. What people say of them is in [`write`].
+
+pub mod write;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::registry::Registry;
 use crate::registry::encode;
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::moment::Moment;
@@ -42,21 +45,10 @@ pub async fn list(
     Checked(Query(filter)): Checked<Query<Filter>>,
     Checked(Query(page)): Checked<Query<Page>>,
 ) -> Result<Response, Problem> {
-    let words: Vec<_> = HostStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
-    let status = one_of("status", filter.status.as_deref(), &words)?;
     let view = view(filter.view.as_deref(), View::Full)?;
     let text = beside(move || {
         let snapshot = api.registry.snapshot(Moment::now());
-        let with_model = filter.model.as_deref().map(|model| {
-            let services = api.registry.services_of_model(model);
-            services.iter().filter_map(|service| service.host_id().cloned()).collect::<HashSet<_>>()
-        });
-        let hosts = snapshot.hosts.iter().filter(|host| {
-            status.is_none_or(|status| host.status == status)
-                && with_model.as_ref().is_none_or(|ids| ids.contains(&host.id))
-                && filter.lets_through(host)
-        });
-        let hosts: Vec<&Arc<HostEntry>> = hosts.collect();
+        let hosts = filter.select(&api.registry, &snapshot.hosts)?;
         page.of(
             &snapshot,
             "hosts",
@@ -93,13 +85,33 @@ pub fn view(text: Option<&str>, default: View) -> Result<View, Problem> {
 }
 
 impl Filter {
+    /// Those of `hosts` that it lets through, in the same order.
+    fn select<'a>(
+        &self,
+        registry: &Registry,
+        hosts: &'a [Arc<HostEntry>],
+    ) -> Result<Vec<&'a Arc<HostEntry>>, Problem> {
+        let words: Vec<_> = HostStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
+        let status = one_of("status", self.status.as_deref(), &words)?;
+        let with_model = self.model.as_deref().map(|model| {
+            let services = registry.services_of_model(model);
+            services.iter().filter_map(|service| service.host_id().cloned()).collect::<HashSet<_>>()
+        });
+        let hosts = hosts.iter().filter(|host| {
+            status.is_none_or(|status| host.status == status)
+                && with_model.as_ref().is_none_or(|ids| ids.contains(&host.id))
+                && self.lets_through(host)
+        });
+        Ok(hosts.collect())
+    }
+
     fn lets_through(&self, host: &HostEntry) -> bool {
         let facts = &host.facts;
         let label = |wanted: &str| match wanted.split_once('=') {
-            Some((key, value)) => facts.labels.get(key).is_some_and(|label| label == value),
-            None => facts.labels.contains_key(wanted),
+            Some((key, value)) => host.labels().get(key).is_some_and(|label| label == value),
+            None => host.labels().contains_key(wanted),
         };
-        self.role.as_ref().is_none_or(|role| facts.role == *role)
+        self.role.as_ref().is_none_or(|role| host.role() == role)
             && self.name.as_ref().is_none_or(|name| facts.name == *name)
             && self.label.as_deref().is_none_or(label)
             && self.q.as_deref().is_none_or(|q| is_about(host, &q.to_lowercase()))
@@ -111,5 +123,8 @@ fn is_about(host: &HostEntry, q: &str) -> bool {
     let holds = |text: &str| text.to_lowercase().contains(q);
     holds(&facts.name)
         || holds(host.id.as_str())
-        || facts.labels.iter().any(|(key, value)| holds(key) || holds(value))
+        || host.labels().iter().any(|(key, value)| holds(key) || holds(value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,17 @@
 
 use serde::Deserialize;
 
-use crate::api::problem::Problem;
+use crate::api::problem::{Kind, Problem};
 use crate::registry::encode::json;
-use crate::registry::snapshot::{Snapshot, push_list};
+use crate::registry::snapshot::Snapshot;
 
 /// Entries of a page that did not ask for a number.
 pub const LIMIT_DEFAULT: usize = 1_000;
 /// Most entries of a page.
 pub const LIMIT_MAX: usize = 10_000;
+
+/// What one entry is likely to take at least, written.
+const ENTRY_BYTES: usize = 512;
 
 /// Which page.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,13 +24,24 @@ pub struct Page {
 }
 
 impl Page {
-    fn limit(&self) -> Result<usize, Problem> {
+    /// How many entries at most.
+    ///
+    /// # Errors
+    ///
+    /// Where the limit is no limit.
+    pub fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = &self.limit else { return Ok(LIMIT_DEFAULT) };
         let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
         limit.ok_or_else(|| {
             let expected = format!("a number from 1 to {LIMIT_MAX}");
             Problem::bad_field("limit", format!("{text:?} is no limit"), expected)
         })
+    }
+
+    /// The end of the page before.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// Takes this page out of all entries, which stand in the order of their keys, and writes it
@@ -44,6 +58,25 @@ impl Page {
         key: impl Fn(&T) -> &str,
         encode: impl Fn(&T) -> String,
     ) -> Result<String, Problem> {
+        let push = |text: &mut Vec<u8>, entry: &T| text.extend_from_slice(encode(entry).as_bytes());
+        let text = self.at((&snapshot.epoch, snapshot.seq), name, entries, key, push)?;
+        String::from_utf8(text)
+            .map_err(|_| Problem::new(Kind::Internal, "the answer could not be written"))
+    }
+
+    /// The same, of entries that hold all changes up to a number, written one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// Where the limit is no limit.
+    pub fn at<T>(
+        &self,
+        (epoch, seq): (&str, u64),
+        name: &str,
+        entries: &[T],
+        key: impl Fn(&T) -> &str,
+        push: impl Fn(&mut Vec<u8>, &T),
+    ) -> Result<Vec<u8>, Problem> {
         let limit = self.limit()?;
         let start = match &self.cursor {
             Some(cursor) => entries.partition_point(|entry| key(entry) <= cursor.as_str()),
@@ -53,10 +86,17 @@ impl Page {
         let page = rest.get(..limit).unwrap_or(rest);
         let is_last = page.len() == rest.len();
         let next = page.last().filter(|_| !is_last).map(key);
-        let (epoch, seq) = (json(&snapshot.epoch), snapshot.seq);
-        let mut text = format!("{{\"epoch\":{epoch},\"seq\":{seq},\"{name}\":[");
-        push_list(&mut text, page.iter().map(encode));
-        text.push_str(&format!("],\"next_cursor\":{}}}", json(&next)));
+        let mut text = Vec::with_capacity(ENTRY_BYTES * (page.len() + 1));
+        text.extend_from_slice(
+            format!("{{\"epoch\":{},\"seq\":{seq},\"{name}\":[", json(&epoch)).as_bytes(),
+        );
+        for (index, entry) in page.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            push(&mut text, entry);
+        }
+        text.extend_from_slice(format!("],\"next_cursor\":{}}}", json(&next)).as_bytes());
         Ok(text)
     }
 }

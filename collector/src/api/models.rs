@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 
-use crate::registry::encode::json as encode;
-use crate::registry::model::{FleetModel, fleet_models};
-use crate::registry::moment::Moment;
+use crate::registry::encode::{json as encode, push};
+use crate::registry::lookup::{self, Listed};
+use crate::registry::model::{fleet_model, fleet_models};
+use crate::registry::service::latest_of;
 
 use super::list::Page;
 use super::problem::{Checked, Problem};
@@ -23,14 +24,15 @@ pub async fn list(
     Checked(Query(page)): Checked<Query<Page>>,
 ) -> Result<Response, Problem> {
     let text = beside(move || {
-        let snapshot = api.registry.snapshot(Moment::now());
-        let models = fleet_models(snapshot.services.iter().map(Arc::as_ref));
-        page.of(&snapshot, "models", &models, |model| &model.name, encode)
+        let Listed { epoch, seq, services } = api.registry.list_services(&lookup::Query::default());
+        let models = fleet_models(services.iter().map(Arc::as_ref));
+        page.at((&epoch, seq), "models", &models, |model| &model.name, push)
     });
     text.await.map(json)
 }
 
-/// `GET /api/v1/models/{name}`; a name without a tag means `:latest` where nothing has it as it is.
+/// `GET /api/v1/models/{name}`; a name without a tag that nothing has as it is means the `:latest`
+/// of every Ollama.
 ///
 /// # Errors
 ///
@@ -40,15 +42,15 @@ pub async fn get(
     Checked(Path(name)): Checked<Path<String>>,
 ) -> Result<Response, Problem> {
     let text = beside(move || {
-        let model = find(&api, &name).or_else(|| find(&api, &format!("{name}:latest")));
+        let services = api.registry.services_of_model(&name);
+        let of_name = |name: &str| fleet_model(name, services.iter().map(Arc::as_ref));
+        let model = of_name(&name).or_else(|| of_name(&latest_of(&name)?));
         let model = model.ok_or_else(|| Problem::not_found(format!("nothing has model {name:?}")));
         model.map(|model| encode(&model))
     });
     text.await.map(json)
 }
 
-fn find(api: &Api, name: &str) -> Option<FleetModel> {
-    let services = api.registry.services_of_model(name);
-    let models = fleet_models(services.iter().map(Arc::as_ref));
-    models.into_iter().find(|model| model.name == name)
-}
+#[cfg(test)]
+#[path = "models/tests.rs"]
+mod tests;

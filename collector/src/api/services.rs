@@ -11,8 +11,8 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::registry::encode;
-use crate::registry::moment::Moment;
-use crate::registry::service::{ServiceEntry, ServiceStatus, Word};
+use crate::registry::lookup::{self, Listed};
+use crate::registry::service::{ServiceEntry, Word};
 use crate::registry::view::View;
 
 pub use change::{drain, patch, promote, remove};
@@ -23,18 +23,27 @@ use super::list::{Page, one_of};
 use super::problem::{Checked, Problem};
 use super::{Api, beside, entity, json};
 
-/// Which services.
+/// Most services of a model that are written on the thread that carries all sockets: what it takes
+/// to write them is below what it takes to hand them to another thread and back.
+const WRITTEN_HERE_MAX: usize = 32;
+
+/// Which services, as a query says it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// The host's id.
-    host: Option<String>,
+    model: Option<String>,
     name: Option<String>,
+    r#type: Option<String>,
     kind: Option<String>,
     status: Option<String>,
-    model: Option<String>,
-    /// What one of its models can do.
+    role: Option<String>,
+    /// What it or one of its models can do.
     cap: Option<String>,
+    /// `key` or `key=value`.
+    label: Option<String>,
+    /// The host's id.
+    host: Option<String>,
+    healthy: Option<String>,
     /// Part of an id or name, in any case.
     q: Option<String>,
     view: Option<String>,
@@ -50,20 +59,25 @@ pub async fn list(
     Checked(Query(filter)): Checked<Query<Filter>>,
     Checked(Query(page)): Checked<Query<Page>>,
 ) -> Result<Response, Problem> {
-    let words: Vec<_> = ServiceStatus::ALL.iter().map(|status| (status.word(), *status)).collect();
-    let status = one_of("status", filter.status.as_deref(), &words)?;
     let view = view(filter.view.as_deref(), View::Full)?;
-    let text = beside(move || {
-        let snapshot = api.registry.snapshot(Moment::now());
-        let services = snapshot.services.iter().filter(|service| {
-            status.is_none_or(|status| service.shown_status() == status)
-                && filter.lets_through(service)
-        });
-        let services: Vec<&Arc<ServiceEntry>> = services.collect();
-        let encode = |service: &&Arc<ServiceEntry>| encode::service(service, view);
-        page.of(&snapshot, "services", &services, |service| service.id.as_str(), encode)
-    });
+    let query = filter.query()?;
+    if query.model.is_some() {
+        let listed = api.registry.list_services(&query);
+        if listed.services.len() <= WRITTEN_HERE_MAX {
+            return write(&listed, &page, view).map(json);
+        }
+        return beside(move || write(&listed, &page, view)).await.map(json);
+    }
+    let text = beside(move || write(&api.registry.list_services(&query), &page, view));
     text.await.map(json)
+}
+
+fn write(listed: &Listed, page: &Page, view: View) -> Result<Vec<u8>, Problem> {
+    let cursor = (&*listed.epoch, listed.seq);
+    let push = |text: &mut Vec<u8>, service: &Arc<ServiceEntry>| {
+        encode::push_service(text, service, view);
+    };
+    page.at(cursor, "services", &listed.services, |service| service.id.as_str(), push)
 }
 
 /// `GET /api/v1/services/{id}`, under its id or another name.
@@ -82,26 +96,39 @@ pub async fn get(
 }
 
 impl Filter {
-    fn lets_through(&self, service: &ServiceEntry) -> bool {
-        let facts = &service.facts;
-        let is = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|w| w == text);
-        let can = |cap: &String| service.capabilities().contains(&cap.as_str());
-        let q = |q: &String| {
-            let q = q.to_lowercase();
-            service.id.as_str().to_lowercase().contains(&q)
-                || facts.name.to_lowercase().contains(&q)
+    fn query(self) -> Result<lookup::Query, Problem> {
+        let label = |label: String| match label.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (label, None),
         };
-        self.host
-            .as_ref()
-            .is_none_or(|host| service.host_id().is_some_and(|id| id.as_str() == host))
-            && is(&self.name, &facts.name)
-            && is(&self.kind, &facts.kind)
-            && self.cap.as_ref().is_none_or(can)
-            && self.model.as_ref().is_none_or(|model| service.model(model).is_some())
-            && self.q.as_ref().is_none_or(q)
+        Ok(lookup::Query {
+            r#type: word("type", self.r#type.as_deref())?,
+            status: word("status", self.status.as_deref())?,
+            role: word("role", self.role.as_deref())?,
+            healthy: one_of(
+                "healthy",
+                self.healthy.as_deref(),
+                &[("true", true), ("false", false)],
+            )?,
+            model: self.model,
+            name: self.name,
+            kind: self.kind,
+            cap: self.cap,
+            label: self.label.map(label),
+            host: self.host,
+            q: self.q,
+        })
     }
 }
 
+/// A word of a fixed set.
+fn word<W: Word>(field: &'static str, text: Option<&str>) -> Result<Option<W>, Problem> {
+    let words: Vec<_> = W::ALL.iter().map(|value| (value.word(), *value)).collect();
+    one_of(field, text, &words)
+}
+
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod secret_tests;
 #[cfg(test)]

@@ -7,17 +7,20 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::auth::AllowedHosts;
 use crate::config::Liveness;
+use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
+use crate::registry::moment::Moment;
 use crate::seal::Seal;
 use crate::serve::PeerAddr;
+use crate::store::Store;
 
 use super::guard::Guarded;
 use super::live::Feed;
@@ -27,6 +30,7 @@ use super::{Api, routes};
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
+    pub(crate) store: Store,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -43,19 +47,37 @@ pub(crate) struct Answer {
 
 impl App {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Arc::new(Registry::new(Liveness::default()));
+        Self::over(&[])
+    }
+
+    /// Over services that were added by hand and are well: id, and what is declared.
+    pub(crate) fn over(services: &[(&str, Value)]) -> Self {
+        let doc = |(id, declared): &(&str, Value)| {
+            let records = json!({"manual": declared});
+            json!({"id": id, "revision": 1, "status": "healthy", "records": records}).to_string()
+        };
+        let docs: Vec<String> = services.iter().map(doc).collect();
+        let registry = Registry::new(Liveness::default());
+        assert_eq!(registry.restore(&[], &docs, Moment::now()), 0);
+        Self::of(registry)
+    }
+
+    /// Over this register.
+    pub(crate) fn of(registry: Registry) -> Self {
+        let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
+        let (store, _) = Store::open(dir.path()).unwrap();
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
+            history: History::new(&store),
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, dir, router }
+        Self { registry, seal, store, dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

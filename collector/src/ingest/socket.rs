@@ -34,10 +34,19 @@ const RETRY_LATER_MS: u64 = 60_000;
 /// After another connection took over.
 const RETRY_SUPERSEDED_MS: u64 = 10_000;
 
+/// The addresses of a connection, as its socket says.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The agent's.
+    pub remote: IpAddr,
+    /// The collector's.
+    pub local: Option<IpAddr>,
+}
+
 /// Serves one agent until its connection ends or `stop`.
 pub async fn run<S, E>(
     socket: S,
-    remote_address: IpAddr,
+    ends: Ends,
     registry: Arc<Registry>,
     desk: Desk,
     stop: CancellationToken,
@@ -48,7 +57,7 @@ pub async fn run<S, E>(
     let now = Instant::now();
     let mut connection = Connection {
         socket,
-        remote_address,
+        ends,
         registry,
         desk,
         protocol: Protocol::new(now),
@@ -64,7 +73,7 @@ pub async fn run<S, E>(
 
 struct Connection<S> {
     socket: S,
-    remote_address: IpAddr,
+    ends: Ends,
     registry: Arc<Registry>,
     desk: Desk,
     protocol: Protocol,
@@ -138,7 +147,9 @@ where
             }
             Some(Ok(Message::Pong(payload))) => {
                 if let (Some(trip), Some(opened)) = (self.pings.pong(&payload, now), &self.opened) {
-                    opened.live.write_latency(u64::try_from(trip.as_millis()).unwrap_or(u64::MAX));
+                    let ms = u64::try_from(trip.as_millis()).unwrap_or(u64::MAX);
+                    opened.live.write_latency(ms);
+                    opened.session.live.write_latency(ms);
                 }
                 let step = self.protocol.control(now);
                 self.take(step).await
@@ -154,7 +165,7 @@ where
             let refused = refused(RefusalCode::TooLarge, words, RETRY_LATER_MS);
             return self.take(Step::Refuse(DropReason::TooLarge, refused)).await;
         }
-        tracing::debug!(remote = %self.remote_address, error = words, "agent connection broke");
+        tracing::debug!(remote = %self.ends.remote, error = words, "agent connection broke");
         Err(CloseReason::Lost)
     }
 
@@ -228,7 +239,7 @@ where
             server_time: moment.at,
         });
         tracing::info!(
-            host = %opened.host_id, name = hello.name, remote = %self.remote_address,
+            host = %opened.host_id, name = hello.name, remote = %self.ends.remote,
             version = hello.agent_version, "agent connected"
         );
         self.opened = Some(opened);
@@ -236,7 +247,9 @@ where
     }
 
     fn link(&self) -> Link {
-        Link { remote_address: self.remote_address, superseded: self.ending.clone() }
+        let Ends { remote, local } = self.ends;
+        let superseded = self.ending.clone();
+        Link { remote_address: remote, local_address: local, superseded }
     }
 
     /// A goodbye counts only where it names this very session.
@@ -314,7 +327,7 @@ where
     }
 
     fn log(&mut self, reason: DropReason, words: &str) {
-        let (remote, reason) = (self.remote_address, reason.word());
+        let (remote, reason) = (self.ends.remote, reason.word());
         match &self.opened {
             Some(opened) if self.log_lines.take(1, Instant::now()) => {
                 tracing::warn!(%remote, host = %opened.host_id, reason, "agent: {words}");

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dashmap::DashMap;
 use herdbook_shared::ids::ServiceId;
+
+use super::Map;
 
 /// Why a service claims a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +21,7 @@ pub(super) enum Ground {
 
 /// See the module's words.
 #[derive(Debug, Default)]
-pub(super) struct AliasIndex(DashMap<Arc<str>, Claims>);
+pub(super) struct AliasIndex(Map<Arc<str>, Claims>);
 
 /// Who claims one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

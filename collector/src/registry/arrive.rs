@@ -17,7 +17,7 @@ use super::condition::Conditions;
 use super::host::{Ended, HostEntry, HostFacts, HostLive, HostStatus};
 use super::moment::Moment;
 use super::names::Peer;
-use super::session::{CloseReason, Session};
+use super::session::{CloseReason, Session, SessionChange, SessionLive};
 use super::transaction::Transaction;
 use super::{HOSTS_MAX, Registry};
 
@@ -32,6 +32,8 @@ const HELLOS: (f64, f64) = (30.0, 0.2);
 pub struct Link {
     /// From where, as the socket says.
     pub remote_address: IpAddr,
+    /// Where it came in, likewise.
+    pub local_address: Option<IpAddr>,
     /// Cancelled when another connection of the host takes over.
     pub superseded: CancellationToken,
 }
@@ -107,13 +109,16 @@ impl Registry {
             instance_id: hello.instance_id,
             boot_id: hello.boot_id.clone(),
             remote_address: link.remote_address,
+            local_address: link.local_address,
+            agent_version: hello.agent_version.clone(),
             opened_at: moment.at,
             opened: moment.now,
             superseded: link.superseded,
+            live: SessionLive::default(),
         });
         let peer = Peer::of(link.remote_address, &hello.boot_id, self.boot_id.as_deref());
         let successor = HostEntry { session: Some(Arc::clone(&session)), peer, ..(*entry).clone() };
-        let entry = transaction.put_session(successor, ChangeKind::SessionOpened, None);
+        let entry = transaction.put_session(successor, SessionChange::Opened(Arc::clone(&session)));
         transaction.reclaim(&host_id);
         let (live, interval_ms) = (Arc::clone(&entry.live), entry.facts.interval_ms);
         Ok(Opened { host_id, session, live, interval_ms })
@@ -129,9 +134,8 @@ impl Registry {
     ) {
         let mut transaction = self.transaction(moment);
         let Some(host) = transaction.host(host_id) else { return };
-        if host.session.as_ref().is_none_or(|session| session.id != *session_id) {
-            return;
-        }
+        let session = host.session.clone().filter(|session| session.id == *session_id);
+        let Some(session) = session else { return };
         let goodbye = match reason {
             CloseReason::Shutdown => Some(GoodbyeReason::Shutdown),
             CloseReason::Suspend => Some(GoodbyeReason::Suspend),
@@ -140,8 +144,7 @@ impl Registry {
         };
         let ended = Some(Ended { at: moment.now, goodbye });
         let successor = HostEntry { session: None, ended, ..(*host).clone() };
-        let cause = Some(reason.word().to_owned());
-        transaction.put_session(successor, ChangeKind::SessionClosed, cause);
+        transaction.put_session(successor, SessionChange::Closed(session, reason));
         if matches!(reason, CloseReason::Shutdown | CloseReason::Suspend) {
             let cause = format!("the agent said goodbye: {}", reason.word());
             transaction.mark(host_id, HostStatus::Offline, &cause);
@@ -161,6 +164,7 @@ impl HostEntry {
             id: id.clone(),
             revision: 0,
             facts,
+            patch: Arc::default(),
             status: HostStatus::Unknown,
             status_since: moment.at,
             status_entered: moment.now,
@@ -228,8 +232,8 @@ impl Transaction<'_> {
             }
             let ended = Some(Ended { at: self.moment.now, goodbye: None });
             let successor = HostEntry { session: None, ended, ..(*entry).clone() };
-            let cause = Some(CloseReason::Superseded.word().to_owned());
-            entry = self.put_session(successor, ChangeKind::SessionClosed, cause);
+            let change = SessionChange::Closed(older, CloseReason::Superseded);
+            entry = self.put_session(successor, change);
         }
         let facts = facts_of(hello, Some(&entry.facts), self.moment);
         if facts == *entry.facts {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::host::HostEntry;
 use super::service::ServiceEntry;
-use super::session::Session;
+use super::session::SessionChange;
 use super::view::View;
 
 macro_rules! change_kinds {
@@ -120,8 +120,8 @@ pub enum Subject {
     Host(Arc<HostEntry>),
     /// A host that is gone.
     NoHost(HostId),
-    /// A session of a host; `None` where it ended.
-    Session(HostId, Option<Arc<Session>>),
+    /// A session of a host. Viewers are told nothing of one that ended: the host has none.
+    Session(HostId, SessionChange),
     /// A service.
     Service(Arc<ServiceEntry>),
     /// A service that is gone, of a host where that was known.

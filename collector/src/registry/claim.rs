@@ -13,7 +13,7 @@ use super::alias::{Claim, Ground};
 use super::change::ChangeKind;
 use super::moment::Moment;
 use super::names::{Listener, names_of};
-use super::service::record::{Declared, Records};
+use super::service::record::{Declared, Found, Records};
 use super::service::{Name, ServiceEntry};
 use super::transaction::Transaction;
 use super::url::ServiceUrl;
@@ -49,6 +49,19 @@ impl Declared {
 }
 
 impl ServiceEntry {
+    /// Whether it surely claims the same as its predecessor; cheap, since most successors do.
+    fn claims_as(&self, other: &Self) -> bool {
+        let given = |entry: &Self| {
+            let records = &entry.facts.records;
+            let declared = [&records.file, &records.manual, &records.patch, &records.own];
+            declared.map(|record| record.as_ref().map(Arc::as_ptr))
+        };
+        Arc::ptr_eq(&self.names, &other.names)
+            && Arc::ptr_eq(&self.facts.aliases, &other.facts.aliases)
+            && self.facts.found().is_some() == other.facts.found().is_some()
+            && given(self) == given(other)
+    }
+
     /// All names that it claims, and why.
     pub(super) fn claims(&self) -> BTreeSet<Claim> {
         let of_host = self.names.iter().map(|name| (Arc::clone(&name.text), Ground::Host));
@@ -72,8 +85,7 @@ impl Transaction<'_> {
         }
         self.note_host(before, after);
         if let (Some(before), Some(after)) = (before, after)
-            && Arc::ptr_eq(&before.facts, &after.facts)
-            && Arc::ptr_eq(&before.names, &after.names)
+            && before.claims_as(after)
         {
             return;
         }
@@ -99,13 +111,17 @@ impl Transaction<'_> {
 
     /// The names of a host's services follow from all of them.
     fn note_host(&mut self, before: Option<&ServiceEntry>, after: Option<&ServiceEntry>) {
-        let place = |entry: Option<&ServiceEntry>| {
-            let found = entry?.facts.found()?;
-            Some((found.host_id.clone(), found.address.clone(), found.port))
+        let is_there = |a: &Found, b: &Found| {
+            (&a.host_id, &a.address, a.port) == (&b.host_id, &b.address, b.port)
         };
-        let (before, after) = (place(before), place(after));
-        if before != after {
-            let hosts = before.into_iter().chain(after).map(|(host, ..)| host);
+        let (before, after) =
+            (before.and_then(|b| b.facts.found()), after.and_then(|a| a.facts.found()));
+        let is_same = match (before, after) {
+            (Some(before), Some(after)) => is_there(before, after),
+            (before, after) => before.is_none() && after.is_none(),
+        };
+        if !is_same {
+            let hosts = before.into_iter().chain(after).map(|found| found.host_id.clone());
             self.unsettled.hosts.extend(hosts);
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::change::{Change, Subject};
 use super::host::HostEntry;
 use super::service::ServiceEntry;
+use super::session::SessionChange;
 use super::view::View;
 use super::view::host::{HostSummary, HostView, OpenSessionView};
 use super::view::service::{ModelView, ServiceSummary, ServiceView};
@@ -29,6 +30,14 @@ pub fn service(service: &ServiceEntry, view: View) -> String {
     match view {
         View::Summary => json(&ServiceSummary::of(service)),
         View::Full => json(&ServiceView::of(service)),
+    }
+}
+
+/// Writes a service in a view behind what is written already.
+pub fn push_service(text: &mut Vec<u8>, service: &ServiceEntry, view: View) {
+    match view {
+        View::Summary => push(text, &ServiceSummary::of(service)),
+        View::Full => push(text, &ServiceView::of(service)),
     }
 }
 
@@ -70,18 +79,29 @@ fn subject(subject: &Subject, view: View) -> String {
     match subject {
         Subject::Host(entry) => host(entry, view),
         Subject::Service(entry) => service(entry, view),
-        Subject::Session(_, session) => json(&session.as_deref().map(OpenSessionView::of)),
+        Subject::Session(_, SessionChange::Opened(session)) => json(&OpenSessionView::of(session)),
         Subject::Model(service, name) => {
             json(&service.model(name).map(|model| ModelView::of(service, model)))
         }
         Subject::Fleet(value) => json(value),
-        Subject::NoHost(_) | Subject::NoService(..) => "null".to_owned(),
+        Subject::Session(_, SessionChange::Closed(..))
+        | Subject::NoHost(_)
+        | Subject::NoService(..) => "null".to_owned(),
     }
 }
 
 /// Any view as JSON. None of them can fail to be written: their keys are strings.
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Writes any view behind what is written already.
+pub(crate) fn push<T: Serialize>(text: &mut Vec<u8>, value: &T) {
+    let start = text.len();
+    if serde_json::to_writer(&mut *text, value).is_err() {
+        text.truncate(start);
+        text.extend_from_slice(b"null");
+    }
 }
 
 fn raw(json: String) -> Box<serde_json::value::RawValue> {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::arrive::Opened;
+use crate::registry::node::HostEdit;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 use crate::registry::view::View;
@@ -41,6 +42,8 @@ enum Happening {
     Close { host: u8, reason: CloseReason },
     Sample { host: u8, gpu: MaybeGpu, disk_used: u64, depth: u8 },
     Inventory { host: u8, services: Vec<(u8, u8, u8, u8, u8)> },
+    Patch { host: u8, edit: HostEdit },
+    Remove { host: u8 },
     Pass { seconds: u64 },
     Declare(Declaring),
 }
@@ -62,10 +65,30 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (host.clone(), gpu, 0..100u64, any::<u8>()).prop_map(|(host, gpu, disk_used, depth)| {
             Happening::Sample { host, gpu, disk_used, depth }
         }),
-        4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
+        4 => (host.clone(), services).prop_map(|(host, services)| Happening::Inventory { host, services }),
+        2 => (host.clone(), edit()).prop_map(|(host, edit)| Happening::Patch { host, edit }),
+        1 => host.prop_map(|host| Happening::Remove { host }),
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
         6 => declared::declaring().prop_map(Happening::Declare),
     ]
+}
+
+/// What people may say of a host.
+fn edit() -> impl Strategy<Value = HostEdit> {
+    let flag = prop_oneof![Just(None), Just(Some(None)), any::<bool>().prop_map(|b| Some(Some(b)))];
+    let word = prop_oneof![Just(None), Just(Some(None)), Just(Some(Some("b".to_owned())))];
+    let value = prop_oneof![Just(None), Just(Some("b".to_owned()))];
+    let labels = prop::collection::btree_map(Just("zone".to_owned()), value, 0..2);
+    let labels = prop_oneof![Just(None), Just(Some(None)), labels.prop_map(|l| Some(Some(l)))];
+    (word.clone(), labels, word, flag.clone(), flag).prop_map(
+        |(role, labels, notes, drain, expected_absent)| HostEdit {
+            role,
+            labels,
+            notes,
+            drain,
+            expected_absent,
+        },
+    )
 }
 
 struct World {
@@ -120,6 +143,12 @@ impl World {
                 }
             }
             Happening::Declare(declaring) => declaring.happen(&self.registry, moment),
+            Happening::Patch { host, edit } => {
+                self.registry.patch_hosts(&[host_id(host)], &edit, moment);
+            }
+            Happening::Remove { host } => {
+                let _ = self.registry.remove_host(host_id(host).as_str(), None, moment);
+            }
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);
@@ -317,11 +346,18 @@ impl Registry {
             claims.extend(service.claims().into_iter().map(|claim| (claim, service.id.clone())));
         }
         assert_eq!(self.aliases.all(), claims);
+        let revisions = self.services().into_iter().map(|s| (s.id.clone(), s.revision));
+        assert_eq!(self.models.revisions(), revisions.collect());
+        assert_eq!((self.n_models(), self.n_services()), (rebuilt.len(), self.services().len()));
         for host in self.hosts() {
             let mine = self.services().into_iter().filter(|s| s.host_id() == Some(&host.id));
             let mut mine: Vec<_> = mine.map(|service| service.id.clone()).collect();
             mine.sort_unstable();
             assert_eq!(host.services[..], mine[..]);
+            for id in host.services.iter() {
+                let service = self.service(id.as_str()).unwrap();
+                assert_eq!(service.host_drains, host.patch.drain, "{id}");
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use super::condition::Conditions;
 use super::finding::{Finding, Severity};
 use super::names::Peer;
+use super::node::HostPatch;
 use super::session::Session;
 use super::slow::Slow;
 
@@ -107,6 +108,8 @@ pub struct HostEntry {
     pub revision: u64,
     /// What is remembered; shared while it does not change.
     pub facts: Arc<HostFacts>,
+    /// What people say of it, on top; shared likewise.
+    pub patch: Arc<HostPatch>,
     /// How it does.
     pub status: HostStatus,
     /// Since when it does so.
@@ -172,7 +175,7 @@ impl HostEntry {
         let gpus = facts.gpus.iter().flat_map(|gpus| gpus.iter());
         let gpus = gpus.map(|gpu| 2048 + 384 * gpu.mig.len());
         let words = labels.chain(lists).chain(findings).chain(gpus).sum::<usize>();
-        2048 + words + 192 * facts.address_details.len()
+        2048 + words + 192 * facts.address_details.len() + self.patch.approximate_bytes()
     }
 
     /// The last sample, while it may be shown as the present.

@@ -46,6 +46,9 @@ fn what_is_found_later_is_the_entry_that_was_added() {
     assert_eq!(entry.host_id(), Some(&host_id(1)));
     assert_eq!((entry.facts.check, entry.status), (Check::Agent, ServiceStatus::Healthy));
     assert!(entry.model("a").is_some());
+    // The id that it would have got is its name for ever.
+    fleet.host(1, "gpu-5", PEER, vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.led_to("gpu-1:11434"), some("10.0.0.7:11434"));
     fleet.registry.check_indexes();
 }
 
@@ -123,7 +126,8 @@ fn who_registered_itself_joins_nobody_and_nobody_joins_it() {
     let mut fleet = Fleet::new();
     let declared = Declared { url: some("http://10.0.0.7:11434"), ..Declared::default() };
     let own = |id: &str, at| {
-        let records = Records { own: Some(Arc::new(declared.clone())), ..Records::default() };
+        let declared = Some(Arc::new(declared.clone()));
+        let records = Records { own: declared.clone(), patch: declared, ..Records::default() };
         let facts = ServiceFacts::of(records, Check::Heartbeat, at, None);
         ServiceEntry::unjudged(ServiceId::from_text(id), facts)
     };
@@ -132,6 +136,7 @@ fn who_registered_itself_joins_nobody_and_nobody_joins_it() {
     fleet.registry.transaction(moment).put_service(own("0199", moment.at), kind, None);
     fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
     assert_eq!(fleet.ids(), ["0199", "gpu-1:11434"]);
+    assert_eq!(fleet.led_to("10.0.0.7:11434"), some("gpu-1:11434"));
     assert_eq!(fleet.add("http://10.0.0.7:11434").0, "gpu-1:11434");
     assert_eq!(fleet.sources("0199"), [Source::Own]);
     fleet.registry.check_indexes();
@@ -247,5 +252,60 @@ fn a_restart_keeps_ids_other_names_and_who_joined_whom() {
     fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0"), service("::", 8000, vec![])]);
     assert_eq!(fleet.ids(), ids);
     assert_eq!(fleet.sources("gpu-1:8000"), both());
+    fleet.registry.check_indexes();
+}
+
+#[test]
+fn a_name_that_was_joined_once_is_nobodys_while_two_hosts_have_it() {
+    let mut fleet = Fleet::new();
+    fleet.add("http://10.0.0.1:11434");
+    fleet.add("http://ubuntu:11434");
+    fleet.host(1, "ubuntu", "10.0.0.1", vec![ollama("0.0.0.0")]);
+    fleet.host(1, "gpu-1", "10.0.0.1", vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.led_to("ubuntu:11434"), some("10.0.0.1:11434"));
+    fleet.host(2, "ubuntu", "10.0.0.2", vec![ollama("0.0.0.0")]);
+    fleet.host(3, "ubuntu", "10.0.0.3", vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.led_to("ubuntu:11434"), None);
+    let (id, declared_as) = fleet.declare(Source::File, "http://ubuntu:11434");
+    assert_eq!((id.as_str(), declared_as), ("ubuntu:11434~2", DeclaredAs::New));
+}
+
+#[test]
+fn a_name_that_an_agent_gave_makes_nobody_join() {
+    let mut fleet = Fleet::new();
+    fleet.add("http://10.0.0.1:11434");
+    fleet.host(1, "ubuntu", "10.0.0.1", vec![ollama("0.0.0.0")]);
+    fleet.registry.forget_host(1, fleet.clock.pass(1));
+    fleet.host(2, "ubuntu", "10.0.0.2", vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.sources("10.0.0.1:11434"), [Source::Manual]);
+    assert_eq!(fleet.ids().len(), 2);
+}
+
+#[test]
+fn who_lost_its_agent_joins_the_one_that_is_left_there() {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    fleet.add("http://10.0.0.7:11434");
+    fleet.host(2, "gpu-2", PEER, vec![ollama("0.0.0.0")]);
+    fleet.registry.forget_host(1, fleet.clock.pass(1));
+    assert_eq!(fleet.ids(), ["gpu-1:11434"]);
+    assert_eq!(fleet.registry.service("gpu-1:11434").unwrap().host_id(), Some(&host_id(2)));
+    assert_eq!(fleet.led_to("gpu-2:11434"), some("gpu-1:11434"));
+    fleet.registry.check_indexes();
+}
+
+#[test]
+fn an_address_that_moved_to_another_host_is_its_own_once_the_first_is_gone() {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    fleet.add("http://10.0.0.7:11434");
+    fleet.host(1, "gpu-1", "10.0.0.8", vec![ollama("0.0.0.0")]);
+    fleet.host(2, "gpu-2", PEER, vec![ollama("0.0.0.0")]);
+    assert_eq!(fleet.led_to("10.0.0.7:11434"), None);
+    fleet.registry.forget_host(1, fleet.clock.pass(1));
+    assert_eq!(
+        (fleet.ids(), fleet.sources("gpu-2:11434")),
+        (vec!["gpu-1:11434".to_owned()], both())
+    );
     fleet.registry.check_indexes();
 }

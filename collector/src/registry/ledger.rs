@@ -40,6 +40,8 @@ pub struct Ledger {
     ring_bytes: usize,
     /// Entities that the store has not seen.
     pub dirty: BTreeSet<Dirty>,
+    /// Hosts that were replaced since the sweep asked.
+    pub touched: BTreeSet<HostId>,
     superseded: HashMap<HostId, VecDeque<InstanceId>>,
 }
 
@@ -54,6 +56,7 @@ impl Ledger {
             ring: VecDeque::new(),
             ring_bytes: 0,
             dirty: BTreeSet::new(),
+            touched: BTreeSet::new(),
             superseded: HashMap::new(),
         }
     }
@@ -131,6 +134,7 @@ impl Ledger {
     /// Forgets all about a host that is gone.
     pub fn forget_host(&mut self, host: &HostId) {
         self.superseded.remove(host);
+        self.touched.remove(host);
     }
 }
 

@@ -1,5 +1,7 @@
 //! How hosts and services are judged: statuses, the findings that make them, and their end.
 
+use std::collections::BTreeSet;
+
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::time::Timestamp;
 use serde_json::json;
@@ -149,6 +151,11 @@ impl Registry {
                 transaction.remove_host(&seen.id, cause);
             }
         }
+    }
+
+    /// The hosts that were replaced since this was asked last.
+    pub(crate) fn take_touched_hosts(&self) -> BTreeSet<HostId> {
+        std::mem::take(&mut self.ledger().touched)
     }
 
     /// Takes away what an agent found, of a service that has been down since then, unless it came

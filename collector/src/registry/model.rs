@@ -1,42 +1,16 @@
 //! Models over the fleet: the index from a name to the services that have it, and the inventory
 //! of the fleet by model.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use dashmap::DashMap;
 use herdbook_shared::ids::{HostId, ServiceId};
 use serde::Serialize;
 
-use super::service::ServiceEntry;
+use super::service::{Model, ServiceEntry};
 
-/// From a model's name to the services that have it. Within one mutation a service is inserted
-/// before its index entries and removed after them, and whoever looks up re-checks the service
-/// that it got: so there is never a false hit, and at rest the index equals one that is rebuilt.
-#[derive(Debug, Default)]
-pub(super) struct ModelIndex(DashMap<String, BTreeSet<ServiceId>>);
-
-impl ModelIndex {
-    pub(super) fn services(&self, model: &str) -> Vec<ServiceId> {
-        self.0.get(model).map(|ids| ids.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    pub(super) fn insert(&self, model: &str, service: &ServiceId) {
-        self.0.entry(model.to_owned()).or_default().insert(service.clone());
-    }
-
-    pub(super) fn remove(&self, model: &str, service: &ServiceId) {
-        if let Some(mut ids) = self.0.get_mut(model) {
-            ids.remove(service);
-        }
-        self.0.remove_if(model, |_, ids| ids.is_empty());
-    }
-
-    /// The whole index, for comparison with one that is rebuilt.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> BTreeMap<String, BTreeSet<ServiceId>> {
-        self.0.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect()
-    }
-}
+pub(super) use index::ModelIndex;
 
 /// One model over the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,9 +19,9 @@ pub struct FleetModel {
     pub name: String,
     /// The services that have it, by id.
     pub services: Vec<ServiceId>,
-    /// On how many hosts it is installed.
+    /// On how many hosts it is installed. A service of which no host is known counts as one.
     pub hosts_installed: usize,
-    /// On how many hosts it is in memory.
+    /// On how many of them it is in memory.
     pub hosts_warm: usize,
     /// All digests under this name, sorted.
     pub digests: Vec<String>,
@@ -59,11 +33,17 @@ pub struct FleetModel {
     pub vram_bytes: Option<u64>,
 }
 
+/// Where something runs: a host that is known, or else a service of which no host is known, which
+/// is on a machine of its own as far as anybody can tell.
+fn place(service: &ServiceEntry) -> &str {
+    service.host_id().map_or(service.id.as_str(), HostId::as_str)
+}
+
 #[derive(Default)]
 struct Gathered<'a> {
     services: BTreeSet<&'a ServiceId>,
-    installed: BTreeSet<&'a HostId>,
-    warm: BTreeSet<&'a HostId>,
+    installed: BTreeSet<&'a str>,
+    warm: BTreeSet<&'a str>,
     digests: BTreeSet<&'a str>,
     size_bytes: Option<u64>,
     vram_bytes: Option<u64>,
@@ -74,23 +54,40 @@ struct Gathered<'a> {
 pub fn fleet_models<'a>(services: impl IntoIterator<Item = &'a ServiceEntry>) -> Vec<FleetModel> {
     let mut by_name: BTreeMap<&str, Gathered<'a>> = BTreeMap::new();
     for service in services {
-        let known = service.tells_warmth();
         for model in service.facts.models.iter() {
-            let gathered = by_name.entry(&model.name).or_default();
-            gathered.services.insert(&service.id);
-            gathered.installed.extend(service.host_id());
-            if model.warm && known {
-                gathered.warm.extend(service.host_id());
-                gathered.vram_bytes = gathered.vram_bytes.max(model.vram_bytes);
-            }
-            gathered.digests.extend(model.digest.as_deref());
-            gathered.size_bytes = gathered.size_bytes.max(model.size_bytes);
+            by_name.entry(&model.name).or_default().take(service, model);
         }
     }
     by_name.into_iter().map(|(name, gathered)| gathered.into_model(name)).collect()
 }
 
-impl Gathered<'_> {
+/// The model of this very name on these services; `None` where none has it.
+#[must_use]
+pub fn fleet_model<'a>(
+    name: &str,
+    services: impl IntoIterator<Item = &'a ServiceEntry>,
+) -> Option<FleetModel> {
+    let mut gathered = Gathered::default();
+    for service in services {
+        if let Some(model) = service.model(name) {
+            gathered.take(service, model);
+        }
+    }
+    (!gathered.services.is_empty()).then(|| gathered.into_model(name))
+}
+
+impl<'a> Gathered<'a> {
+    fn take(&mut self, service: &'a ServiceEntry, model: &'a Model) {
+        self.services.insert(&service.id);
+        self.installed.insert(place(service));
+        if model.warm && service.tells_warmth() {
+            self.warm.insert(place(service));
+            self.vram_bytes = self.vram_bytes.max(model.vram_bytes);
+        }
+        self.digests.extend(model.digest.as_deref());
+        self.size_bytes = self.size_bytes.max(model.size_bytes);
+    }
+
     fn into_model(self, name: &str) -> FleetModel {
         FleetModel {
             name: name.to_owned(),
@@ -104,3 +101,7 @@ impl Gathered<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model/tests.rs"]
+mod tests;

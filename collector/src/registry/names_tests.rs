@@ -47,10 +47,13 @@ fn an_address_that_a_host_left_is_no_longer_its_own() {
 #[test]
 fn a_silent_hosts_address_still_names_its_services() {
     let mut fleet = Fleet::new();
-    let opened = fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    let servers = vec![ollama("0.0.0.0"), service("0.0.0.0", 8000, vec![])];
+    let opened = fleet.host(1, "gpu-1", PEER, servers);
     let (id, session) = (&opened.host_id, &opened.session.id);
     let reason = CloseReason::Shutdown;
     fleet.registry.close_session(id, session, reason, fleet.clock.pass(1));
+    // That another one goes has the names of all found anew.
+    fleet.registry.take_back("gpu-1:8000", Source::Agent, fleet.clock.pass(1));
     assert_eq!(fleet.add("http://10.0.0.7:11434").1, DeclaredAs::Joined);
     // Nobody on the host can judge it now.
     let entry = fleet.registry.resolve("10.0.0.7:11434").unwrap();
@@ -80,6 +83,7 @@ fn two_servers_on_one_port_are_told_apart_by_the_address_on_which_they_listen() 
     // As an id it is the first one's; as a name it is that of the one that can be called.
     assert_eq!(fleet.add("http://gpu-1:11434"), (beyond.to_owned(), DeclaredAs::Replaced));
     assert_eq!(fleet.sources("gpu-1:11434"), [Source::Agent]);
+    assert_eq!(fleet.aliases(beyond), ["10.0.0.7:11434"]);
 }
 
 #[test]
@@ -98,6 +102,7 @@ fn an_agent_gets_nothing_by_claiming_anothers_address() {
     let mut fleet = Fleet::new();
     fleet.add("http://10.0.0.7:11434");
     fleet.add("http://127.0.0.1:11434");
+    fleet.add("http://localhost:11434");
     for (n, name) in
         ["10.0.0.7", "0x0a000007", "localhost", "10.0.0.7:11434/", "x@10.0.0.7", "127.0.0.1"]
             .into_iter()
@@ -108,6 +113,7 @@ fn an_agent_gets_nothing_by_claiming_anothers_address() {
         fleet.host(n, name, &format!("10.0.1.{n}"), vec![ollama("0.0.0.0"), ollama(PEER)]);
         assert_eq!(fleet.sources("10.0.0.7:11434"), [Source::Manual], "{name}");
         assert_eq!(fleet.sources("127.0.0.1:11434"), [Source::Manual], "{name}");
+        assert_eq!(fleet.sources("localhost:11434"), [Source::Manual], "{name}");
     }
     fleet.registry.check_indexes();
 }
@@ -116,8 +122,10 @@ fn an_agent_gets_nothing_by_claiming_anothers_address() {
 fn hosts_behind_one_address_do_not_have_it() {
     let mut fleet = Fleet::new();
     fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0"), service("0.0.0.0", 8000, vec![])]);
+    assert_eq!(fleet.aliases("gpu-1:11434"), ["10.0.0.7:11434"]);
     fleet.host(2, "gpu-2", PEER, vec![ollama("0.0.0.0")]);
     assert_eq!(fleet.led_to("10.0.0.7:11434"), None);
+    assert_eq!(fleet.aliases("gpu-1:11434"), [""; 0]);
     assert_eq!(fleet.led_to("10.0.0.7:8000"), some("gpu-1:8000"));
     assert_eq!(fleet.add("http://10.0.0.7:11434").1, DeclaredAs::New);
     assert_eq!(fleet.add("http://gpu-2:11434"), ("gpu-2:11434".to_owned(), DeclaredAs::Joined));
@@ -147,10 +155,13 @@ fn loopback_names_the_collectors_own_machine_and_nobody_behind_a_tunnel() {
 
 #[test]
 fn a_collector_that_does_not_know_its_boot_believes_no_loopback() {
-    let registry = Registry::new(Liveness::default());
-    let mut fleet = Fleet { registry, clock: Clock::new() };
-    fleet.host_since(1, Arrival { name: "x", peer: "127.0.0.1", boot_id: "" }, vec![ollama("::")]);
-    assert_eq!(fleet.led_to("127.0.0.1:11434"), None);
+    for boot_id in [None, Some(String::new())] {
+        let registry = Registry::new(Liveness::default()).with_boot_id(boot_id);
+        let mut fleet = Fleet { registry, clock: Clock::new() };
+        let arrival = Arrival { name: "x", peer: "127.0.0.1", boot_id: "" };
+        fleet.host_since(1, arrival, vec![ollama("::")]);
+        assert_eq!(fleet.led_to("127.0.0.1:11434"), None);
+    }
 }
 
 #[test]
@@ -165,4 +176,17 @@ fn a_clone_touches_no_name_of_the_original() {
     assert!(clone.host_id.is_clone());
     fleet.registry.take_inventory(&clone, vec![ollama("0.0.0.0")], fleet.clock.moment());
     assert_eq!(fleet.add("http://gpu-1:11434"), ("gpu-1:11434".to_owned(), DeclaredAs::Joined));
+}
+
+#[test]
+fn a_name_that_is_anothers_id_is_free_once_that_is_gone() {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    fleet.host(1, "gpu-9", PEER, vec![ollama("0.0.0.0")]);
+    fleet.host(2, "gpu-1", "10.0.0.8", vec![ollama("0.0.0.0")]);
+    let second = "gpu-1-000002:11434";
+    assert_eq!(fleet.aliases(second), ["10.0.0.8:11434"]);
+    fleet.registry.forget_host(1, fleet.clock.pass(1));
+    assert_eq!(fleet.aliases(second), ["10.0.0.8:11434", "gpu-1:11434"]);
+    assert_eq!(fleet.led_to("gpu-1:11434"), some(second));
 }

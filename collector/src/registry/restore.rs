@@ -15,6 +15,7 @@ use super::finding::Finding;
 use super::host::{HostEntry, HostFacts, HostLive};
 use super::ledger::Dirty;
 use super::moment::Moment;
+use super::node::HostPatch;
 use super::service::record::{Found, Records};
 use super::service::{ServiceEntry, ServiceFacts, ServiceStatus};
 
@@ -28,6 +29,12 @@ struct StoredHost {
     revision: u64,
     last_seen: Option<Timestamp>,
     facts: Arc<HostFacts>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    patch: Arc<HostPatch>,
+}
+
+fn is_empty(patch: &HostPatch) -> bool {
+    *patch == HostPatch::default()
 }
 
 /// A service as the store keeps it. What version 0.1.0 wrote as `facts` is what an agent found.
@@ -88,7 +95,8 @@ impl Registry {
         let id = HostId::from_text(&stored.id);
         let live = HostLive::new(stored.last_seen);
         let entry = HostEntry::unheard(&id, stored.facts, live, moment);
-        let entry = HostEntry { revision: stored.revision, ..entry };
+        let entry = HostEntry { revision: stored.revision, patch: stored.patch, ..entry };
+        self.follow_host(None, Some(&entry));
         self.hosts.insert(id, Arc::new(entry));
     }
 
@@ -96,9 +104,8 @@ impl Registry {
         let id = ServiceId::from_text(&stored.id);
         let records = Records { agent: stored.records.agent.or(stored.facts), ..stored.records };
         let host_id = records.agent.as_ref().map(|found| found.host_id.clone());
-        if let Some(host_id) = &host_id
-            && self.host(host_id.as_str()).is_none()
-        {
+        let host = host_id.as_ref().and_then(|id| self.host(id.as_str()));
+        if let (Some(host_id), None) = (&host_id, &host) {
             tracing::warn!(service = %id, host = %host_id, "a stored service has no host: removed");
             self.ledger().dirty.insert(Dirty::Service(id));
             self.dirty.notify_one();
@@ -113,16 +120,17 @@ impl Registry {
             status: stored.status,
             unconfirmed: true,
             flapping: stored.flapping,
+            host_drains: host.is_some_and(|host| host.patch.drain),
             findings: stored.findings,
             ..ServiceEntry::unjudged(id.clone(), ServiceFacts { aliases: stored.aliases, ..facts })
         };
-        for model in entry.facts.models.iter() {
-            self.models.insert(&model.facts.name, &id);
-        }
         for claim in entry.claims() {
             self.aliases.claim(&claim, &id);
         }
-        self.services.insert(id.clone(), Arc::new(entry));
+        let entry = Arc::new(entry);
+        self.follow_service(None, Some(&entry));
+        self.services.insert(id.clone(), Arc::clone(&entry));
+        self.models.take(None, &entry);
         if let Some(host_id) = &host_id {
             self.transaction(moment).follow_services(host_id, |services| services.push(id));
         }
@@ -158,6 +166,7 @@ fn host_doc(host: &HostEntry) -> String {
         revision: host.revision,
         last_seen: host.live.last_seen(),
         facts: Arc::clone(&host.facts),
+        patch: Arc::clone(&host.patch),
     })
 }
 

@@ -27,6 +27,7 @@ fn rows_of_the_first_version_are_read() {
     let host = registry.hosts().remove(0);
     assert_eq!(host.facts.gpus.as_ref().unwrap()[0].name, "NVIDIA H200");
     assert!(host.facts.address_details.is_empty());
+    assert_eq!((host.role(), &*host.patch), ("worker", &HostPatch::default()));
     let service = registry.service("gpu-1:11434").unwrap();
     assert_eq!(service.facts.models.len(), 2);
     assert_eq!((service.status, service.revision), (ServiceStatus::Healthy, 1));

@@ -32,9 +32,8 @@ impl Registry {
         moment: Moment,
     ) -> Result<(), NotCurrent> {
         let host = self.host(host_id.as_str()).ok_or(NotCurrent)?;
-        if !host.is_current(session_id) {
-            return Err(NotCurrent);
-        }
+        let session = host.session.as_ref().filter(|session| session.id == *session_id);
+        session.ok_or(NotCurrent)?.live.count_sample();
         if let Some(services) = sample.services.take() {
             self.record_services(&host, &services);
         }

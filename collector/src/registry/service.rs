@@ -4,6 +4,7 @@
 pub mod facts;
 pub mod live;
 pub mod model;
+mod pool;
 pub mod record;
 pub mod words;
 
@@ -18,6 +19,13 @@ pub use facts::ServiceFacts;
 pub use live::ServiceLive;
 pub use model::Model;
 pub use words::{Check, Reachable, Role, ServiceStatus, ServiceType, Source, Word};
+
+/// What an Ollama calls a model that was named without a tag; `None` for a name that has one.
+#[must_use]
+pub fn latest_of(model: &str) -> Option<String> {
+    let last = model.rsplit('/').next().unwrap_or(model);
+    (!model.is_empty() && !last.contains(':')).then(|| format!("{model}:latest"))
+}
 
 /// A service as it is now. Immutable: a change makes a successor.
 #[derive(Clone, Debug)]
@@ -101,6 +109,30 @@ impl ServiceEntry {
         models.get(index)
     }
 
+    /// The model that is meant by a name: the one of that very name, or on an Ollama, which calls
+    /// the model `llama3` `llama3:latest`, that one.
+    #[must_use]
+    pub fn model_meant(&self, name: &str) -> Option<&Model> {
+        let latest = || match latest_of(name) {
+            Some(latest) if self.implies_latest() => self.model(&latest),
+            _ => None,
+        };
+        self.model(name).or_else(latest)
+    }
+
+    /// Whether a name of a model without a tag means its newest here.
+    pub(super) fn implies_latest(&self) -> bool {
+        &*self.facts.kind == "ollama"
+    }
+
+    /// Whether its models have the same names as those of another entry.
+    pub(super) fn names_as(&self, other: &Self) -> bool {
+        let (mine, others) = (&self.facts.models, &other.facts.models);
+        Arc::ptr_eq(mine, others)
+            || mine.len() == others.len()
+                && mine.iter().zip(others.iter()).all(|(mine, other)| mine.name == other.name)
+    }
+
     /// Whether it can be told which of its models are in memory.
     #[must_use]
     pub fn tells_warmth(&self) -> bool {
@@ -166,6 +198,13 @@ impl ServiceEntry {
         capabilities.sort_unstable();
         capabilities.dedup();
         capabilities
+    }
+
+    /// Whether it, or one of its models, can do this.
+    #[must_use]
+    pub fn can(&self, cap: &str) -> bool {
+        let of_model = |model: &Model| model.capabilities.iter().any(|own| **own == *cap);
+        self.facts.caps.iter().any(|own| own == cap) || self.facts.models.iter().any(of_model)
     }
 
     /// Roughly what it takes in memory, bytes: what bounds the ring.

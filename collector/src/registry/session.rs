@@ -2,6 +2,8 @@
 //! a late goodbye cannot end its successor.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use herdbook_shared::ids::{InstanceId, SessionId};
 use herdbook_shared::time::Timestamp;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// An open connection of an agent.
+/// A connection of an agent.
 #[derive(Debug)]
 pub struct Session {
     /// Which connection.
@@ -20,12 +22,66 @@ pub struct Session {
     pub boot_id: String,
     /// From where, as the socket says.
     pub remote_address: IpAddr,
+    /// Where it came in, likewise.
+    pub local_address: Option<IpAddr>,
+    /// The agent's version.
+    pub agent_version: String,
     /// When it was opened, by the wall clock.
     pub opened_at: Timestamp,
     /// When it was opened, by the clock that judges.
     pub opened: Instant,
     /// Cancelled when another connection of the host takes over, or the host is removed.
     pub superseded: CancellationToken,
+    /// What moves while it is open.
+    pub live: SessionLive,
+}
+
+/// What moves while a session is open; written without a lock.
+#[derive(Debug)]
+pub struct SessionLive {
+    n_samples: AtomicU64,
+    latency_ms: AtomicU64,
+}
+
+const NO_LATENCY: u64 = u64::MAX;
+
+impl Default for SessionLive {
+    fn default() -> Self {
+        Self { n_samples: AtomicU64::new(0), latency_ms: AtomicU64::new(NO_LATENCY) }
+    }
+}
+
+impl SessionLive {
+    pub(super) fn count_sample(&self) {
+        self.n_samples.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a round trip in.
+    pub fn write_latency(&self, ms: u64) {
+        self.latency_ms.store(ms.min(NO_LATENCY - 1), Ordering::Relaxed);
+    }
+
+    /// How many samples came.
+    #[must_use]
+    pub fn n_samples(&self) -> u64 {
+        self.n_samples.load(Ordering::Relaxed)
+    }
+
+    /// The last round trip.
+    #[must_use]
+    pub fn latency_ms(&self) -> Option<u64> {
+        let ms = self.latency_ms.load(Ordering::Relaxed);
+        (ms != NO_LATENCY).then_some(ms)
+    }
+}
+
+/// What became of a session.
+#[derive(Clone, Debug)]
+pub enum SessionChange {
+    /// It was opened.
+    Opened(Arc<Session>),
+    /// It ended, and why.
+    Closed(Arc<Session>, CloseReason),
 }
 
 /// Why a session ended.

@@ -66,7 +66,9 @@ pub(crate) fn hello(host: &HostId, instance_id: InstanceId, name: &str) -> Hello
 }
 
 pub(crate) fn link() -> Link {
-    Link { remote_address: [127, 0, 0, 1].into(), superseded: CancellationToken::new() }
+    let loopback = [127, 0, 0, 1].into();
+    let superseded = CancellationToken::new();
+    Link { remote_address: loopback, local_address: Some(loopback), superseded }
 }
 
 /// Where a host comes from, in the stories of names.

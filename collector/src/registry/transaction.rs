@@ -11,7 +11,8 @@ use super::claim::Unsettled;
 use super::host::HostEntry;
 use super::ledger::{Dirty, Ledger};
 use super::moment::Moment;
-use super::service::{ServiceEntry, Source};
+use super::service::{ServiceEntry, ServiceStatus, Source};
+use super::session::SessionChange;
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
@@ -67,19 +68,25 @@ impl Transaction<'_> {
     pub(super) fn put_session(
         &mut self,
         entry: HostEntry,
-        kind: ChangeKind,
-        cause: Option<String>,
+        change: SessionChange,
     ) -> Arc<HostEntry> {
         let entry = self.replace_host(entry);
-        let session = entry.session.clone();
-        self.tell(kind, Subject::Session(entry.id.clone(), session), cause);
+        let (kind, cause) = match &change {
+            SessionChange::Opened(_) => (ChangeKind::SessionOpened, None),
+            SessionChange::Closed(_, why) => {
+                (ChangeKind::SessionClosed, Some(why.word().to_owned()))
+            }
+        };
+        self.tell(kind, Subject::Session(entry.id.clone(), change), cause);
         entry
     }
 
     fn replace_host(&mut self, mut entry: HostEntry) -> Arc<HostEntry> {
         entry.revision += 1;
         let entry = Arc::new(entry);
-        self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        let before = self.registry.hosts.insert(entry.id.clone(), Arc::clone(&entry));
+        self.registry.follow_host(before.as_deref(), Some(&entry));
+        self.ledger.touched.insert(entry.id.clone());
         if !entry.id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
         }
@@ -97,6 +104,7 @@ impl Transaction<'_> {
             self.lose_source(service, Source::Agent, cause);
         }
         self.registry.hosts.remove(id);
+        self.registry.follow_host(Some(&host), None);
         self.ledger.forget_host(id);
         if !id.is_clone() {
             self.ledger.dirty.insert(Dirty::Host(id.clone()));
@@ -113,6 +121,12 @@ impl Transaction<'_> {
         cause: Option<String>,
     ) -> Arc<ServiceEntry> {
         let entry = self.replace_service(entry);
+        let is_draining = entry.shown_status() == ServiceStatus::Draining;
+        let kind = match kind {
+            // What is told is what is shown.
+            ChangeKind::ServiceHealthy if is_draining => ChangeKind::ServiceDraining,
+            kind => kind,
+        };
         self.tell(kind, Subject::Service(Arc::clone(&entry)), cause);
         entry
     }
@@ -131,6 +145,7 @@ impl Transaction<'_> {
 
     fn replace_service(&mut self, mut entry: ServiceEntry) -> Arc<ServiceEntry> {
         entry.revision += 1;
+        entry.host_drains = self.host_drains(&entry);
         let entry = self.keep_service(entry);
         self.mark_service(&entry.id, entry.host_id());
         entry
@@ -140,20 +155,11 @@ impl Transaction<'_> {
     pub(super) fn keep_service(&mut self, entry: ServiceEntry) -> Arc<ServiceEntry> {
         let entry = Arc::new(entry);
         let before = self.registry.service(entry.id.as_str());
-        if let Some(before) = &before {
-            for gone in before.facts.models.iter().filter(|m| entry.model(&m.facts.name).is_none())
-            {
-                self.registry.models.remove(&gone.facts.name, &entry.id);
-            }
-        }
+        self.registry.models.release(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
-        for model in entry.facts.models.iter() {
-            let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
-            if !is_known {
-                self.registry.models.insert(&model.facts.name, &entry.id);
-            }
-        }
+        self.registry.models.take(before.as_deref(), &entry);
         self.follow_claims(before.as_deref(), Some(&entry));
+        self.registry.follow_service(before.as_deref(), Some(&entry));
         entry
     }
 
@@ -165,11 +171,10 @@ impl Transaction<'_> {
     /// Removes a service, and tells why in this word.
     pub(super) fn unlist_service(&mut self, id: &ServiceId, kind: ChangeKind, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
-        for model in service.facts.models.iter() {
-            self.registry.models.remove(&model.facts.name, id);
-        }
-        self.registry.services.remove(id);
+        self.registry.models.remove(&service);
         self.follow_claims(Some(&service), None);
+        self.registry.services.remove(id);
+        self.registry.follow_service(Some(&service), None);
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());

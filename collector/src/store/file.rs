@@ -6,13 +6,14 @@ use std::time::Duration;
 use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::history::close_lost;
 use super::migrations::{MigrateError, migrate};
 use super::{Loaded, OpenError};
 
 /// SQLite before this may lose data where it resets its write-ahead log.
 const SQLITE_MIN: i32 = 3_051_003;
 /// How long a lock of a reader or of a backup is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The page cache, KiB, negative as SQLite wants it.
 const CACHE_KIB: i64 = -256;
 /// What is kept of the write-ahead log after a checkpoint, bytes.
@@ -96,6 +97,10 @@ fn start(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
     let mut connection = connect(path, pages_max)?;
     check(&connection)?;
     migrate(&mut connection)?;
+    if let Err(error) = close_lost(&connection) {
+        // Of a full disk, say: they are not shown as open, and ended at the next start.
+        tracing::warn!(%error, "sessions that were open at the last end stay so in the history");
+    }
     let loaded = load(&connection)?;
     Ok((connection, loaded))
 }

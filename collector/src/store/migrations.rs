@@ -5,11 +5,31 @@ use rusqlite::{Connection, TransactionBehavior};
 /// Says "this file is Herdbook's" in the header of the database.
 const APPLICATION_ID: i64 = 0x4845_5244;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE hosts (id TEXT PRIMARY KEY, doc TEXT NOT NULL);
     CREATE TABLE services (id TEXT PRIMARY KEY, doc TEXT NOT NULL);
-    "];
+    ",
+    "
+    CREATE TABLE sessions (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, host_id TEXT NOT NULL,
+        instance_id TEXT NOT NULL, boot_id TEXT NOT NULL, transport TEXT NOT NULL,
+        remote_address TEXT NOT NULL, local_address TEXT, agent_version TEXT NOT NULL,
+        opened_at INTEGER NOT NULL, closed_at INTEGER, close_reason TEXT, latency_ms INTEGER,
+        samples INTEGER
+    );
+    CREATE INDEX sessions_of_host ON sessions (host_id, seq);
+    CREATE INDEX sessions_by_age ON sessions (opened_at);
+    CREATE INDEX sessions_open ON sessions (seq) WHERE closed_at IS NULL;
+    CREATE TABLE status_history (
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+        was TEXT, now TEXT, cause TEXT, n_more INTEGER NOT NULL
+    );
+    CREATE INDEX status_of_subject ON status_history (kind, id, seq);
+    CREATE INDEX status_by_age ON status_history (at);
+    ",
+];
 
 /// Why a database is not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +84,20 @@ mod tests {
         migrate(&mut connection).unwrap();
         assert_eq!(pragma(&connection, "user_version").unwrap(), STEPS.len() as i64);
         connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_gets_the_later_steps_and_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+        migrate(&mut connection).unwrap();
+        let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("SELECT count(*) FROM hosts").unwrap(), 1);
+        assert_eq!(count("SELECT count(*) FROM sessions").unwrap(), 0);
+        assert_eq!(count("SELECT count(*) FROM status_history").unwrap(), 0);
     }
 
     #[test]

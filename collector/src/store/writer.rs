@@ -6,6 +6,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::{StateFile, connect};
+use super::history::{self, BOUNDS, Entry};
 use super::lock::Lock;
 use super::{Row, WriteError};
 
@@ -16,7 +17,14 @@ const GROUP_ROWS: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) rows: Vec<Row>,
+    pub(super) entries: Vec<Entry>,
     pub(super) done: oneshot::Sender<Result<(), WriteError>>,
+}
+
+impl Job {
+    fn n_rows(&self) -> usize {
+        self.rows.len() + self.entries.len()
+    }
 }
 
 #[derive(Debug)]
@@ -64,6 +72,9 @@ impl Writer {
         for row in group.iter().flat_map(|job| &job.rows) {
             put(&transaction, row)?;
         }
+        for entry in group.iter().flat_map(|job| &job.entries) {
+            history::put(&transaction, entry, &BOUNDS)?;
+        }
         transaction.commit()
     }
 
@@ -77,12 +88,12 @@ impl Writer {
 }
 
 fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut n_rows = first.rows.len();
+    let mut n_rows = first.n_rows();
     let mut group = vec![first];
     while n_rows < GROUP_ROWS
         && let Ok(next) = queue.try_recv()
     {
-        n_rows += next.rows.len();
+        n_rows += next.n_rows();
         group.push(next);
     }
     group

@@ -95,16 +95,19 @@ impl Mass {
         // A host that was not heard in this run of the collector did not go offline in it.
         let is_recent = |host: &Arc<HostEntry>| {
             host.status == HostStatus::Offline
+                && !host.patch.expected_absent
                 && now.saturating_duration_since(host.status_entered) <= self.window
                 && host.live.heard_ms() > 0
         };
         let recent = hosts.iter().filter(|host| is_recent(host)).map(|host| host.id.clone());
         let members: HashSet<HostId> = recent.chain(going.iter().cloned()).collect();
         // Hosts that were offline before do not count as the fleet that was lost a part of.
-        let long_gone = |host: &&Arc<HostEntry>| {
-            host.status == HostStatus::Offline && !members.contains(&host.id)
+        // Nor do those of which it is no news that they go.
+        let is_left_out = |host: &&Arc<HostEntry>| {
+            let is_long_gone = host.status == HostStatus::Offline && !members.contains(&host.id);
+            is_long_gone || host.patch.expected_absent
         };
-        let n_hosts = hosts.len() - hosts.iter().filter(long_gone).count();
+        let n_hosts = hosts.len() - hosts.iter().filter(is_left_out).count();
         let n_gone = members.len();
         if n_gone < self.hosts_min || !reaches(n_gone, n_hosts, self.share_min) {
             return None;

@@ -8,12 +8,17 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use herdbook_tests::asked::{self, Pace};
 use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
+use herdbook_tests::registry::{self, counting::Counting};
 use herdbook_tests::swarm::limit;
 use herdbook_tests::swarm::load::{Cost, Load, Speech};
 use serde_json::{Value, json};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(10);
@@ -30,6 +35,10 @@ struct Arguments {
 enum What {
     /// What an agent costs its host, as a table.
     Footprint(Footprint),
+    /// What look-ups, services in memory and the sweep cost in process, as a table.
+    Registry,
+    /// What a router's question costs over HTTP, as a table.
+    Lookups(Lookups),
     /// What agents cost the collector, as JSON.
     Collector(Collector),
     /// A raw limit, run by the bench: reads what an agent reads, once a second.
@@ -54,6 +63,16 @@ struct Footprint {
     /// In this network namespace, with whatever listens here.
     #[arg(long)]
     here: bool,
+}
+
+#[derive(Debug, Args)]
+struct Lookups {
+    /// Requests a second.
+    #[arg(long, default_value_t = 5000)]
+    per_second: u32,
+    /// How long each window is, seconds.
+    #[arg(long, default_value_t = 10)]
+    window_s: u64,
 }
 
 #[derive(Debug, Args)]
@@ -91,13 +110,28 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
             writeln!(std::io::stdout(), "{}", footprint::table(&rows))
         }
         Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
+        Some(What::Registry) => in_process(),
+        Some(What::Lookups(lookups)) => over_http(&runtime, lookups),
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
+            in_process()?;
+            over_http(&runtime, &Lookups { per_second: 5000, window_s: 10 })?;
             let measured = Collector { seconds: 60, hosts: 1000 };
             tell(&runtime.block_on(collectors(&measured))?)
         }
     }
+}
+
+fn in_process() -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{}", registry::table(&registry::measure()))
+}
+
+fn over_http(runtime: &tokio::runtime::Runtime, lookups: &Lookups) -> std::io::Result<()> {
+    let window = Duration::from_secs(lookups.window_s.max(1));
+    let pace = Pace { per_second: lookups.per_second.max(1), window };
+    let answered = runtime.block_on(asked::measure(pace))?;
+    writeln!(std::io::stdout(), "{}", asked::table(&answered))
 }
 
 fn tell(figures: &Value) -> std::io::Result<()> {

@@ -247,6 +247,8 @@ async fn what_is_wrong_with_a_change_is_told_by_its_field() {
         let refused = app.post(&format!("{path}/{at}"), body.clone()).await;
         assert_eq!((refused.status, refused.field()), (422, field), "{at} {body}");
     }
+    let why = app.patch(&path, json!({"url": "http://gpu-8:1"})).await;
+    assert!(why.body["detail"].as_str().unwrap().contains("told from others"), "{why:?}");
     assert_eq!(app.get(&path).await.body["revision"], 1, "nothing was changed");
 }
 
@@ -287,6 +289,26 @@ async fn what_is_not_there_is_said_so_by_every_method() {
         assert_eq!(wrong.status, 405);
         assert!(wrong.header("allow").contains("GET"), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn every_route_takes_the_other_names_of_a_service() {
+    let (app, clock) = (App::new(), Clock::new());
+    let arrival = Arrival { name: "gpu-1", peer: "10.0.0.7", boot_id: "b" };
+    let opened = arrive(&app.registry, 1, arrival, clock.moment());
+    app.registry.take_inventory(&opened, vec![service("0.0.0.0", 8000, vec![])], clock.moment());
+    let other = format!("{ALL}/10.0.0.7%3A8000");
+    let id = json!("gpu-1:8000");
+    assert_eq!(app.get(&other).await.body["id"], id);
+    assert_eq!(app.patch(&other, json!({"priority": 3})).await.body["id"], id);
+    assert_eq!(app.post(&format!("{other}/drain"), json!({})).await.body["id"], id);
+    let role = json!({"role": "canary"});
+    assert_eq!(app.post(&format!("{other}/promote"), role).await.body["id"], id);
+    let added = app.post(ALL, with(json!({"url": "10.0.0.7:8000"}))).await;
+    assert_eq!((added.status, &added.body["id"]), (200, &id), "it joins what is there");
+    assert_eq!(added.body["sources"], json!(["agent", "manual"]));
+    let stays = app.delete(&format!("{other}?source=manual")).await;
+    assert_eq!((stays.status, &stays.body["sources"]), (200, &json!(["agent"])));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::config::Liveness;
 use crate::registry::service::Source;
+use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 
 use super::*;
@@ -71,4 +72,22 @@ fn models_of_what_an_agent_found_are_its_agents() {
     let after = registry.update_models("gpu-1:8000", &models(&["a"]), clock.moment()).unwrap();
     assert_eq!(after.facts.found().unwrap().models.len(), 1);
     assert!(after.facts.records.checked.is_none() && after.model("a").is_some());
+}
+
+#[test]
+fn a_host_has_in_memory_what_its_services_have_whoever_judges_them() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let opened = connect(&registry, 1, clock.moment());
+    let warm = service("0.0.0.0", 8000, vec![model("a", true)]);
+    registry.take_inventory(&opened, vec![warm], clock.moment());
+    let (id, session) = (&opened.host_id, &opened.session.id);
+    registry.close_session(id, session, CloseReason::Shutdown, clock.moment());
+    // From here on the collector may ask it.
+    registry.upsert_service(Source::Manual, declared("a", "gpu-1:8000"), clock.moment()).unwrap();
+    let warm = || registry.host(id.as_str()).unwrap().warm.to_vec();
+    assert!(warm().is_empty());
+    let healthy = ServiceStatus::Healthy;
+    let entry = registry.update_status("gpu-1:8000", healthy, None, clock.moment()).unwrap();
+    assert_eq!(entry.facts.check, Check::Probe);
+    assert_eq!(warm(), ["a"]);
 }

@@ -76,14 +76,10 @@ impl ServiceLive {
     /// A request came back. Returns how many are still on their way; one that never began is
     /// logged and changes nothing.
     pub fn end_request(&self) -> u64 {
-        let less = |pending: u64| pending.checked_sub(1);
-        match self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-            Ok(before) => before - 1,
-            Err(none) => {
-                tracing::warn!("a request ended that never began");
-                none
-            }
-        }
+        self.try_end_request().unwrap_or_else(|| {
+            tracing::warn!("a request ended that never began");
+            0
+        })
     }
 
     /// Takes over the requests of an entry that turned out to be the same service.
@@ -95,9 +91,16 @@ impl ServiceLive {
         }
     }
 
-    /// Takes in how long a request took.
-    pub fn write_latency(&self, ms: u64) {
-        average_into(&self.latency_ms_avg, ms);
+    /// A request came back. `None`: none had begun, and nothing changes.
+    pub(in crate::registry) fn try_end_request(&self) -> Option<u64> {
+        let less = |pending: u64| pending.checked_sub(1);
+        let before = self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
+        Some(before - 1)
+    }
+
+    /// Takes in how long a request took. Returns the average that this makes.
+    pub fn write_latency(&self, ms: u64) -> u64 {
+        average_into(&self.latency_ms_avg, ms)
     }
 
     /// When it was checked last, by whoever does that.
@@ -188,18 +191,26 @@ fn write_some(cell: &AtomicU64, number: Option<u64>) {
     cell.store(number.map_or(0, |n| n.saturating_add(1)), Ordering::Relaxed);
 }
 
-/// Takes a sample into an average; the first one sets it.
-fn average_into(cell: &AtomicU64, sample: u64) {
-    let averaged = |stored: u64| {
+/// The longest latency that is told; what takes longer took this long.
+pub const LATENCY_MS_MAX: u64 = 1 << 53;
+
+/// Takes a sample into an average; the first one sets it. Returns the new average.
+fn average_into(cell: &AtomicU64, sample: u64) -> u64 {
+    let sample = sample.min(LATENCY_MS_MAX);
+    let mut stored = cell.load(Ordering::Relaxed);
+    loop {
         let average = stored.checked_sub(1).map_or(sample, |old| average(old, sample));
-        Some(average.saturating_add(1))
-    };
-    let _ = cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, averaged);
+        let next = average + 1;
+        match cell.compare_exchange_weak(stored, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return average,
+            Err(other) => stored = other,
+        }
+    }
 }
 
 /// The moving average of all latencies here: one part new, four parts old.
 fn average(old: u64, sample: u64) -> u64 {
-    sample.saturating_add(old.saturating_mul(4)) / 5
+    (sample + 4 * old) / 5
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use herdbook_shared::wire::inventory;
 use serde::{Deserialize, Serialize};
 
+use super::pool::{shared_facts, shared_word};
+
 /// What a model is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ModelFacts {
@@ -76,11 +78,12 @@ impl Model {
 
 impl From<&inventory::Model> for Model {
     fn from(told: &inventory::Model) -> Self {
-        let word = |word: &Option<String>| word.as_deref().map(Arc::from);
-        let capabilities = told.capabilities.iter().map(|word| Arc::from(word.as_str()));
+        let word = |word: &Option<String>| word.as_deref().map(shared_word);
+        let capabilities = told.capabilities.iter().map(|word| shared_word(word));
         let facts = ModelFacts {
+            // Where name or digest are the same, so are the facts.
             name: told.name.as_str().into(),
-            digest: word(&told.digest),
+            digest: told.digest.as_deref().map(Arc::from),
             size_bytes: told.size_bytes,
             parameters: word(&told.parameters),
             quantization: word(&told.quantization),
@@ -90,7 +93,7 @@ impl From<&inventory::Model> for Model {
             remote: told.remote,
         };
         Self {
-            facts: Arc::new(facts),
+            facts: shared_facts(facts),
             warm: told.warm,
             loading: told.loading,
             is_kept: told.keep.is_some(),

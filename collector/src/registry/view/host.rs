@@ -1,5 +1,6 @@
 //! A host as it is told to the outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ pub struct HostView<'a> {
     pub status: HostStatus,
     pub status_since: Timestamp,
     pub role: &'a str,
-    pub labels: &'a BTreeMap<String, String>,
-    pub notes: &'static str,
+    pub labels: Cow<'a, BTreeMap<String, String>>,
+    pub notes: &'a str,
     pub drain: bool,
     pub expected_absent: bool,
     pub agent_version: &'a str,
@@ -103,11 +104,11 @@ impl<'a> HostView<'a> {
             name: &facts.name,
             status: host.status,
             status_since: host.status_since,
-            role: &facts.role,
-            labels: &facts.labels,
-            notes: "",
-            drain: false,
-            expected_absent: false,
+            role: host.role(),
+            labels: host.labels(),
+            notes: &host.patch.notes,
+            drain: host.patch.drain,
+            expected_absent: host.patch.expected_absent,
             agent_version: &facts.agent_version,
             protocol: facts.protocol,
             first_seen: facts.first_seen,
@@ -137,7 +138,13 @@ pub struct HostSummary<'a> {
     pub name: &'a str,
     pub status: HostStatus,
     pub role: &'a str,
-    pub labels: &'a BTreeMap<String, String>,
+    pub labels: Cow<'a, BTreeMap<String, String>>,
+    /// Left out where it does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drain: bool,
+    /// Left out where it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub expected_absent: bool,
     /// The worst one.
     pub finding: Option<FindingSummary>,
     pub cpu_percent: Option<f64>,
@@ -168,8 +175,10 @@ impl<'a> HostSummary<'a> {
             id: &host.id,
             name: &host.facts.name,
             status: host.status,
-            role: &host.facts.role,
-            labels: &host.facts.labels,
+            role: host.role(),
+            labels: host.labels(),
+            drain: host.patch.drain,
+            expected_absent: host.patch.expected_absent,
             finding: finding.map(|f| FindingSummary { code: f.code, severity: f.severity }),
             cpu_percent: present.and_then(|sample| sample.cpu_percent).map(rounded),
             memory_percent: present.and_then(memory_percent),

@@ -1,0 +1,253 @@
+//! Leases: one request in flight on a service each, taken before and given back after, so that load
+//! is known without a proxy. They live in memory and expire, so that a client that dies leaks
+//! nothing, and they end with this run of the collector.
+//!
+//! Picking and taking is one step under one lock: of two routers that ask at once, the second sees
+//! what the first took. The lock is taken before nothing and inside nothing: whoever holds it only
+//! reads the registry, and no transaction takes it.
+
+mod book;
+mod reserved;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::time::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Registry;
+use super::moment::Moment;
+use super::pick::{Chosen, NoneUsable, Picked, Rejected, Wanted};
+use super::service::ServiceLive;
+
+use book::Book;
+use reserved::Reservation;
+pub(super) use reserved::Reserved;
+
+/// Most leases at once.
+pub const LEASES_MAX: usize = 100_000;
+/// How long a lease lasts that does not say, seconds.
+pub const TTL_S: u64 = 300;
+/// Longest lease, seconds.
+pub const TTL_S_MAX: u64 = 86_400;
+
+/// See the module's words.
+#[derive(Debug, Default)]
+pub(super) struct Leases(Mutex<Book>);
+
+/// One request in flight.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Which lease.
+    pub id: LeaseId,
+    /// On which service.
+    pub service_id: ServiceId,
+    /// For which model, as the service calls it.
+    pub model: Option<Arc<str>>,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// The same by the clock that judges.
+    expires: Instant,
+    /// What is counted there; it outlives the service's removal.
+    live: Arc<ServiceLive>,
+    reservation: Option<Reservation>,
+}
+
+/// Names a lease, and the run of the collector that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseId {
+    epoch: Arc<str>,
+    number: Uuid,
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number.simple())
+    }
+}
+
+impl Lease {
+    /// The VRAM that was reserved for it, bytes.
+    #[must_use]
+    pub fn vram_bytes(&self) -> Option<u64> {
+        self.reservation.as_ref().map(Reservation::bytes)
+    }
+}
+
+/// What a lease is wanted on.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Whatever is best.
+    Best,
+    /// This service, by its id or another name.
+    Service(String),
+}
+
+/// A lease, and what it was taken on.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The lease.
+    pub lease: Lease,
+    /// The service.
+    pub service: Chosen,
+}
+
+/// No lease was taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeError {
+    /// No room for another one.
+    #[error(
+        "{LEASES_MAX} leases are out, which is as many as there can be: give some back, or take \
+         them for a shorter time"
+    )]
+    Full,
+    /// There is no such service.
+    #[error("there is no service {0:?}")]
+    UnknownService(String),
+    /// There is, but it cannot be used.
+    #[error("service {} cannot be used: {}", .0.id, .0.why)]
+    Unusable(Rejected),
+    /// None can be used.
+    #[error(transparent)]
+    NoneUsable(#[from] NoneUsable),
+}
+
+/// The lease is not out: it never was, was given back, expired, or is of an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such lease: it was given back, expired, or is of an earlier run")]
+pub struct UnknownLease;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered, within so many milliseconds where that is told.
+    Ok(Option<u64>),
+    /// It failed, or took too long: how long that took says nothing of the service.
+    Failed,
+}
+
+impl Registry {
+    /// Picks a service and takes a lease on it, in one step.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for another lease, or nothing to take it on.
+    pub fn take_lease(
+        &self,
+        target: &Target,
+        wanted: &Wanted,
+        ttl: Duration,
+        moment: Moment,
+    ) -> Result<Taken, TakeError> {
+        let epoch = self.cursor().0;
+        let mut book = self.leases.book();
+        book.expire(moment.now);
+        if book.is_full() {
+            return Err(TakeError::Full);
+        }
+        let service = match target {
+            Target::Best => {
+                let Picked { service, .. } = self.pick_beside(wanted, book.reserved())?;
+                service
+            }
+            Target::Service(name) => {
+                let entry = self.resolve(name);
+                let entry = entry.ok_or_else(|| TakeError::UnknownService(name.clone()))?;
+                let chosen = self.pick_this(&entry, wanted, book.reserved());
+                chosen.map_err(TakeError::Unusable)?
+            }
+        };
+        let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        let lease = Lease {
+            id: LeaseId { epoch, number: Uuid::now_v7() },
+            service_id: service.entry.id.clone(),
+            model: service.model.clone(),
+            taken_at: moment.at,
+            expires_at: Timestamp::from_unix_ms(moment.at.unix_ms().saturating_add(ttl_ms)),
+            expires: moment.now + ttl,
+            live: Arc::clone(&service.entry.live),
+            reservation: reservation(&service, wanted),
+        };
+        let lease = book.take(lease);
+        Ok(Taken { lease, service })
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not out: then nothing is counted.
+    pub fn give_back(
+        &self,
+        id: &str,
+        outcome: Outcome,
+        moment: Moment,
+    ) -> Result<(), UnknownLease> {
+        let (epoch, number) = id.split_once('-').ok_or(UnknownLease)?;
+        let number = Uuid::try_parse(number).map_err(|_| UnknownLease)?;
+        if *self.cursor().0 != *epoch {
+            return Err(UnknownLease);
+        }
+        let mut book = self.leases.book();
+        book.expire(moment.now);
+        let lease = book.end(number).ok_or(UnknownLease)?;
+        if let Outcome::Ok(Some(ms)) = outcome {
+            lease.live.write_latency(ms);
+        }
+        Ok(())
+    }
+
+    /// Ends the leases whose time is over, and the reservations of models that are in memory by
+    /// now, where samples show them. Returns how many leases ended.
+    pub fn expire_leases(&self, moment: Moment) -> usize {
+        let mut book = self.leases.book();
+        book.settle(self);
+        book.expire(moment.now)
+    }
+
+    /// How many leases are out.
+    #[must_use]
+    pub fn n_leases(&self) -> usize {
+        self.leases.book().len()
+    }
+
+    /// The leases that are out, the oldest first.
+    #[must_use]
+    pub fn leases(&self, moment: Moment) -> Vec<Lease> {
+        let mut book = self.leases.book();
+        book.expire(moment.now);
+        book.all()
+    }
+}
+
+impl Leases {
+    /// What is reserved now; a copy that stays as it is.
+    pub(super) fn reserved(&self) -> Arc<Reserved> {
+        Arc::clone(self.book().reserved())
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a lease keeps free on a host until its model is in memory there. A lease on a service that
+/// was named keeps what its taker says.
+fn reservation(service: &Chosen, wanted: &Wanted) -> Option<Reservation> {
+    let host: &HostId = service.entry.host_id()?;
+    let bytes = match service.model {
+        Some(_) => service.to_reserve?,
+        None => wanted.vram_bytes.filter(|bytes| *bytes > 0)?,
+    };
+    let (id, model) = (service.entry.id.clone(), service.model.clone());
+    Some(Reservation::new(host.clone(), id, model, bytes))
+}
+
+#[cfg(test)]
+#[path = "lease/tests.rs"]
+mod tests;

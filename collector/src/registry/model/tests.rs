@@ -1,0 +1,53 @@
+//! The inventory of the fleet by model.
+
+use crate::config::Liveness;
+use crate::registry::Registry;
+use crate::registry::testing::*;
+
+use super::*;
+
+#[test]
+fn a_model_is_counted_once_a_host_and_drift_is_told() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let opened = connect(&registry, 1, clock.moment());
+    let other = inventory_model("b", "0001", true);
+    let services = vec![
+        service("127.0.0.1", 1, vec![inventory_model("a", "0001", true)]),
+        service("127.0.0.1", 2, vec![inventory_model("a", "0002", true), other]),
+    ];
+    registry.take_inventory(&opened, services, clock.moment());
+    let services = registry.services();
+    let models = fleet_models(services.iter().map(AsRef::as_ref));
+    let counts: Vec<_> =
+        models.iter().map(|m| (m.services.len(), m.hosts_installed, m.hosts_warm)).collect();
+    assert_eq!(counts, [(2, 1, 1), (1, 1, 1)]);
+    assert_eq!((models[0].drift, models[1].drift), (true, false));
+    assert_eq!(models[0].digests, ["0001", "0002"]);
+    assert_eq!(fleet_model("a", services.iter().map(AsRef::as_ref)).as_ref(), Some(&models[0]));
+    assert_eq!(fleet_model("c", services.iter().map(AsRef::as_ref)), None);
+}
+
+#[test]
+fn services_of_which_no_host_is_known_are_on_hosts_of_their_own() {
+    let registry = Registry::new(Liveness::default());
+    let doc = |id: &str| {
+        let models = serde_json::json!([{ "name": "a", "warm": true }]);
+        let records = serde_json::json!({ "manual": { "check": "probe", "models": models } });
+        serde_json::json!({ "id": id, "revision": 1, "status": "healthy", "records": records })
+            .to_string()
+    };
+    assert_eq!(registry.restore(&[], &[doc("x"), doc("y")], Clock::new().moment()), 0);
+    let services = registry.services();
+    let model = fleet_model("a", services.iter().map(AsRef::as_ref)).unwrap();
+    // Nobody has judged them since the start: whether they are warm cannot be told.
+    assert_eq!((model.hosts_installed, model.hosts_warm), (2, 0));
+}
+
+fn inventory_model(
+    name: &str,
+    digest: &str,
+    warm: bool,
+) -> herdbook_shared::wire::inventory::Model {
+    let digest = Some(digest.to_owned());
+    herdbook_shared::wire::inventory::Model { digest, ..model(name, warm) }
+}
