@@ -170,6 +170,11 @@ async fn a_host_is_removed_once_its_agent_has_ended() {
     assert_eq!(fleet.id_of("gpu-1").await, id);
 }
 
+/// How often a host became this.
+fn n_to(history: &[Value], status: &str) -> usize {
+    history.iter().filter(|entry| entry["to"] == status).count()
+}
+
 #[tokio::test]
 async fn sessions_and_what_became_of_a_host_are_kept() {
     let mut fleet = Fleet::start_with(QUICK).await;
@@ -190,7 +195,12 @@ async fn sessions_and_what_became_of_a_host_are_kept() {
         let history = list(&rest, &format!("{}/history", path(&gpu)), "history").await;
         (sessions, history)
     };
-    let (sessions, history) = told(&fleet).await;
+    // Written a moment after it happened.
+    let all = async || match told(&fleet).await {
+        (sessions, history) if n_to(&history, "online") == 3 => Ok((sessions, history)),
+        (_, history) => Err(format!("{history:?}")),
+    };
+    let (sessions, history) = eventually("three times online", WITHIN, all).await;
     assert_eq!(sessions.len(), 3, "{sessions:?}");
     let open = list(&rest, &format!("{}/sessions?active=true", path(&gpu)), "sessions").await;
     assert_eq!(open.len(), 1, "{open:?}");
@@ -201,10 +211,8 @@ async fn sessions_and_what_became_of_a_host_are_kept() {
     let reasons: Vec<String> =
         sessions.iter().map(|session| session["close_reason"].to_string()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("shutdown")), "{reasons:?}");
-    let words: Vec<&str> = history.iter().filter_map(|entry| entry["status"].as_str()).collect();
-    let n = |status: &str| words.iter().filter(|word| **word == status).count();
-    assert_eq!((n("offline"), n("online")), (2, 3), "{history:?}");
-    assert_eq!(n("stale"), 1, "only who left without a word: {history:?}");
+    assert_eq!(n_to(&history, "offline"), 2, "{history:?}");
+    assert_eq!(n_to(&history, "stale"), 1, "only who left without a word: {history:?}");
     let has_cause = |entry: &&Value| entry["cause"].is_string();
     assert!(history.iter().filter(has_cause).count() >= 3, "{history:?}");
 

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(25);
 
-/// Warm on every simulated host, and 30 GiB large, cold, and twice too much for one GPU.
+/// Warm on every simulated host.
 const WARM: &str = "llama:1b";
-const LARGE: &str = "phi4:30b";
+/// Cold, 28 to 30 GiB on disk: one of them fits into what is free of a GPU.
+const LARGE: [&str; 3] = ["phi4:30b", "mistral:29b", "gemma3:28b"];
 
 /// A host whose Ollama can be reached from the network.
 fn gpu_host(seed: u64, n_models: u32) -> SimulatedHost {
@@ -239,21 +240,24 @@ async fn two_routers_do_not_fill_one_gpu() {
     let rest = fleet.rest();
     // Whoever looks at priority alone would send both here.
     rest.patch("/api/v1/services/gpu-1%3A11434", &json!({"priority": 100})).await;
-    let fits = async || {
-        let answer = picked(&rest, &format!("model={LARGE}")).await;
-        let why = answer["why"].to_string();
-        if why.contains("fits") { Ok(answer) } else { Err(answer.to_string()) }
+    let why = async |model: &str| {
+        let answer = picked(&rest, &format!("model={model}")).await;
+        (service_id(&answer).to_owned(), answer["why"].to_string())
     };
-    let answer = eventually("room on a GPU", WITHIN, fits).await;
-    assert_eq!(service_id(&answer), "gpu-1:11434", "{answer}");
+    let fits = async || match why(LARGE[0]).await {
+        (id, why) if why.contains("fits") => Ok(id),
+        (id, why) => Err(format!("{id}: {why}")),
+    };
+    assert_eq!(eventually("room on a GPU", WITHIN, fits).await, "gpu-1:11434");
 
-    let wanted = || json!({"model": LARGE, "ttl_s": 60, "vram_bytes": 36_u64 << 30});
-    let (one, other) = tokio::join!(lease(&rest, wanted()), lease(&rest, wanted()));
+    let take = |model: &str| lease(&rest, json!({"model": model, "ttl_s": 60}));
+    let (one, other) = tokio::join!(take(LARGE[0]), take(LARGE[1]));
     let taken: BTreeSet<&str> = [service_id(&one), service_id(&other)].into();
     assert_eq!(taken.len(), 2, "{one} {other}");
-    // A third finds no room, and is told so.
-    let answer = picked(&rest, &format!("model={LARGE}")).await;
-    assert!(!answer["why"].to_string().contains("\"fits"), "{answer}");
+    // A third model finds no room, and one that is on its way is where it goes.
+    let (_, third) = why(LARGE[2]).await;
+    assert!(third.contains("needs") && !third.contains("fits"), "{third}");
+    assert_eq!(service_id(&take(LARGE[1]).await), service_id(&other));
 
     for lease in [&one, &other] {
         assert_eq!(give_back(&rest, lease).await, StatusCode::NO_CONTENT);
