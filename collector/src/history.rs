@@ -242,7 +242,8 @@ async fn write_all(store: &Store, pending: &Pending) -> Result<(), WriteError> {
         if entries.is_empty() {
             return Ok(());
         }
-        entries.push(Entry::Prune(Moment::now().at));
+        let at = Moment::now().at;
+        entries.extend([Entry::Alive(at), Entry::Prune(at)]);
         store.append(entries).await?;
         pending.forget_until(end);
     }

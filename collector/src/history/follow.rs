@@ -15,7 +15,7 @@ use crate::registry::host::HostEntry;
 use crate::registry::service::{ServiceEntry, Word};
 use crate::registry::session::SessionChange;
 use crate::registry::snapshot::Snapshot;
-use crate::store::{Entry, StatusRow, Whose};
+use crate::store::{Entry, SessionRow, StatusRow, Whose};
 
 use super::rows::session_row;
 
@@ -108,7 +108,10 @@ impl Follower {
             }
             Subject::Session(host_id, session) if !host_id.is_clone() => {
                 let row = match session {
-                    SessionChange::Opened(session) => session_row(host_id, session, None),
+                    // How many samples there will be is known at its end, if that is seen.
+                    SessionChange::Opened(session) => {
+                        SessionRow { samples: None, ..session_row(host_id, session, None) }
+                    }
                     SessionChange::Closed(session, why) => {
                         session_row(host_id, session, Some((change.at, *why)))
                     }

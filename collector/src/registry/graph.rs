@@ -141,8 +141,7 @@ type Shown<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
 
 /// Name, role, status and domain.
 fn host_node(host: &HostEntry) -> Shown<'_> {
-    let domain = host.facts.labels.get("domain").map(String::as_str);
-    (&host.facts.name, &host.facts.role, host.status.word(), domain)
+    (&host.facts.name, host.role(), host.status.word(), host.label("domain"))
 }
 
 fn service_node(service: &ServiceEntry) -> Shown<'_> {

@@ -96,7 +96,7 @@ fn whatever_it_shows_has_it_encoded_anew() {
         }),
         ("a service comes", |f| f.add("other", |_| ())),
         ("a service is unwell", |f| f.edit(1, |s| s.status = ServiceStatus::Unhealthy)),
-        ("a service drains", |f| f.edit(1, |s| s.host_drains = true)),
+        ("a service drains", |f| f.drain_host(1, true)),
         ("a service is promoted", |f| f.edit_facts(1, |facts| facts.role = Role::Production)),
         ("a service is renamed", |f| f.edit_facts(1, |facts| facts.name = "new".into())),
         ("a service goes", |f| {

@@ -198,6 +198,13 @@ impl HostEntry {
         self.patch.role.as_deref().unwrap_or(&self.facts.role)
     }
 
+    /// One of its labels.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let said = self.patch.labels.get(key).or_else(|| self.facts.labels.get(key));
+        said.map(String::as_str)
+    }
+
     /// Its labels: those of its agent, and on top those that people set.
     #[must_use]
     pub fn labels(&self) -> Cow<'_, BTreeMap<String, String>> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::api::testing::App;
 use crate::registry::encode;
 use crate::registry::view::View;
-use crate::store::{DirtySource, Store};
+use crate::store::DirtySource;
 
 const ALL: &str = "/api/v1/services";
 const CANARY: &str = "canary-5d1c-9f86";
@@ -33,9 +33,7 @@ async fn a_credential_is_in_no_answer_no_change_no_log_and_no_file() {
     assert!(!told.contains(CANARY), "{told}");
     assert!(!added.body.to_string().contains("\"credential\""), "{}", added.body);
 
-    let (store, _) = Store::open(app.dir.path()).unwrap();
-    store.write(rows).await.unwrap();
-    store.close().await;
+    app.store.write(rows).await.unwrap();
     let mut n_files = 0;
     for file in std::fs::read_dir(app.dir.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();

@@ -13,6 +13,7 @@ use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::arrive::{Link, Opened};
 use crate::registry::change::ChangeKind;
+use crate::registry::node::HostEdit;
 use crate::registry::service::{ServiceEntry, ServiceFacts};
 use crate::registry::testing::*;
 
@@ -118,6 +119,12 @@ impl Fleet {
     /// Changes what is known of the service of host `n`.
     pub(crate) fn edit_facts(&self, n: u8, edit: impl FnOnce(&mut ServiceFacts)) {
         self.edit(n, |entry| edit(Arc::make_mut(&mut entry.facts)));
+    }
+
+    /// Whether host `n` shall get nothing new.
+    pub(crate) fn drain_host(&self, n: u8, drain: bool) {
+        let edit = HostEdit { drain: Some(Some(drain)), ..HostEdit::default() };
+        self.registry.patch_hosts(&[host_id(n)], &edit, self.clock.moment());
     }
 
     /// Lists a service that no agent found.

@@ -48,11 +48,11 @@ fn fleet_of(all: &[Made]) -> Fleet {
         fleet.edit(n, |entry| {
             entry.status = made.status;
             entry.unconfirmed = made.is_unconfirmed;
-            entry.host_drains = made.drains[1];
             let facts = Arc::make_mut(&mut entry.facts);
             facts.drain = made.drains[0];
             facts.priority = made.priority;
         });
+        fleet.drain_host(n, made.drains[1]);
         let live = &fleet.entry(n).live;
         for _ in 0..made.pending {
             live.begin_request();

@@ -40,12 +40,12 @@ fn what_drains_by_itself_or_with_its_host_is_not_picked() {
     fleet.edit_facts(1, |facts| facts.drain = true);
     assert!(why(&fleet, &model_m()).starts_with("draining"));
     fleet.edit_facts(1, |facts| facts.drain = false);
-    fleet.edit(1, |entry| entry.host_drains = true);
+    fleet.drain_host(1, true);
     assert!(why(&fleet, &model_m()).starts_with("its host drains"));
     // Also where it is not shown, over degraded.
     fleet.edit(1, |entry| entry.status = ServiceStatus::Degraded);
     assert!(fleet.registry.pick(&model_m()).is_err());
-    fleet.edit(1, |entry| entry.host_drains = false);
+    fleet.drain_host(1, false);
     assert!(fleet.registry.pick(&model_m()).is_ok());
 }
 
