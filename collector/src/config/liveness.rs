@@ -138,7 +138,7 @@ impl Liveness {
         } else {
             return Ok(());
         };
-        Err(ConfigError::Contradiction(wrong))
+        Err(ConfigError::Contradiction { table: "liveness", words: wrong })
     }
 }
 
