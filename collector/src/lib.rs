@@ -3,7 +3,7 @@
 //! stands in the path of a request to a model.
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
-//! ([`ingest`], and the clock in [`sweep`]), what it remembers ([`store`]), who may ask
+//! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers ([`store`]), who may ask
 //! ([`auth`]), what it answers ([`api`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
@@ -14,6 +14,8 @@ pub mod registry;
 
 pub mod ingest;
 pub mod sweep;
+
+pub mod checks;
 
 pub mod store;
 

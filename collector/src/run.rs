@@ -1,4 +1,4 @@
-//! Joins the parts: opens the store, restores, listens, sweeps, and ends in order.
+//! Joins the parts: opens the store, restores, listens, sweeps, checks, and ends in order.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
+use crate::checks::dial::Loopback;
+use crate::checks::{self, Prober};
 use crate::config::Config;
 use crate::ingest::Desk;
 use crate::registry::Registry;
@@ -82,6 +84,9 @@ pub async fn run(
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
     parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    // It listens on loopback alone, so whoever declares a service is on this machine.
+    let prober = Prober::new(config.checks.clone(), Arc::new(|_| None), Loopback::Allowed);
+    parts.spawn(checks::run(Arc::clone(&registry), prober, stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
     parts.spawn({
@@ -111,7 +116,8 @@ pub async fn run(
 
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
-    let registry = Arc::new(Registry::new(config.liveness.clone()));
+    let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
+    let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());
     tracing::info!(n_hosts, n_services, n_unreadable, "restored");
