@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +56,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/hosts/{id}", get(hosts::get))
         .on(Action::ReadFleet, "/api/v1/services", get(services::list))
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
+        .on(Action::Register, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))

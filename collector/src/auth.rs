@@ -56,6 +56,8 @@ pub enum Action {
     Ingest,
     /// Change or remove what the registry holds.
     Change,
+    /// Register, beat and deregister a service.
+    Register,
 }
 
 /// The request is understood, and not allowed.
@@ -80,7 +82,12 @@ pub fn authorize(principal: Principal, action: Action) -> Result<(), Denied> {
         // Without enrolment, an agent on this machine is known by the same sign as its admin.
         (
             Principal::Admin(Recognised::Loopback),
-            Action::Dashboard | Action::ReadFleet | Action::Watch | Action::Ingest | Action::Change,
+            Action::Dashboard
+            | Action::ReadFleet
+            | Action::Watch
+            | Action::Ingest
+            | Action::Change
+            | Action::Register,
         ) => Ok(()),
         (Principal::Agent, Action::Ingest) => Ok(()),
         (Principal::Anonymous(why), _) => Err(Denied::Nobody(why)),
@@ -90,8 +97,15 @@ pub fn authorize(principal: Principal, action: Action) -> Result<(), Denied> {
 
 impl Action {
     /// Every action, for tests that walk through all of them.
-    pub const ALL: [Self; 6] =
-        [Self::Health, Self::Dashboard, Self::ReadFleet, Self::Watch, Self::Ingest, Self::Change];
+    pub const ALL: [Self; 7] = [
+        Self::Health,
+        Self::Dashboard,
+        Self::ReadFleet,
+        Self::Watch,
+        Self::Ingest,
+        Self::Change,
+        Self::Register,
+    ];
 }
 
 impl Unknown {
@@ -129,13 +143,13 @@ mod tests {
     ];
 
     /// One row a principal, one column an action in the order of `Action::ALL`.
-    const TABLE: [[u8; 6]; 6] = [
-        [1, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 1, 0],
-        [1, 1, 1, 1, 1, 1],
+    const TABLE: [[u8; 7]; 6] = [
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1, 1],
     ];
 
     #[test]

@@ -236,5 +236,4 @@ impl Runner {
 }
 
 #[cfg(test)]
-#[path = "checks/tests.rs"]
 mod tests;

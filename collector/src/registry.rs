@@ -32,6 +32,8 @@ mod alias;
 mod identity;
 pub mod model;
 
+pub mod check;
+
 pub mod arrive;
 mod derive;
 mod inventory;
@@ -52,7 +54,7 @@ use herdbook_shared::ids::{HostId, ServiceId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::config::Liveness;
+use crate::config::{Checks, Liveness};
 
 use alias::AliasIndex;
 use change::Change;
@@ -77,7 +79,9 @@ pub struct Registry {
     seq: watch::Sender<u64>,
     dirty: Notify,
     liveness: Liveness,
+    checks: Checks,
     origin: Instant,
+    believed_ms: AtomicU64,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
@@ -96,7 +100,9 @@ impl Registry {
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
             liveness,
+            checks: Checks::default(),
             origin: Instant::now(),
+            believed_ms: AtomicU64::new(0),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
@@ -107,6 +113,18 @@ impl Registry {
     #[must_use]
     pub fn liveness(&self) -> &Liveness {
         &self.liveness
+    }
+
+    /// The same registry, judging services by these rules.
+    #[must_use]
+    pub fn with_checks(self, checks: Checks) -> Self {
+        Self { checks, ..self }
+    }
+
+    /// The rules by which services are judged.
+    #[must_use]
+    pub fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     /// One host.

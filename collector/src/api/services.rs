@@ -1,5 +1,7 @@
 //! Services: the list with its filters, and one.
 
+pub mod heartbeat;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};

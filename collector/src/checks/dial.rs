@@ -119,78 +119,79 @@ mod tests {
         }
     }
 
+    const LINK_LOCAL: &[&str] = &[
+        "http://169.254.169.254",
+        "169.254.169.254:80",
+        "http://169.254.0.1/latest",
+        "http://169.254.255.255",
+        "http://2852039166",
+        "http://0xa9fea9fe",
+        "http://0xA9.0xFE.0xA9.0xFE",
+        "http://0251.0376.0251.0376",
+        "http://025177524776",
+        "http://169.16689662",
+        "http://169.254.43518",
+        "http://0xa9.254.0251.0xfe",
+        "http://169.254.169.254.",
+        "http://%31%36%39.254.169.254",
+        "http://１６９.254.169.254",
+        "http://①⑥⑨.254.169.254",
+        "http://169。254。169。254",
+        "http://[::ffff:169.254.169.254]",
+        "http://[::ffff:a9fe:a9fe]",
+        "http://[0:0:0:0:0:ffff:a9fe:a9fe]",
+        "http://[::ffff:0:169.254.169.254]",
+        "http://[::169.254.169.254]",
+        "http://[64:ff9b::169.254.169.254]",
+        "http://[64:ff9b::a9fe:a9fe]",
+        "http://[64:ff9b:1::169.254.169.254]",
+        "http://[64:ff9b:1:a9fe:a9:fe00::]",
+        "http://[2002:a9fe:a9fe::1]",
+        "http://[2002:a9fe:a9fe:ffff:1:2:3:4]",
+        "http://[2001:0:a9fe:a9fe::]",
+        "http://[2001:0:808:808:0:0:5601:5601]",
+        "http://[2001:db8::5efe:169.254.169.254]",
+        "http://[2001:db8::200:5efe:169.254.169.254]",
+        "http://[fe80::1]",
+        "http://[FE80::a9fe]",
+        "http://[febf:ffff::1]",
+        "http://[fe80:0:0:0:1:2:3:4]:8080",
+    ];
+    const METADATA: &[&str] = &[
+        "http://100.100.100.200",
+        "http://0x646464c8",
+        "http://1684301000",
+        "http://[::ffff:100.100.100.200]",
+        "http://[64:ff9b::100.100.100.200]",
+        "http://[2002:6464:64c8::]",
+        "http://168.63.129.16",
+        "http://192.0.0.192",
+        "http://[fd00:ec2::254]",
+        "http://[FD00:0EC2:0:0:0:0:0:0254]",
+        "http://[fd20:ce::254]",
+        "http://[fd00:42::42]",
+    ];
+    const MULTICAST: &[&str] = &[
+        "http://224.0.0.1",
+        "http://239.255.255.250",
+        "http://[ff02::1]",
+        "http://[ff0e::1]",
+        "http://[::ffff:224.0.0.1]",
+        "http://[64:ff9b::e000:1]",
+        "http://[2002:e000:1::]",
+    ];
+    const BROADCAST: &[&str] =
+        &["http://255.255.255.255", "http://0xffffffff", "http://[::ffff:255.255.255.255]"];
+    const UNSPECIFIED: &[&str] = &["http://0.0.0.1", "http://0.1.2.3", "http://[64:ff9b::]"];
+
     #[test]
     fn what_is_never_dialled_in_every_spelling() {
-        let link_local = [
-            "http://169.254.169.254",
-            "169.254.169.254:80",
-            "http://169.254.0.1/latest",
-            "http://169.254.255.255",
-            "http://2852039166",
-            "http://0xa9fea9fe",
-            "http://0xA9.0xFE.0xA9.0xFE",
-            "http://0251.0376.0251.0376",
-            "http://025177524776",
-            "http://169.16689662",
-            "http://169.254.43518",
-            "http://0xa9.254.0251.0xfe",
-            "http://169.254.169.254.",
-            "http://%31%36%39.254.169.254",
-            "http://１６９.254.169.254",
-            "http://①⑥⑨.254.169.254",
-            "http://169。254。169。254",
-            "http://[::ffff:169.254.169.254]",
-            "http://[::ffff:a9fe:a9fe]",
-            "http://[0:0:0:0:0:ffff:a9fe:a9fe]",
-            "http://[::ffff:0:169.254.169.254]",
-            "http://[::169.254.169.254]",
-            "http://[64:ff9b::169.254.169.254]",
-            "http://[64:ff9b::a9fe:a9fe]",
-            "http://[64:ff9b:1::169.254.169.254]",
-            "http://[64:ff9b:1:a9fe:a9:fe00::]",
-            "http://[2002:a9fe:a9fe::1]",
-            "http://[2002:a9fe:a9fe:ffff:1:2:3:4]",
-            "http://[2001:0:a9fe:a9fe::]",
-            "http://[2001:0:808:808:0:0:5601:5601]",
-            "http://[2001:db8::5efe:169.254.169.254]",
-            "http://[2001:db8::200:5efe:169.254.169.254]",
-            "http://[fe80::1]",
-            "http://[FE80::a9fe]",
-            "http://[febf:ffff::1]",
-            "http://[fe80:0:0:0:1:2:3:4]:8080",
-        ];
-        let metadata = [
-            "http://100.100.100.200",
-            "http://0x646464c8",
-            "http://1684301000",
-            "http://[::ffff:100.100.100.200]",
-            "http://[64:ff9b::100.100.100.200]",
-            "http://[2002:6464:64c8::]",
-            "http://168.63.129.16",
-            "http://192.0.0.192",
-            "http://[fd00:ec2::254]",
-            "http://[FD00:0EC2:0:0:0:0:0:0254]",
-            "http://[fd20:ce::254]",
-            "http://[fd00:42::42]",
-        ];
-        let multicast = [
-            "http://224.0.0.1",
-            "http://239.255.255.250",
-            "http://[ff02::1]",
-            "http://[ff0e::1]",
-            "http://[::ffff:224.0.0.1]",
-            "http://[64:ff9b::e000:1]",
-            "http://[2002:e000:1::]",
-        ];
-        let broadcast =
-            ["http://255.255.255.255", "http://0xffffffff", "http://[::ffff:255.255.255.255]"];
-        let unspecified = ["http://0.0.0.1", "http://0.1.2.3", "http://[64:ff9b::]"];
         let all: [(&[&str], Refusal); 5] = [
-            (&link_local, "a link-local address"),
-            (&metadata, "a metadata address"),
-            (&multicast, "a multicast address"),
-            (&broadcast, "a broadcast address"),
-            (&unspecified, "an unspecified address"),
+            (LINK_LOCAL, "a link-local address"),
+            (METADATA, "a metadata address"),
+            (MULTICAST, "a multicast address"),
+            (BROADCAST, "a broadcast address"),
+            (UNSPECIFIED, "an unspecified address"),
         ];
         for (spellings, expected) in all {
             for text in spellings {

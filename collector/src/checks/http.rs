@@ -220,7 +220,8 @@ async fn bounded(mut body: Incoming, max: usize) -> Result<Body, ProbeFailure> {
 fn told(error: &hyper::Error) -> ProbeFailure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
+        let io = inner.downcast_ref::<io::Error>();
+        if let Some(io) = io.filter(|io| io.kind() != io::ErrorKind::UnexpectedEof) {
             return failure(in_words(io));
         }
         cause = inner.source();

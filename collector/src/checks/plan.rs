@@ -9,16 +9,26 @@ use herdbook_shared::ids::ServiceId;
 use tokio::time::Instant;
 
 use crate::config::Checks;
-use crate::registry::service::{Check, ServiceEntry};
+use crate::registry::service::{Check, ServiceEntry, ServiceStatus};
 
 /// By how much an interval may differ from the one that is configured.
 const JITTER: f64 = 0.1;
 
-/// Whether a service answered last. Each sort has its own bound, see the module above.
+/// Whether a service answered last. Each sort has its own bound, see the module above. One that is
+/// new is believed to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
     Answers,
     Doubtful,
+}
+
+impl Lane {
+    fn of(service: &ServiceEntry) -> Self {
+        match service.status {
+            ServiceStatus::Unhealthy | ServiceStatus::Down => Self::Doubtful,
+            _ => Self::Answers,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -93,11 +103,11 @@ impl Plan {
                 self.put_off(&service.id, now);
             }
             None => {
-                let (lane, flight) = (Lane::Doubtful, None);
+                let (lane, flight) = (Lane::of(service), None);
                 let (is_gone, is_stale, is_seen) = (false, false, true);
                 let slot = Slot { url, due: now, lane, flight, is_gone, is_stale, is_seen };
                 self.slots.insert(service.id.clone(), slot);
-                self.doubtful.insert((now, service.id.clone()));
+                self.put_off(&service.id, now);
             }
         }
     }

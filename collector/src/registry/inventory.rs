@@ -15,7 +15,7 @@ use super::mark::status_kind;
 use super::moment::Moment;
 use super::sample::NotCurrent;
 use super::service::record::{Found, Records};
-use super::service::{Model, ServiceEntry, ServiceFacts, ServiceStatus};
+use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
@@ -130,11 +130,15 @@ impl Transaction<'_> {
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
-        let (status, state) = shown(host, report.state);
+        let facts = self.facts_with(before, self.found(host, report, before.facts.found()));
+        let is_agents = facts.check == Check::Agent;
+        // Until its host is heard again, whoever judges meanwhile decides.
+        let (status, state) =
+            if is_agents { shown(host, report.state) } else { (before.status, None) };
         let after = ServiceEntry {
-            facts: self.facts_with(before, self.found(host, report, before.facts.found())),
+            facts,
             status,
-            unconfirmed: false,
+            unconfirmed: before.unconfirmed && !is_agents,
             state,
             told: Some(report.state),
             ..(**before).clone()
@@ -143,6 +147,7 @@ impl Transaction<'_> {
         let after = ServiceEntry { findings, ..after };
         after.live.write_expires(expires(report));
         self.tell_service(before, after, report.last_error.clone());
+        self.count_told(&before.id);
     }
 
     /// A service that its agent no longer reports is gone, but stays listed for a while.
@@ -159,8 +164,10 @@ impl Transaction<'_> {
             ..known.clone()
         };
         let facts = self.facts_with(before, found);
-        let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
-        let status = ServiceStatus::Down;
+        let told = Some(ServiceState::Down);
+        let is_agents = facts.check == Check::Agent;
+        let (status, state) =
+            if is_agents { (ServiceStatus::Down, told) } else { (before.status, None) };
         let findings = Vec::new();
         let after = ServiceEntry {
             facts,
@@ -168,14 +175,15 @@ impl Transaction<'_> {
             state,
             told,
             findings,
-            unconfirmed: false,
+            unconfirmed: before.unconfirmed && !is_agents,
             ..(**before).clone()
         };
         self.tell_service(before, after, Some("its agent no longer finds it".to_owned()));
+        self.count_told(&before.id);
     }
 
     /// Tells what is different: its models one by one, then the service as a whole.
-    fn tell_service(
+    pub(super) fn tell_service(
         &mut self,
         before: &Arc<ServiceEntry>,
         after: ServiceEntry,
@@ -183,7 +191,8 @@ impl Transaction<'_> {
     ) {
         let mut changed = model_changes(&before.facts.models, &after.facts.models);
         let n_copies = changed.len() * after.facts.models.len();
-        if n_copies > MODEL_COPIES_MAX || after.state.is_none() {
+        let is_first_told = after.facts.check != Check::Agent && !before.tells_warmth();
+        if n_copies > MODEL_COPIES_MAX || !after.tells_warmth() || is_first_told {
             // Told as one: too many, or it cannot be told what is in memory.
             changed.clear();
         }
@@ -203,9 +212,10 @@ impl Transaction<'_> {
         } else {
             ChangeKind::ServiceChanged
         };
-        let is_same = *after.facts == entry.facts.with_agents_models(&after.facts)
+        let is_same = *after.facts == entry.facts.with_observed_models(&after.facts)
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
+            && (after.told == before.told || after.facts.check == Check::Agent)
             && after.findings == before.findings
             && after.capabilities() == before.capabilities();
         if !is_same {
@@ -216,8 +226,9 @@ impl Transaction<'_> {
     /// A known service, with what its agent says now.
     fn facts_with(&self, before: &ServiceEntry, found: Found) -> Arc<ServiceFacts> {
         let known = &before.facts;
+        let host = self.host(&found.host_id);
         let records = Records { agent: Some(Arc::new(found)), ..known.records.clone() };
-        let check = records.check(false);
+        let check = records.check(host.is_some_and(|host| host.status == HostStatus::Offline));
         Arc::new(ServiceFacts::of(records, check, known.registered_at, Some(known)))
     }
 

@@ -9,6 +9,7 @@ use herdbook_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, Subject};
+use super::check::departed::Departed;
 
 /// The ring keeps at least this many changes, while they fit [`RING_BYTES_MAX`].
 pub const RING_CHANGES_MIN: usize = 10_000;
@@ -40,6 +41,8 @@ pub struct Ledger {
     ring_bytes: usize,
     /// Entities that the store has not seen.
     pub dirty: BTreeSet<Dirty>,
+    /// Services that left and may come back.
+    pub departed: Departed,
     superseded: HashMap<HostId, VecDeque<InstanceId>>,
 }
 
@@ -54,6 +57,7 @@ impl Ledger {
             ring: VecDeque::new(),
             ring_bytes: 0,
             dirty: BTreeSet::new(),
+            departed: Departed::default(),
             superseded: HashMap::new(),
         }
     }

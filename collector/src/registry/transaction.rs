@@ -138,6 +138,7 @@ impl Transaction<'_> {
         }
         self.claim_names(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
+        self.ledger.departed.remove(&entry.id);
         for model in entry.facts.models.iter() {
             let is_known = before.as_ref().is_some_and(|b| b.model(&model.facts.name).is_some());
             if !is_known {
@@ -160,6 +161,11 @@ impl Transaction<'_> {
 
     /// Removes a service.
     pub(super) fn remove_service(&mut self, id: &ServiceId, cause: &str) {
+        self.unlist_service(id, ChangeKind::ServiceRemoved, cause);
+    }
+
+    /// Removes a service, and tells why in this word.
+    pub(super) fn unlist_service(&mut self, id: &ServiceId, kind: ChangeKind, cause: &str) {
         let Some(service) = self.registry.service(id.as_str()) else { return };
         for model in service.facts.models.iter() {
             self.registry.models.remove(&model.facts.name, id);
@@ -171,7 +177,7 @@ impl Transaction<'_> {
         let host_id = service.host_id().cloned();
         self.mark_service(id, host_id.as_ref());
         let subject = Subject::NoService(id.clone(), host_id.clone());
-        self.tell(ChangeKind::ServiceRemoved, subject, Some(cause.to_owned()));
+        self.tell(kind, subject, Some(cause.to_owned()));
         if let Some(host_id) = &host_id {
             self.follow_services(host_id, |services| services.retain(|other| other != id));
         }

@@ -120,18 +120,33 @@ impl ServiceFacts {
         }
     }
 
+    /// The same service, judged by somebody else.
+    #[must_use]
+    pub fn judged_by(self: &Arc<Self>, check: Check) -> Arc<Self> {
+        if check == self.check {
+            return Arc::clone(self);
+        }
+        Arc::new(Self::of(self.records.clone(), check, self.registered_at, Some(self)))
+    }
+
     /// What its agent found.
     #[must_use]
     pub fn found(&self) -> Option<&Found> {
         self.records.agent.as_deref()
     }
 
-    /// The same, once the models in its agent's record are those of another one.
+    /// The same, once the models in the record of whoever judges it are those of another one.
     #[must_use]
-    pub fn with_agents_models(&self, other: &Self) -> Self {
-        let models = other.found().map(|found| Arc::clone(&found.models)).unwrap_or_default();
-        let agent = self.found().map(|found| Arc::new(Found { models, ..found.clone() }));
-        Self { records: Records { agent, ..self.records.clone() }, ..self.clone() }
+    pub fn with_observed_models(&self, other: &Self) -> Self {
+        if other.check == Check::Agent {
+            let models = other.found().map(|found| Arc::clone(&found.models)).unwrap_or_default();
+            let agent = self.found().map(|found| Arc::new(Found { models, ..found.clone() }));
+            return Self { records: Records { agent, ..self.records.clone() }, ..self.clone() };
+        }
+        let models = other.records.checked.as_deref().and_then(|checked| checked.models.clone());
+        let checked = self.records.checked.as_deref();
+        let checked = checked.map(|checked| Arc::new(Checked { models, ..checked.clone() }));
+        Self { records: Records { checked, ..self.records.clone() }, ..self.clone() }
     }
 
     /// Whether it listens beyond loopback, as its agent sees it.
