@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use herdbook_shared::ids::InstanceId;
+use herdbook_shared::ids::{InstanceId, ServiceId};
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::detail::{Detail, DiskDetail};
@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::arrive::Opened;
+use crate::registry::check::beat::{Beat, Health};
+use crate::registry::check::probe::{ProbeFailure, Probed};
+use crate::registry::service::{Check, Model, Source};
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 use crate::registry::view::View;
@@ -37,6 +40,10 @@ enum Happening {
     Sample { host: u8, gpu: MaybeGpu, disk_used: u64, depth: u8 },
     Inventory { host: u8, services: Vec<(u8, u8, u8, u8, u8)> },
     Pass { seconds: u64 },
+    Sleep { seconds: u64 },
+    Declare { service: u8, depth: u8 },
+    Probe { service: u8, answer: Option<(u8, u8)> },
+    Beat { service: u8, is_well: u8 },
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -58,6 +65,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         }),
         4 => (host, services).prop_map(|(host, services)| Happening::Inventory { host, services }),
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
+        1 => (4..400u64).prop_map(|seconds| Happening::Sleep { seconds }),
+        2 => (0..6u8, any::<u8>()).prop_map(|(service, depth)| {
+            Happening::Declare { service, depth }
+        }),
+        4 => (0..6u8, prop::option::of((any::<u8>(), any::<u8>()))).prop_map(
+            |(service, answer)| Happening::Probe { service, answer },
+        ),
+        2 => (0..6u8, 0..2u8).prop_map(|(service, is_well)| Happening::Beat { service, is_well }),
     ]
 }
 
@@ -112,6 +127,13 @@ impl World {
                     let _ = self.registry.apply_inventory(id, session, inventory, moment);
                 }
             }
+            Happening::Sleep { seconds } => {
+                let moment = self.clock.pass(seconds);
+                self.sweep.tick(&self.registry, moment);
+            }
+            Happening::Declare { .. } | Happening::Probe { .. } | Happening::Beat { .. } => {
+                self.check(&happening);
+            }
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);
@@ -119,6 +141,58 @@ impl World {
                 }
             }
         }
+    }
+}
+
+/// The first ones were found by agents, the others declared.
+const CHECKED: [&str; 6] =
+    ["gpu-0:11434", "gpu-1:11434", "gpu-2:11434", "10.0.0.9:1", "10.0.0.9:2", "program"];
+
+impl World {
+    /// What the collector's own checks and beats make of services.
+    fn check(&mut self, happening: &Happening) {
+        let moment = self.clock.moment();
+        match happening {
+            Happening::Declare { service, depth } => {
+                let id = CHECKED[usize::from(*service)];
+                let check = if depth & 1 == 0 { Check::Probe } else { Check::Heartbeat };
+                let declared = declared("http://10.0.0.9:1", check);
+                if id.starts_with("gpu") && self.registry.service(id).is_some() {
+                    self.registry.join(id, declared, moment);
+                } else if !id.starts_with("gpu") && self.registry.service(id).is_none() {
+                    let is_own = check == Check::Heartbeat && depth & 2 == 0;
+                    let source = if is_own { Source::Own } else { Source::File };
+                    self.registry.list(id, source, declared, moment);
+                }
+            }
+            Happening::Probe { service, answer } => {
+                let outcome = match answer {
+                    None => Err(ProbeFailure("connection refused".to_owned())),
+                    Some((models, depth)) => Ok(probed(*models, *depth)),
+                };
+                let id = ServiceId::from_text(CHECKED[usize::from(*service)]);
+                self.registry.record_probe(&id, outcome, moment);
+            }
+            Happening::Beat { service, is_well } => {
+                let health = if *is_well == 0 { Health::Ok } else { Health::Degraded };
+                let beat = Beat { health, load: Some(0.5), ..Beat::default() };
+                let _ = self.registry.beat(CHECKED[usize::from(*service)], beat, moment);
+            }
+            _ => (),
+        }
+    }
+}
+
+/// Of each model a bit whether it is there, and one whether it is in memory.
+fn probed(models: u8, depth: u8) -> Probed {
+    let is_there = |n: &u8| models & (1 << n) != 0;
+    let named = |n: u8| Model::from(model(&format!("m{n}"), models & (1 << (n + 4)) != 0));
+    Probed {
+        models: (depth & 1 == 0).then(|| (0..4u8).filter(is_there).map(named).collect()),
+        note: (depth & 2 != 0).then(|| "it asks for a credential (401)".to_owned()),
+        version: (depth & 4 != 0).then(|| "1".to_owned()),
+        kind: (depth & 8 != 0).then(|| "ollama".to_owned()),
+        ..Probed::default()
     }
 }
 
@@ -232,7 +306,16 @@ fn without_volatile(mirror: &Mirror) -> Mirror {
         }
     }
     for service in mirror.services.values_mut() {
-        let moving = ["last_check", "check_latency_ms_avg", "requests_running", "queue_depth"];
+        let moving = [
+            "last_check",
+            "check_latency_ms_avg",
+            "requests_running",
+            "queue_depth",
+            "last_heartbeat",
+            "consecutive_failures",
+            "p95_ms",
+            "load",
+        ];
         strip(service, &moving);
         if service["missing"].is_object() {
             strip(&mut service["missing"], &moving);
