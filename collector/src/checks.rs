@@ -12,6 +12,7 @@ pub mod dial;
 
 mod ask;
 mod http;
+mod lookup;
 mod models;
 mod plan;
 
@@ -34,7 +35,8 @@ use crate::registry::service::record::Credential;
 
 use ask::Manner;
 use dial::Loopback;
-use http::{Resolve, Server, failure};
+use http::{Server, failure};
+use lookup::Resolve;
 use plan::{Next, Plan};
 
 pub use http::Header;
@@ -68,7 +70,7 @@ impl Prober {
     /// One that sends these credentials.
     #[must_use]
     pub fn new(rules: Checks, open: OpenCredential, loopback: Loopback) -> Self {
-        Self { rules, open, loopback, resolve: http::by_system() }
+        Self { rules, open, loopback, resolve: lookup::by_system() }
     }
 
     /// Asks one service, within the deadline.

@@ -4,11 +4,9 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -20,6 +18,7 @@ use tokio::time::timeout;
 use url::Host;
 
 use super::dial::{self, Loopback};
+use super::lookup::Resolve;
 use crate::registry::check::probe::ProbeFailure;
 use crate::registry::url::ServiceUrl;
 
@@ -34,17 +33,6 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(1);
 
 /// A header that goes with every question.
 pub type Header = (HeaderName, HeaderValue);
-
-/// Turns a name into addresses; tests have their own.
-pub(super) type Resolve =
-    Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
-
-/// What the machine says.
-pub(super) fn by_system() -> Resolve {
-    Arc::new(|name, port| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
-    })
-}
 
 /// A server, the addresses at which it may be dialled, and what is sent along.
 #[derive(Debug)]

@@ -121,6 +121,7 @@ impl Transaction<'_> {
         for service in self.services_of(host) {
             let Some(told) = service.told.filter(|_| service.state.is_none()) else { continue };
             let status = ServiceStatus::of_state(told);
+            service.live.clear_failures();
             let facts = service.facts.judged_by(service.facts.records.check(false));
             let unconfirmed = false;
             let heard = ServiceEntry {
