@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +86,7 @@ pub fn routes(api: Api) -> Routes {
         )
         .on(Action::Change, "/api/v1/services/{id}/promote", post(services::promote))
         .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
+        .on(Action::Register, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
         .on(Action::ReadFleet, "/api/v1/pick", get(pick::get))

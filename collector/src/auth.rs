@@ -54,7 +54,7 @@ pub enum Action {
     Watch,
     /// Report a host, as its agent.
     Ingest,
-    /// Register a service.
+    /// Register, beat and deregister a service.
     Register,
     /// Take a service for a request, and give it back.
     Lease,

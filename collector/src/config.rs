@@ -1,6 +1,7 @@
 //! What the collector is told: by flag, else by `HERDBOOK_…` environment, else by a TOML file,
 //! else by default. All of it is checked here, before a port opens.
 
+mod checks;
 mod data_dir;
 mod error;
 mod file;
@@ -14,6 +15,7 @@ mod resolve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
 pub use error::ConfigError;
 pub use given::Source;
@@ -37,6 +39,8 @@ pub struct Config {
     pub log: Log,
     /// When a silent host counts as what.
     pub liveness: Liveness,
+    /// How services are judged.
+    pub checks: Checks,
     /// What each setting is and who said so, for `check-config`.
     pub told: Vec<Told>,
 }

@@ -3,9 +3,9 @@
 //! stands in the path of a request to a model.
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
-//! ([`ingest`], and the clock in [`sweep`]), what it remembers ([`store`], [`history`]) and how secrets are kept
-//! ([`seal`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), and [`run`], which
-//! joins them.
+//! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
+//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
 
@@ -16,6 +16,8 @@ pub mod registry;
 
 pub mod ingest;
 pub mod sweep;
+
+pub mod checks;
 
 pub mod store;
 

@@ -38,6 +38,8 @@ pub mod model;
 pub mod names;
 mod whereabouts;
 
+pub mod check;
+
 mod appear;
 pub mod arrive;
 pub mod declare;
@@ -65,7 +67,7 @@ use herdbook_shared::ids::{HostId, ServiceId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::config::Liveness;
+use crate::config::{Checks, Liveness};
 
 use alias::AliasIndex;
 use change::Change;
@@ -103,7 +105,9 @@ pub struct Registry {
     dirty: Notify,
     liveness: Liveness,
     boot_id: Option<String>,
+    checks: Checks,
     origin: Instant,
+    believed_ms: AtomicU64,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
@@ -129,7 +133,9 @@ impl Registry {
             dirty: Notify::new(),
             liveness,
             boot_id: None,
+            checks: Checks::default(),
             origin: Instant::now(),
+            believed_ms: AtomicU64::new(0),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
@@ -147,6 +153,18 @@ impl Registry {
     #[must_use]
     pub fn liveness(&self) -> &Liveness {
         &self.liveness
+    }
+
+    /// The same registry, judging services by these rules.
+    #[must_use]
+    pub fn with_checks(self, checks: Checks) -> Self {
+        Self { checks, ..self }
+    }
+
+    /// The rules by which services are judged.
+    #[must_use]
+    pub fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     /// One host.

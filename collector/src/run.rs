@@ -1,9 +1,10 @@
-//! Joins the parts: opens the store, restores, listens, sweeps, and ends in order.
+//! Joins the parts: opens the store, restores, listens, sweeps, checks, and ends in order.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,8 @@ use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
+use crate::checks::dial::Loopback;
+use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
@@ -80,7 +83,7 @@ pub async fn run(
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
-        seal,
+        seal: Arc::clone(&seal),
         desk: Desk::new(&loaded.collector_id),
         tasks: connections.clone(),
         stop: stop.clone(),
@@ -90,6 +93,7 @@ pub async fn run(
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
     parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
     parts.spawn({
@@ -119,9 +123,24 @@ pub async fn run(
     outcome
 }
 
+/// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
+/// declares a service is on this machine.
+fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
+    let open: OpenCredential = Arc::new(move |credential| {
+        let name = credential.header.parse().ok()?;
+        let opened = seal.open(credential).ok()?;
+        let mut value = HeaderValue::from_str(opened.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    Prober::new(config.checks.clone(), open, Loopback::Allowed)
+}
+
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
-    let registry = Arc::new(Registry::new(config.liveness.clone()).with_boot_id(boot_id()));
+    let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
+    let registry = registry.with_boot_id(boot_id());
+    let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());
     tracing::info!(n_hosts, n_services, n_unreadable, "restored");

@@ -6,6 +6,7 @@
 
 pub mod mass;
 pub mod rule;
+mod services;
 mod watch;
 
 use std::sync::Arc;
@@ -13,18 +14,21 @@ use std::time::Duration;
 
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::time::Timestamp;
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
+use crate::registry::check::judge::ServiceVerdict;
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::mark::Verdict;
 use crate::registry::moment::Moment;
 
 use mass::{Mass, MassEvent};
 use rule::{Heard, Judgement};
+use services::Services;
 use watch::Watched;
 
 /// How often hosts that are heard are written to the store again.
@@ -49,8 +53,9 @@ pub struct Sweep {
     wall_clock_since: Instant,
     touched: Instant,
     services_swept: Instant,
-    mass: Mass,
+    mass: Mass<HostId>,
     watched: Watched,
+    services: Services,
     n_late: u64,
 }
 
@@ -59,6 +64,7 @@ impl Sweep {
     #[must_use]
     pub fn new(rules: Liveness, now: Instant) -> Self {
         let mass = Mass::new(&rules);
+        let services = Services::new(&rules, now);
         Self {
             rules,
             last_tick: None,
@@ -68,6 +74,7 @@ impl Sweep {
             services_swept: now,
             mass,
             watched: Watched::default(),
+            services,
             n_late: 0,
         }
     }
@@ -87,19 +94,22 @@ impl Sweep {
 
     /// Looks at all hosts and services, and says what is to be said of them.
     fn look(&mut self, registry: &Registry, moment: Moment) -> Vec<Due> {
-        self.read_clocks(moment);
+        self.read_clocks(registry, moment);
         let mut found = self.look_at_hosts(registry, moment);
         let going: Vec<_> = found.iter().filter_map(Due::going_offline).collect();
         let is_quiet = going.is_empty() && !self.mass.holds();
         let hosts = if is_quiet { Vec::new() } else { registry.hosts() };
-        let event = self.mass.tick(&hosts, &going, moment.now);
-        self.tell_mass(registry, event, moment);
+        let all = hosts.iter().map(AsRef::as_ref);
+        let event = self.mass.tick(registry, all, &going, moment.now);
+        tell_hosts_mass(registry, event, moment);
         if self.mass.holds() {
             found.retain_mut(Due::under_mass);
         }
         if is_due(&mut self.services_swept, FORGET_SERVICES_EVERY, moment.now) {
             found.extend(self.vanished_services(registry, moment));
         }
+        let judged = self.services.look(registry, moment);
+        found.extend(judged.into_iter().map(|verdict| Due::Judged { verdict }));
         if is_due(&mut self.touched, TOUCH_EVERY, moment.now) {
             registry.touch_heard();
         }
@@ -126,12 +136,13 @@ impl Sweep {
 
     /// A tick that comes late was a pause of the collector. A wall clock that does not go as the
     /// monotonic one was set, and nothing is forgotten by it for a while.
-    fn read_clocks(&mut self, moment: Moment) {
+    fn read_clocks(&mut self, registry: &Registry, moment: Moment) {
         let Some(last) = self.last_tick.replace(moment) else { return };
         let late = moment.now.saturating_duration_since(last.now);
         if late > self.rules.tick * (1 + self.rules.late_ticks) {
             self.n_late += 1;
             self.believed_since = moment.now;
+            registry.start_clocks_anew(moment.now);
             let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(late_ms, "the collector was paused: all deadlines start anew");
         }
@@ -190,22 +201,6 @@ impl Sweep {
         agreed_for >= after.min(FORGET_NOTHING_FOR) && moment.at.ms_since(since) >= after_ms
     }
 
-    fn tell_mass(&self, registry: &Registry, event: Option<MassEvent>, moment: Moment) {
-        let (kind, n_hosts, cause) = match event {
-            None => return,
-            Some(MassEvent::Began { n_hosts, n_gone }) => {
-                let cause = format!("{n_gone} of {n_hosts} hosts went offline together");
-                (ChangeKind::FleetMassOffline, n_gone, cause)
-            }
-            Some(MassEvent::Ended { n_back, n_gone }) => {
-                let cause = format!("{n_back} of {n_gone} hosts are back");
-                (ChangeKind::FleetMassRecovered, n_back, cause)
-            }
-        };
-        tracing::warn!(change = %kind, cause, "mass event");
-        registry.tell_mass(kind, n_hosts, cause, moment);
-    }
-
     fn vanished_services(&self, registry: &Registry, moment: Moment) -> Vec<Due> {
         let after = self.rules.vanished_service_after;
         let gone = registry.services().into_iter().filter_map(|service| {
@@ -222,6 +217,8 @@ impl Sweep {
 enum Due {
     /// A host is to be judged.
     Host { host: Arc<HostEntry>, heard_ms: u64, verdict: Verdict },
+    /// A service is to be judged.
+    Judged { verdict: ServiceVerdict },
     /// A service has been down since then, for too long.
     Service { id: ServiceId, since: Timestamp },
 }
@@ -232,6 +229,7 @@ impl Due {
             Self::Host { host, heard_ms, verdict } => {
                 registry.judge(host, *heard_ms, verdict, moment);
             }
+            Self::Judged { verdict } => registry.judge_service(verdict, moment),
             Self::Service { id, since } => registry.forget_service(id, *since, moment),
         }
     }
@@ -260,6 +258,26 @@ impl Due {
             _ => true,
         }
     }
+}
+
+fn tell_hosts_mass(registry: &Registry, event: Option<MassEvent>, moment: Moment) {
+    let (kind, n, cause) = match event {
+        None => return,
+        Some(MassEvent::Began { n_all, n_gone }) => {
+            let cause = format!("{n_gone} of {n_all} hosts went offline together");
+            (ChangeKind::FleetMassOffline, n_gone, cause)
+        }
+        Some(MassEvent::Ended { n_back, n_gone }) => {
+            let cause = format!("{n_back} of {n_gone} hosts are back");
+            (ChangeKind::FleetMassRecovered, n_back, cause)
+        }
+    };
+    tell_mass(registry, kind, json!({ "n_hosts": n }), cause, moment);
+}
+
+fn tell_mass(registry: &Registry, kind: ChangeKind, data: Value, cause: String, moment: Moment) {
+    tracing::warn!(change = %kind, cause, "mass event");
+    registry.tell_mass(kind, data, cause, moment);
 }
 
 /// Whether `every` has gone by since `last`, which then is now.

@@ -4,6 +4,8 @@ mod change;
 mod refusal;
 mod register;
 
+pub mod heartbeat;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};

@@ -54,8 +54,13 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// Two values that contradict each other.
-    #[error("liveness: {0}")]
-    Contradiction(&'static str),
+    #[error("{table}: {words}")]
+    Contradiction {
+        /// The table of the file in which they stand.
+        table: &'static str,
+        /// Which, and what is expected.
+        words: &'static str,
+    },
     /// An address that other machines could reach.
     #[error(
         "{origin}: listen: {address} is not a loopback address. The collector listens on this \

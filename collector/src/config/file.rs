@@ -25,6 +25,8 @@ struct Shape {
     log_format: Option<Spanned<toml::Value>>,
     #[serde(default)]
     liveness: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    checks: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 /// What the file says, key by key.
@@ -36,6 +38,7 @@ pub(super) struct File {
     pub(super) log_level: Option<Given>,
     pub(super) log_format: Option<Given>,
     pub(super) liveness: Vec<Given>,
+    pub(super) checks: Vec<Given>,
 }
 
 /// Reads the file that `origin` named.
@@ -64,11 +67,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         public_name: reader.given("public_name", shape.public_name),
         log_level: reader.given("log_level", shape.log_level),
         log_format: reader.given("log_format", shape.log_format),
-        liveness: shape
-            .liveness
-            .into_iter()
-            .filter_map(|(key, value)| reader.given(&key, Some(value)))
-            .collect(),
+        liveness: reader.table(shape.liveness),
+        checks: reader.table(shape.checks),
     })
 }
 
@@ -78,6 +78,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn table(&self, table: BTreeMap<String, Spanned<toml::Value>>) -> Vec<Given> {
+        table.into_iter().filter_map(|(key, value)| self.given(&key, Some(value))).collect()
+    }
+
     fn given(&self, key: &str, value: Option<Spanned<toml::Value>>) -> Option<Given> {
         let value = value?;
         let line = line(self.text, value.span().start);

@@ -31,7 +31,8 @@ pub struct Liveness {
     pub late_ticks: u32,
     /// `grace_s`, 35: how long hosts keep their status after a start or a late sweep.
     pub grace: Duration,
-    /// `mass_hosts`, 3: fewer hosts going offline together are no mass event.
+    /// `mass_hosts`, 3: fewer hosts going offline together, or services going down, are no mass
+    /// event.
     pub mass_hosts: u32,
     /// `mass_share`, 0.15: nor is a smaller share of the fleet.
     pub mass_share: f64,
@@ -138,7 +139,7 @@ impl Liveness {
         } else {
             return Ok(());
         };
-        Err(ConfigError::Contradiction(wrong))
+        Err(ConfigError::Contradiction { table: "liveness", words: wrong })
     }
 }
 

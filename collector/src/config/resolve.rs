@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use super::checks::Checks;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::flags::{self, Flags};
@@ -68,8 +69,9 @@ impl Resolver<'_> {
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
         let liveness = self.liveness(&file.liveness)?;
+        let checks = self.checks(&file.checks)?;
         let log = Log { level, format };
-        Ok(Config { listen, data_dir, public_names, log, liveness, told: self.told })
+        Ok(Config { listen, data_dir, public_names, log, liveness, checks, told: self.told })
     }
 
     fn file(&self, flag: Option<PathBuf>) -> Result<File, ConfigError> {
@@ -173,6 +175,17 @@ impl Resolver<'_> {
         }
         liveness.check()?;
         Ok(liveness)
+    }
+
+    fn checks(&mut self, file: &[Given]) -> Result<Checks, ConfigError> {
+        let mut checks = Checks::default();
+        for given in file {
+            let key = checks.set(given)?;
+            let value = given.value.to_string();
+            self.told.push(Told { key, value, source: given.source.clone() });
+        }
+        checks.check()?;
+        Ok(checks)
     }
 
     fn one(

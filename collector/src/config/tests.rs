@@ -93,7 +93,7 @@ fn everything_can_stand_in_the_file() {
         .file(
             "listen = '127.0.0.1:7000'\ndata_dir = '/srv/herdbook'\npublic_name = 'Fleet.example'\n\
              log_level = 'warn,herdbook_collector=debug'\nlog_format = 'json'\n\
-             [liveness]\nstale_after_s = 20\nmass_share = 0.5\n",
+             [liveness]\nstale_after_s = 20\nmass_share = 0.5\n[checks]\ninterval_s = 10\n",
         )
         .config();
     assert_eq!(config.data_dir, Path::new("/srv/herdbook"));
@@ -101,6 +101,7 @@ fn everything_can_stand_in_the_file() {
     assert_eq!(config.log.level, "warn,herdbook_collector=debug");
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.liveness.stale_after.as_secs(), 20);
+    assert_eq!(config.checks.interval.as_secs(), 10);
     assert!((config.liveness.mass_share - 0.5).abs() < f64::EPSILON);
 }
 
@@ -163,6 +164,10 @@ fn a_mistake_in_the_file_names_its_line() {
 fn figures_that_contradict_each_other_are_refused() {
     let mistake = Said::default().file("[liveness]\nstale_after_s = 50").mistake();
     assert_eq!(mistake, "liveness: stale_after_s must be less than offline_after_s");
+    let mistake = Said::default().file("[checks]\ndeadline_s = 30").mistake();
+    assert_eq!(mistake, "checks: deadline_s must be less than interval_s");
+    let mistake = Said::default().file("[checks]\nevery_s = 30").mistake();
+    assert!(mistake.contains("there is no key `checks.every_s`"), "{mistake}");
 }
 
 #[test]

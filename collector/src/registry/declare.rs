@@ -172,14 +172,6 @@ impl Transaction<'_> {
         Some(Upserted { entry, is_new: before.is_none() })
     }
 
-    /// A service registers itself, which is a beat of its own.
-    fn beat_by_registering(&mut self, entry: &Arc<ServiceEntry>) {
-        entry.live.write_beat_at(self.moment.at);
-        let status = ServiceStatus::Healthy;
-        let after = ServiceEntry { status, unconfirmed: false, ..(**entry).clone() };
-        self.put_changed(entry, after, Some("it registered anew".to_owned()));
-    }
-
     /// Replaces the records of a service, and tells what that changes, if anything.
     fn put_records(&mut self, before: &Arc<ServiceEntry>, records: Records) -> Arc<ServiceEntry> {
         let after = self.with_records(before, records, Arc::clone(&before.facts.aliases));

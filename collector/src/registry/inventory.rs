@@ -86,11 +86,15 @@ impl Transaction<'_> {
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
-        let (status, state) = shown(host, report.state);
+        let facts = self.facts_with(before, self.found(host, report, before.facts.found()));
+        let is_agents = facts.check == Check::Agent;
+        // Until its host is heard again, whoever judges meanwhile decides.
+        let (status, state) =
+            if is_agents { shown(host, report.state) } else { (before.status, None) };
         let after = ServiceEntry {
-            facts: self.facts_with(before, self.found(host, report, before.facts.found())),
+            facts,
             status,
-            unconfirmed: false,
+            unconfirmed: before.unconfirmed && !is_agents,
             state,
             told: Some(report.state),
             ..(**before).clone()
@@ -99,6 +103,7 @@ impl Transaction<'_> {
         let after = ServiceEntry { findings, ..after };
         after.live.write_expires(expires(report));
         self.tell_service(before, after, report.last_error.clone());
+        self.count_told(&before.id);
     }
 
     /// A service that its agent no longer reports is gone, but stays listed for a while.
@@ -115,8 +120,10 @@ impl Transaction<'_> {
             ..known.clone()
         };
         let facts = self.facts_with(before, found);
-        let (state, told) = (Some(ServiceState::Down), Some(ServiceState::Down));
-        let status = ServiceStatus::Down;
+        let told = Some(ServiceState::Down);
+        let is_agents = facts.check == Check::Agent;
+        let (status, state) =
+            if is_agents { (ServiceStatus::Down, told) } else { (before.status, None) };
         let findings = Vec::new();
         let after = ServiceEntry {
             facts,
@@ -124,10 +131,11 @@ impl Transaction<'_> {
             state,
             told,
             findings,
-            unconfirmed: false,
+            unconfirmed: before.unconfirmed && !is_agents,
             ..(**before).clone()
         };
         self.tell_service(before, after, Some("its agent no longer finds it".to_owned()));
+        self.count_told(&before.id);
     }
 
     /// Tells what is different: its models one by one, then the service as a whole.
@@ -163,6 +171,7 @@ impl Transaction<'_> {
         let is_same = *after.facts == *entry.facts
             && (after.status, after.state) == (before.status, before.state)
             && after.unconfirmed == before.unconfirmed
+            && (after.told == before.told || after.facts.check == Check::Agent)
             && after.findings == before.findings
             && after.capabilities() == before.capabilities();
         if !is_same {
@@ -173,8 +182,9 @@ impl Transaction<'_> {
     /// A known service, with what its agent says now.
     fn facts_with(&self, before: &ServiceEntry, found: Found) -> Arc<ServiceFacts> {
         let known = &before.facts;
+        let host = self.host(&found.host_id);
         let records = Records { agent: Some(Arc::new(found)), ..known.records.clone() };
-        let check = records.check(false);
+        let check = records.check(host.is_some_and(|host| host.status == HostStatus::Offline));
         Arc::new(ServiceFacts::of(records, check, known.registered_at, Some(known)))
     }
 

@@ -9,6 +9,7 @@ use herdbook_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, Subject};
+use super::check::departed::Departed;
 
 /// The ring keeps at least this many changes, while they fit [`RING_BYTES_MAX`].
 pub const RING_CHANGES_MIN: usize = 10_000;
@@ -42,6 +43,8 @@ pub struct Ledger {
     pub dirty: BTreeSet<Dirty>,
     /// Hosts that were replaced since the sweep asked.
     pub touched: BTreeSet<HostId>,
+    /// Services that left and may come back.
+    pub departed: Departed,
     superseded: HashMap<HostId, VecDeque<InstanceId>>,
 }
 
@@ -57,6 +60,7 @@ impl Ledger {
             ring_bytes: 0,
             dirty: BTreeSet::new(),
             touched: BTreeSet::new(),
+            departed: Departed::default(),
             superseded: HashMap::new(),
         }
     }

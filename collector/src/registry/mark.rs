@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::time::Timestamp;
-use serde_json::json;
+use serde_json::Value;
 
 use super::Registry;
 use super::change::{ChangeKind, Subject};
 use super::finding::Finding;
 use super::host::{HostEntry, HostStatus};
 use super::moment::Moment;
-use super::service::{ServiceEntry, ServiceStatus, Source};
+use super::service::{Check, ServiceEntry, ServiceStatus, Source};
 use super::transaction::Transaction;
 
 impl Transaction<'_> {
@@ -102,11 +102,18 @@ impl Transaction<'_> {
     fn silence_services(&mut self, host: &HostEntry) {
         let cause = format!("host {}", host.status.word());
         for service in self.services_of(host) {
-            if service.status == ServiceStatus::Unknown || service.status == ServiceStatus::Down {
+            let check = service.facts.records.check(host.status == HostStatus::Offline);
+            let is_untold = matches!(service.status, ServiceStatus::Unknown | ServiceStatus::Down);
+            if check == service.facts.check && (is_untold || check != Check::Agent) {
                 continue;
             }
-            let silent =
-                ServiceEntry { status: ServiceStatus::Unknown, state: None, ..(*service).clone() };
+            service.live.clear_failures();
+            let silent = ServiceEntry {
+                facts: service.facts.judged_by(check),
+                status: ServiceStatus::Unknown,
+                state: None,
+                ..(*service).clone()
+            };
             self.put_service(silent, ChangeKind::ServiceChanged, Some(cause.clone()));
         }
         self.follow_services(&host.id, |_| ());
@@ -116,7 +123,16 @@ impl Transaction<'_> {
         for service in self.services_of(host) {
             let Some(told) = service.told.filter(|_| service.state.is_none()) else { continue };
             let status = ServiceStatus::of_state(told);
-            let heard = ServiceEntry { status, state: Some(told), ..(*service).clone() };
+            service.live.clear_failures();
+            let facts = service.facts.judged_by(service.facts.records.check(false));
+            let unconfirmed = false;
+            let heard = ServiceEntry {
+                facts,
+                status,
+                unconfirmed,
+                state: Some(told),
+                ..(*service).clone()
+            };
             self.put_service(heard, status_kind(status), Some("host heard again".to_owned()));
         }
         self.follow_services(&host.id, |_| ());
@@ -169,10 +185,10 @@ impl Registry {
         }
     }
 
-    /// Tells that a large part of the fleet went offline at once, or that this is over.
-    pub fn tell_mass(&self, kind: ChangeKind, n_hosts: usize, cause: String, moment: Moment) {
-        let subject = Subject::Fleet(json!({ "n_hosts": n_hosts }));
-        self.transaction(moment).tell(kind, subject, Some(cause));
+    /// Tells that a large part of the fleet went at once, or that this is over; `data` says how
+    /// many of what.
+    pub fn tell_mass(&self, kind: ChangeKind, data: Value, cause: String, moment: Moment) {
+        self.transaction(moment).tell(kind, Subject::Fleet(data), Some(cause));
     }
 }
 

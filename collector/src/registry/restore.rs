@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::store::{DirtySource, Row};
 
 use super::Registry;
+use super::check::departed::Gone;
 use super::encode::json;
 use super::finding::Finding;
 use super::host::{HostEntry, HostFacts, HostLive};
@@ -55,6 +56,9 @@ struct StoredService {
     records: Records,
     #[serde(default, skip_serializing)]
     facts: Option<Arc<Found>>,
+    /// It is no longer listed, since then, and may come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    departed_at: Option<Timestamp>,
 }
 
 /// A finding of a later version costs itself, and not its service.
@@ -124,6 +128,11 @@ impl Registry {
             findings: stored.findings,
             ..ServiceEntry::unjudged(id.clone(), ServiceFacts { aliases: stored.aliases, ..facts })
         };
+        if let Some(at) = stored.departed_at {
+            let gone = Gone { entry: Arc::new(entry), at };
+            self.ledger().departed.insert(gone);
+            return;
+        }
         for claim in entry.claims() {
             self.aliases.claim(&claim, &id);
         }
@@ -153,8 +162,12 @@ impl Registry {
                 Row::Host { id: id.to_string(), doc: host.map(|host| host_doc(&host)) }
             }
             Dirty::Service(id) => {
-                let service = self.service(id.as_str());
-                Row::Service { id: id.to_string(), doc: service.map(|entry| service_doc(&entry)) }
+                let listed = self.service(id.as_str()).map(|entry| service_doc(&entry, None));
+                let departed = || {
+                    let gone = self.ledger().departed.get(id.as_str()).cloned()?;
+                    Some(service_doc(&gone.entry, Some(gone.at)))
+                };
+                Row::Service { id: id.to_string(), doc: listed.or_else(departed) }
             }
         }
     }
@@ -170,7 +183,7 @@ fn host_doc(host: &HostEntry) -> String {
     })
 }
 
-fn service_doc(service: &ServiceEntry) -> String {
+fn service_doc(service: &ServiceEntry, departed_at: Option<Timestamp>) -> String {
     let facts = &service.facts;
     json(&StoredService {
         id: service.id.to_string(),
@@ -182,6 +195,7 @@ fn service_doc(service: &ServiceEntry) -> String {
         aliases: Arc::clone(&facts.aliases),
         records: facts.records.clone(),
         facts: None,
+        departed_at,
     })
 }
 

@@ -2,6 +2,7 @@
 //! declared it, or it registered itself; often several of these.
 
 pub mod facts;
+pub mod judged;
 pub mod live;
 pub mod model;
 mod pool;

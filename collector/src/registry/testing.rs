@@ -5,7 +5,7 @@ pub(crate) mod fleet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herdbook_shared::ids::{HostId, InstanceId};
+use herdbook_shared::ids::{HostId, InstanceId, ServiceId};
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::hello::{Hello, ProtocolRange};
 use herdbook_shared::wire::inventory::{
@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use super::arrive::{Link, OpenError, Opened};
+use super::change::ChangeKind;
 use super::join::DeclaredAs;
 use super::moment::Moment;
-use super::service::record::Declared;
-use super::service::{ServiceEntry, ServiceType, Source};
+use super::service::record::{Declared, Records};
+use super::service::{Check, ServiceEntry, ServiceFacts, ServiceType, Source};
 use super::url::ServiceUrl;
 
 /// A clock that tests push on.
@@ -191,7 +192,51 @@ pub(crate) fn inventory(services: Vec<Service>) -> Inventory {
     }
 }
 
+/// A service at a URL that is asked, or that beats.
+pub(crate) fn checked_by(url: &str, check: Check) -> Declared {
+    Declared {
+        name: Some("a".to_owned()),
+        url: Some(url.to_owned()),
+        check: Some(check),
+        ..Declared::default()
+    }
+}
+
 impl Registry {
+    /// Lists a service that one source declares, however that comes about.
+    pub(crate) fn list(&self, id: &str, source: Source, declared: Declared, moment: Moment) {
+        let record = Some(Arc::new(declared));
+        let records = match source {
+            Source::Agent => Records::default(),
+            Source::Own => Records { own: record, ..Records::default() },
+            Source::Manual => Records { manual: record, ..Records::default() },
+            Source::File => Records { file: record, ..Records::default() },
+        };
+        let facts = ServiceFacts::of(records.clone(), records.check(false), moment.at, None);
+        let entry = ServiceEntry::unjudged(ServiceId::from_text(id), facts);
+        let mut transaction = self.transaction(moment);
+        let entry = transaction.put_service(entry, ChangeKind::ServiceRegistered, None);
+        if source == Source::Own {
+            transaction.beat_by_registering(&entry);
+        }
+    }
+
+    /// Takes a service off the list, however that comes about.
+    pub(crate) fn unlist(&self, id: &str, moment: Moment) {
+        self.transaction(moment).remove_service(&ServiceId::from_text(id), "a test");
+    }
+
+    /// Has a person declare a service that is listed.
+    pub(crate) fn join(&self, id: &str, declared: Declared, moment: Moment) {
+        let mut transaction = self.transaction(moment);
+        let before = self.service(id).unwrap();
+        let manual = Some(Arc::new(declared));
+        let records = Records { manual, ..before.facts.records.clone() };
+        let facts = ServiceFacts::of(records, before.facts.check, moment.at, Some(&before.facts));
+        let after = ServiceEntry { facts: Arc::new(facts), ..(*before).clone() };
+        transaction.put_service(after, ChangeKind::ServiceChanged, None);
+    }
+
     /// The kinds of all changes after `seq`.
     pub(crate) fn kinds_since(&self, seq: u64) -> Vec<&'static str> {
         let changes = self.changes_since(seq, usize::MAX).unwrap();

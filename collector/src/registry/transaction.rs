@@ -157,6 +157,7 @@ impl Transaction<'_> {
         let before = self.registry.service(entry.id.as_str());
         self.registry.models.release(before.as_deref(), &entry);
         self.registry.services.insert(entry.id.clone(), Arc::clone(&entry));
+        self.ledger.departed.remove(&entry.id);
         self.registry.models.take(before.as_deref(), &entry);
         self.follow_claims(before.as_deref(), Some(&entry));
         self.registry.follow_service(before.as_deref(), Some(&entry));

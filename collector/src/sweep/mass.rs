@@ -1,44 +1,117 @@
-//! The mass event: so many hosts going offline together that it is one event, a switch or the
+//! The mass event: so many hosts or services going together that it is one event, a switch or the
 //! collector's own network, and not many. It ends by itself.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::hash::Hash;
 use std::time::Duration;
 
-use herdbook_shared::ids::HostId;
+use herdbook_shared::ids::{HostId, ServiceId};
 use tokio::time::Instant;
 
 use crate::config::Liveness;
+use crate::registry::Registry;
 use crate::registry::host::{HostEntry, HostStatus};
+use crate::registry::service::{Check, ServiceEntry, ServiceStatus};
+
+/// What goes and comes back.
+pub trait Member {
+    /// What it is told from others by.
+    type Id: Clone + Eq + Hash;
+
+    /// What this one is told from others by.
+    fn id(&self) -> &Self::Id;
+
+    /// Whether it is news when it goes.
+    fn counts(&self) -> bool;
+
+    /// Whether it is gone.
+    fn is_gone(&self) -> bool;
+
+    /// Whether it is there, for sure.
+    fn is_back(&self) -> bool;
+
+    /// When it went, if that was in this run of the collector.
+    fn went(&self, registry: &Registry) -> Option<Instant>;
+}
+
+impl Member for HostEntry {
+    type Id = HostId;
+
+    fn id(&self) -> &HostId {
+        &self.id
+    }
+
+    fn counts(&self) -> bool {
+        !self.patch.expected_absent
+    }
+
+    fn is_gone(&self) -> bool {
+        self.status == HostStatus::Offline
+    }
+
+    fn is_back(&self) -> bool {
+        self.status.is_heard()
+    }
+
+    /// A host that was not heard in this run of the collector did not go offline in it.
+    fn went(&self, _: &Registry) -> Option<Instant> {
+        (self.live.heard_ms() > 0).then_some(self.status_entered)
+    }
+}
+
+impl Member for ServiceEntry {
+    type Id = ServiceId;
+
+    fn id(&self) -> &ServiceId {
+        &self.id
+    }
+
+    /// What an agent tells of the servers on its own host is no matter of the network between.
+    fn counts(&self) -> bool {
+        self.facts.check != Check::Agent
+    }
+
+    fn is_gone(&self) -> bool {
+        self.status == ServiceStatus::Down
+    }
+
+    fn is_back(&self) -> bool {
+        self.status.is_up()
+    }
+
+    fn went(&self, registry: &Registry) -> Option<Instant> {
+        registry.instant_of(self.live.judged.entered_ms())
+    }
+}
 
 /// Whether a mass event holds, and over whom.
 #[derive(Debug)]
-pub struct Mass {
-    hosts_min: usize,
+pub struct Mass<Id> {
+    n_min: usize,
     share_min: f64,
     back_share: f64,
     window: Duration,
     ends_after: Duration,
-    holding: Option<Holding>,
+    holding: Option<Holding<Id>>,
 }
 
 #[derive(Debug)]
-struct Holding {
+struct Holding<Id> {
     since: Instant,
-    members: HashSet<HostId>,
+    members: HashSet<Id>,
 }
 
 /// A mass event began or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MassEvent {
-    /// Of `n_hosts` hosts, `n_gone` went offline together.
+    /// Of `n_all`, `n_gone` went together.
     Began {
-        /// All hosts.
-        n_hosts: usize,
+        /// All of them.
+        n_all: usize,
         /// Those that went.
         n_gone: usize,
     },
-    /// Of the `n_gone` hosts that went, `n_back` are back.
+    /// Of the `n_gone` that went, `n_back` are back.
     Ended {
         /// Those that went.
         n_gone: usize,
@@ -47,12 +120,12 @@ pub enum MassEvent {
     },
 }
 
-impl Mass {
+impl<Id: Clone + Eq + Hash> Mass<Id> {
     /// None holds.
     #[must_use]
     pub fn new(rules: &Liveness) -> Self {
         Self {
-            hosts_min: usize::try_from(rules.mass_hosts).unwrap_or(usize::MAX),
+            n_min: usize::try_from(rules.mass_hosts).unwrap_or(usize::MAX),
             share_min: rules.mass_share,
             back_share: rules.mass_back,
             window: rules.mass_window,
@@ -67,60 +140,56 @@ impl Mass {
         self.holding.is_some()
     }
 
-    /// Looks at the fleet, given the hosts that are about to be marked offline.
-    pub fn tick(
+    /// Looks at all of them, given those that are about to go.
+    pub fn tick<'a, W: Member<Id = Id> + 'a>(
         &mut self,
-        hosts: &[Arc<HostEntry>],
-        going: &[HostId],
+        registry: &Registry,
+        all: impl Iterator<Item = &'a W> + Clone,
+        going: &[Id],
         now: Instant,
     ) -> Option<MassEvent> {
         match &mut self.holding {
             Some(holding) => {
                 holding.members.extend(going.iter().cloned());
-                self.end(hosts, now)
+                self.end(all, now)
             }
-            None => self.begin(hosts, going, now),
+            None if going.is_empty() => None,
+            None => self.begin(registry, all.filter(|one| one.counts()), going, now),
         }
     }
 
-    fn begin(
+    fn begin<'a, W: Member<Id = Id> + 'a>(
         &mut self,
-        hosts: &[Arc<HostEntry>],
-        going: &[HostId],
+        registry: &Registry,
+        all: impl Iterator<Item = &'a W> + Clone,
+        going: &[Id],
         now: Instant,
     ) -> Option<MassEvent> {
-        if going.is_empty() {
-            return None;
-        }
-        // A host that was not heard in this run of the collector did not go offline in it.
-        let is_recent = |host: &Arc<HostEntry>| {
-            host.status == HostStatus::Offline
-                && !host.patch.expected_absent
-                && now.saturating_duration_since(host.status_entered) <= self.window
-                && host.live.heard_ms() > 0
+        let is_recent = |one: &&W| {
+            let since = |went| now.saturating_duration_since(went);
+            one.is_gone() && one.went(registry).is_some_and(|went| since(went) <= self.window)
         };
-        let recent = hosts.iter().filter(|host| is_recent(host)).map(|host| host.id.clone());
-        let members: HashSet<HostId> = recent.chain(going.iter().cloned()).collect();
-        // Hosts that were offline before do not count as the fleet that was lost a part of.
-        // Nor do those of which it is no news that they go.
-        let is_left_out = |host: &&Arc<HostEntry>| {
-            let is_long_gone = host.status == HostStatus::Offline && !members.contains(&host.id);
-            is_long_gone || host.patch.expected_absent
-        };
-        let n_hosts = hosts.len() - hosts.iter().filter(is_left_out).count();
+        let recent = all.clone().filter(is_recent).map(|one| one.id().clone());
+        let members: HashSet<Id> = recent.chain(going.iter().cloned()).collect();
+        // Those that were gone before do not count as the fleet that was lost a part of.
+        let is_of_fleet = |one: &&W| !one.is_gone() || members.contains(one.id());
+        let n_all = all.filter(is_of_fleet).count();
         let n_gone = members.len();
-        if n_gone < self.hosts_min || !reaches(n_gone, n_hosts, self.share_min) {
+        if n_gone < self.n_min || !reaches(n_gone, n_all, self.share_min) {
             return None;
         }
         self.holding = Some(Holding { since: now, members });
-        Some(MassEvent::Began { n_hosts, n_gone })
+        Some(MassEvent::Began { n_all, n_gone })
     }
 
-    fn end(&mut self, hosts: &[Arc<HostEntry>], now: Instant) -> Option<MassEvent> {
+    fn end<'a, W: Member<Id = Id> + 'a>(
+        &mut self,
+        all: impl Iterator<Item = &'a W>,
+        now: Instant,
+    ) -> Option<MassEvent> {
         let holding = self.holding.as_ref()?;
-        let is_back =
-            |host: &&Arc<HostEntry>| host.status.is_heard() && holding.members.contains(&host.id);
-        let n_back = hosts.iter().filter(is_back).count();
+        let is_back = |one: &&W| one.is_back() && holding.members.contains(one.id());
+        let n_back = all.filter(is_back).count();
         let n_gone = holding.members.len();
         let is_over = now.saturating_duration_since(holding.since) >= self.ends_after;
         if !is_over && !reaches(n_back, n_gone, self.back_share) {

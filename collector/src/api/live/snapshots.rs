@@ -113,7 +113,7 @@ mod tests {
         let before = snapshots.take(&registry, View::Summary).await.unwrap();
         while registry.cursor().1 <= RING_CHANGES_MIN as u64 {
             let (kind, cause) = (ChangeKind::FleetMassOffline, "test".to_owned());
-            registry.tell_mass(kind, 1, cause, Moment::now());
+            registry.tell_mass(kind, serde_json::json!({ "n_hosts": 1 }), cause, Moment::now());
         }
         let after = snapshots.take(&registry, View::Summary).await.unwrap();
         assert_eq!((before.seq, after.seq), (0, registry.cursor().1));

@@ -119,7 +119,12 @@ async fn a_viewer_that_lags_behind_the_ring_gets_a_new_snapshot() {
     let mut viewer = story.viewer().await;
     while story.seq() <= RING_CHANGES_MIN as u64 {
         let (kind, cause) = (ChangeKind::FleetMassOffline, "test".to_owned());
-        story.feed.registry.tell_mass(kind, 1, cause, Moment::now());
+        story.feed.registry.tell_mass(
+            kind,
+            serde_json::json!({ "n_hosts": 1 }),
+            cause,
+            Moment::now(),
+        );
     }
     let snapshot = viewer.read().await;
     assert_eq!(snapshot["type"], "snapshot");

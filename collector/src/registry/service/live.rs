@@ -9,6 +9,8 @@ use arc_swap::ArcSwapOption;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::sample::ServiceSample;
 
+use super::judged::Judged;
+
 type Expires = BTreeMap<Arc<str>, Timestamp>;
 
 /// What moves of a service. Numbers that may be missing stand as themselves plus one; 0 is none.
@@ -26,6 +28,8 @@ pub struct ServiceLive {
     total: AtomicU64,
     consecutive_failures: AtomicU32,
     expires: ArcSwapOption<Expires>,
+    /// What judging it needs to remember.
+    pub judged: Judged,
 }
 
 impl ServiceLive {
@@ -57,14 +61,36 @@ impl ServiceLive {
         self.checked_at_ms.store(at.unix_ms(), Ordering::Relaxed);
     }
 
-    /// Takes in when it beat last.
-    pub(in crate::registry) fn write_beat_at(&self, at: Timestamp) {
-        self.beat_at_ms.store(at.unix_ms(), Ordering::Relaxed);
-    }
-
     /// Takes in how long its answer to a check took.
     pub(in crate::registry) fn write_check_latency(&self, ms: u64) {
         average_into(&self.check_latency_ms_avg, ms);
+    }
+
+    /// Takes in what it says of itself; what it does not say is not known.
+    pub(in crate::registry) fn write_beat(
+        &self,
+        at: Timestamp,
+        p95_ms: Option<f64>,
+        queue_depth: Option<u64>,
+        load: Option<f64>,
+    ) {
+        self.beat_at_ms.store(at.unix_ms(), Ordering::Relaxed);
+        write_some(&self.p95_us, p95_ms.map(thousandths));
+        write_some(&self.queue_depth, queue_depth);
+        write_some(&self.load_thousandths, load.map(thousandths));
+    }
+
+    /// A check failed. Returns how many did since the last success.
+    pub(in crate::registry) fn count_failure(&self) -> u32 {
+        let more = |n: u32| Some(n.saturating_add(1));
+        let before =
+            self.consecutive_failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        before.unwrap_or_default().saturating_add(1)
+    }
+
+    /// A check did not fail.
+    pub(in crate::registry) fn clear_failures(&self) {
+        self.consecutive_failures.store(0, Ordering::Relaxed);
     }
 
     /// A request is on its way. Returns how many are now.
@@ -176,6 +202,15 @@ impl ServiceLive {
     pub fn expires_at(&self, model: &str) -> Option<Timestamp> {
         self.expires.load().as_ref()?.get(model).copied()
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float stays within bounds, and less than 0 is 0"
+)]
+fn thousandths(number: f64) -> u64 {
+    (number * 1000.0).round() as u64
 }
 
 fn some(cell: &AtomicU64) -> Option<u64> {

@@ -1,0 +1,130 @@
+//! How services are judged: how often the collector asks those that it probes, and when silence
+//! counts as what.
+
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::given::{Given, Unit};
+
+/// The figures of `[checks]` in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checks {
+    /// `interval_s`, 30: how often a probed service is asked.
+    pub interval: Duration,
+    /// `deadline_s`, 5: how long all the questions of one check may take together.
+    pub deadline: Duration,
+    /// `failures`, 2: so many failed checks in a row make a service unhealthy.
+    pub failures: u32,
+    /// `down_after_s`, 300: a probed service that was unhealthy for this long is down.
+    pub down_after: Duration,
+    /// `at_once`, 64: most checks under way at once of services that answered last, and as many
+    /// again of those that did not.
+    pub at_once: u32,
+    /// `judge_every_s`, 30: how often it is looked whose beats are missing, and who has been
+    /// unhealthy for too long.
+    pub judge_every: Duration,
+    /// `departed_h`, 24: a service that was deregistered because its beats were missing is listed
+    /// again by its next beat, until then.
+    pub departed_after: Duration,
+}
+
+const KEYS: [&str; 7] = [
+    "interval_s",
+    "deadline_s",
+    "failures",
+    "down_after_s",
+    "at_once",
+    "judge_every_s",
+    "departed_h",
+];
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            deadline: Duration::from_secs(5),
+            failures: 2,
+            down_after: Duration::from_mins(5),
+            at_once: 64,
+            judge_every: Duration::from_secs(30),
+            departed_after: Duration::from_hours(24),
+        }
+    }
+}
+
+impl Checks {
+    /// Takes one figure, and returns the name of its key.
+    pub(super) fn set(&mut self, given: &Given) -> Result<&'static str, ConfigError> {
+        let known = KEYS.into_iter().find(|key| *key == given.key);
+        match given.key.as_str() {
+            "interval_s" => self.interval = given.as_duration(Unit::Seconds)?,
+            "deadline_s" => self.deadline = given.as_duration(Unit::Seconds)?,
+            "failures" => self.failures = given.as_number()?,
+            "down_after_s" => self.down_after = given.as_duration(Unit::Seconds)?,
+            "at_once" => self.at_once = given.as_number()?,
+            "judge_every_s" => self.judge_every = given.as_duration(Unit::Seconds)?,
+            "departed_h" => self.departed_after = given.as_duration(Unit::Hours)?,
+            _ => return Err(unknown(given)),
+        }
+        known.ok_or_else(|| unknown(given))
+    }
+
+    /// A check must be over before the next one begins.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.deadline >= self.interval {
+            return Err(ConfigError::Contradiction {
+                table: "checks",
+                words: "deadline_s must be less than interval_s",
+            });
+        }
+        Ok(())
+    }
+}
+
+fn unknown(given: &Given) -> ConfigError {
+    ConfigError::UnknownKey {
+        key: format!("checks.{}", given.key),
+        origin: given.source.clone(),
+        expected: KEYS.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::given::Source;
+    use super::*;
+
+    fn given(key: &str, value: impl Into<toml::Value>) -> Given {
+        Given { key: key.to_owned(), value: value.into(), source: Source::Default }
+    }
+
+    #[test]
+    fn every_key_that_is_named_can_be_set() {
+        Checks::default().check().unwrap();
+        for key in KEYS {
+            let mut checks = Checks::default();
+            assert_eq!(checks.set(&given(key, 7)).unwrap(), key);
+            assert_ne!(checks, Checks::default(), "{key} sets nothing");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let mut checks = Checks::default();
+        let bad: [(&str, toml::Value); 6] = [
+            ("interval_s", 0.into()),
+            ("deadline_s", "5s".into()),
+            ("failures", 0.into()),
+            ("at_once", (-1).into()),
+            ("departed_h", i64::MAX.into()),
+            ("interval", 30.into()),
+        ];
+        for (key, value) in bad {
+            let given = given(key, value);
+            assert!(checks.set(&given).is_err(), "{given:?}");
+        }
+        assert_eq!(checks, Checks::default());
+        checks.deadline = checks.interval;
+        assert!(checks.check().is_err());
+    }
+}
