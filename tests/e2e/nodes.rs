@@ -90,6 +90,32 @@ async fn what_people_say_of_a_host_survives_a_crash() {
 }
 
 #[tokio::test]
+async fn what_appears_on_a_host_that_drains_drains_with_it() {
+    let mut fleet = Fleet::start().await;
+    let (rest, viewer) = (fleet.rest(), fleet.viewer().await);
+    let empty = SimulatedHost::from_seed(1).named("gpu-1");
+    let before = fleet.simulate(empty.clone()).await;
+    rest.host_is(&empty.host_id, "online", WITHIN, |host| host["status"] == "online").await;
+    let (status, _) = rest.patch(&path(&empty), &json!({"drain": true})).await;
+    assert_eq!(status, StatusCode::OK);
+    before.abort();
+    fleet.simulate(empty.restarted().having(1, 2)).await;
+    let draining = |service: &Value| service["status"] == "draining";
+    let service = rest.service_is("gpu-1:11434", "draining from the first", WITHIN, draining).await;
+    let registered = viewer.tells("gpu-1:11434", "service.registered", WITHIN).await;
+    assert_eq!(registered["data"]["drain"], true, "{registered}");
+    // Its own drain is another thing than its host's.
+    let own = "/api/v1/services/gpu-1%3A11434/drain";
+    rest.post(own, &json!({"drain": true})).await;
+    let host = format!("/api/v1/hosts/{}", service["host_id"].as_str().expect("a host"));
+    rest.patch(&host, &json!({"drain": false})).await;
+    assert_eq!(rest.service("gpu-1:11434").await["status"], "draining");
+    rest.post(own, &json!({"drain": false})).await;
+    assert_eq!(rest.service("gpu-1:11434").await["status"], "healthy");
+    law::holds(&viewer, &rest).await;
+}
+
+#[tokio::test]
 async fn many_hosts_are_changed_at_once() {
     let mut fleet = Fleet::start().await;
     let rest = fleet.rest();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use herdbook_tests::fake_ollama::{FakeOllama, Story};
-use herdbook_tests::harness::{Agent, Fleet, Rest, encoded, law};
+use herdbook_tests::harness::{Agent, Fleet, Rest, encoded, law, throughout};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -140,4 +140,61 @@ async fn an_agent_that_goes_for_good_leaves_what_a_person_added() {
     assert!(left["host_id"].is_null(), "{left}");
     let folded = law::holds(&viewer, &rest).await;
     assert_eq!((folded.hosts.len(), folded.services.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn two_that_turn_out_to_be_one_server_become_one_entry() {
+    let mut fleet = Fleet::start_with(QUICK).await;
+    let (rest, viewer, page) = (fleet.rest(), fleet.viewer().await, fleet.page().await);
+    let ollama = ollama().await;
+    let port = ollama.addr().port();
+    let (older, younger) = (format!("127.0.0.1:{port}"), format!("gpu-1:{port}"));
+    add(&rest, &ollama.url()).await;
+    let (status, _) = add(&rest, &format!("http://gpu-1:{port}")).await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_eq!(at_port(&rest, port).await.len(), 2, "nobody can know yet");
+
+    // Only its agent tells that both names are of one server.
+    let _agent = agent(&fleet, &ollama);
+    let joined = is_of(&["agent", "manual"], "agent");
+    rest.service_is(&older, "one entry", WITHIN, &joined).await;
+    assert_eq!(at_port(&rest, port).await, [older.as_str()]);
+    assert_eq!(rest.service(&younger).await["id"], json!(older));
+    let gone = viewer.tells(&younger, "service.removed", WITHIN).await;
+    assert!(gone["cause"].as_str().is_some_and(|cause| cause.contains(&older)), "{gone}");
+    law::holds(&viewer, &rest).await;
+    law::holds(&page, &rest).await;
+
+    throughout("it settles", Duration::from_secs(1), async || Ok(())).await;
+    fleet.restart_collector().await;
+    for name in [&older, &younger] {
+        assert_eq!(rest.service(name).await["id"], json!(older), "{name} after a crash");
+    }
+    rest.service_is(&older, "one entry again", Duration::from_secs(40), joined).await;
+    assert_eq!(at_port(&rest, port).await, [older.as_str()]);
+}
+
+#[tokio::test]
+async fn who_registers_itself_stays_alone() {
+    let fleet = Fleet::start_with(QUICK).await;
+    let (rest, viewer) = (fleet.rest(), fleet.viewer().await);
+    let ollama = ollama().await;
+    let id = format!("gpu-1:{}", ollama.addr().port());
+    let _agent = agent(&fleet, &ollama);
+    rest.service_is(&id, "found", WITHIN, is_of(&["agent"], "agent")).await;
+    let form = json!({"name": "wrapper", "type": "model", "url": ollama.url(),
+        "heartbeat_interval_s": 60, "ttl_s": 90});
+    let (status, own) = rest.post("/api/v1/services", &form).await;
+    assert_eq!((status, sources(&own)), (StatusCode::CREATED, vec!["self"]), "{own}");
+    // Nor does one that stands at a path behind the same port.
+    let (status, behind) = add(&rest, &format!("{}/team-a", ollama.url())).await;
+    assert_eq!((status, sources(&behind)), (StatusCode::CREATED, vec!["manual"]), "{behind}");
+    assert_eq!(sources(&rest.service(&id).await), ["agent"]);
+    let folded = law::holds(&viewer, &rest).await;
+    assert_eq!(folded.services.len(), 3);
+    // And where it goes, the others stay.
+    let own = own["id"].as_str().expect("an id");
+    let (status, _) = rest.delete(&format!("/api/v1/services/{own}")).await;
+    assert!(status.is_success(), "{status}");
+    assert_eq!(rest.services().await.len(), 2);
 }

@@ -160,6 +160,10 @@ async fn what_is_not_there_or_not_as_thought_is_said() {
         (Method::GET, "/api/v1/nothing".to_owned(), None, 404),
         (Method::DELETE, "/api/v1/models/a".to_owned(), None, 405),
         (Method::DELETE, format!("{SERVICES}/gpu-1%3A11434"), None, 409),
+        (Method::DELETE, format!("{SERVICES}/gpu-1%3A11434?source=manual"), None, 409),
+        (Method::PUT, format!("{SERVICES}/gpu-1%3A11434/heartbeat"), Some(json!({})), 409),
+        (Method::POST, "/api/v1/leases".to_owned(), Some(json!({"model": "nobody-has"})), 404),
+        (Method::POST, "/api/v1/leases".to_owned(), Some(json!({"service_id": "nobody"})), 404),
         (Method::DELETE, format!("/api/v1/hosts/{host}"), None, 409),
     ];
     for (method, path, body, expected) in table {

@@ -1,10 +1,12 @@
 //! A process registers itself and is found for as long as it beats.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use herdbook_tests::harness::{Fleet, Rest, encoded, law, throughout};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// Beats are judged every second instead of every 30.
 const QUICK: &str = "[checks]\njudge_every_s = 1\n";
@@ -250,4 +252,30 @@ async fn who_was_deregistered_before_a_crash_is_back_with_its_next_beat() {
     assert!(status.is_success(), "{status}: {answer}");
     let back = rest.service(&id).await;
     assert_eq!((&back["name"], &back["status"]), (&json!("finder"), &json!("healthy")), "{back}");
+}
+
+#[tokio::test]
+async fn many_that_register_the_same_at_once_are_one() {
+    let fleet = Fleet::start().await;
+    let (rest, viewer, page) = (fleet.rest(), fleet.viewer().await, fleet.page().await);
+    let mut processes = JoinSet::new();
+    for n in 0..60 {
+        let rest = rest.clone();
+        let name = format!("finder-{}", n % 3);
+        processes.spawn(async move {
+            let (status, service) = rest.post("/api/v1/services", &form(&name, 60, 90)).await;
+            let id = service["id"].as_str().expect("an id").to_owned();
+            let well = if n % 2 == 0 { "ok" } else { "degraded" };
+            beat(&rest, &id, json!({"status": well})).await;
+            promote(&rest, &id, if n % 4 < 2 { "canary" } else { "staging" }).await;
+            (status, id)
+        });
+    }
+    let registered = processes.join_all().await;
+    let n_new = registered.iter().filter(|(status, _)| *status == StatusCode::CREATED).count();
+    let ids: BTreeSet<&String> = registered.iter().map(|(_, id)| id).collect();
+    assert_eq!((n_new, ids.len()), (3, 3), "{registered:?}");
+    let folded = law::holds(&viewer, &rest).await;
+    assert_eq!(folded.services.keys().collect::<BTreeSet<_>>(), ids);
+    law::holds(&page, &rest).await;
 }
