@@ -1,4 +1,4 @@
-//! Hosts: the list with its filters, and one. What people say of them is in [`write`].
+//! Hosts: the list with its filters, and one. What people say of them is in [`write`](mod@write).
 
 pub mod write;
 

@@ -95,13 +95,15 @@ impl Declaring {
     }
 }
 
-fn listed(registry: &Registry, service: usize) -> String {
+/// The id of the service at this place among those that are listed.
+pub(super) fn listed(registry: &Registry, service: usize) -> String {
     let mut ids: Vec<_> = registry.services().iter().map(|entry| entry.id.to_string()).collect();
     ids.sort_unstable();
     ids.get(service).cloned().unwrap_or_default()
 }
 
-fn some_models(bits: u8) -> Vec<Model> {
+/// Of each model a bit whether it is there, and one whether it is in memory.
+pub(super) fn some_models(bits: u8) -> Vec<Model> {
     let models = (0..4).filter(|bit| bits & (1 << bit) != 0);
     let warm = |bit: &u8| bits & (16 << bit) != 0;
     models.map(|bit| testing::model(&format!("model-{bit}"), warm(&bit)).into()).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use herdbook_shared::ids::{InstanceId, ServiceId};
+use herdbook_shared::ids::InstanceId;
 use herdbook_shared::missing::MissingReason;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::detail::{Detail, DiskDetail};
@@ -14,10 +14,7 @@ use serde_json::Value;
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::arrive::Opened;
-use crate::registry::check::beat::{Beat, Health};
-use crate::registry::check::probe::{ProbeFailure, Probed};
 use crate::registry::node::HostEdit;
-use crate::registry::service::{Check, Model, Source};
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 use crate::registry::view::View;
@@ -25,8 +22,11 @@ use crate::sweep::Sweep;
 
 use super::Mirror;
 
+use checked::Checking;
 use declared::Declaring;
 
+#[path = "fold_checked_tests.rs"]
+mod checked;
 #[path = "fold_declared_tests.rs"]
 mod declared;
 
@@ -50,9 +50,7 @@ enum Happening {
     Pass { seconds: u64 },
     Declare(Declaring),
     Sleep { seconds: u64 },
-    List { service: u8, depth: u8 },
-    Probe { service: u8, answer: Option<(u8, u8)> },
-    Beat { service: u8, is_well: u8 },
+    Check(Checking),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -78,13 +76,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (1..50u64).prop_map(|seconds| Happening::Pass { seconds }),
         6 => declared::declaring().prop_map(Happening::Declare),
         1 => (4..400u64).prop_map(|seconds| Happening::Sleep { seconds }),
-        2 => (0..6u8, any::<u8>()).prop_map(|(service, depth)| {
-            Happening::List { service, depth }
-        }),
-        4 => (0..6u8, prop::option::of((any::<u8>(), any::<u8>()))).prop_map(
-            |(service, answer)| Happening::Probe { service, answer },
-        ),
-        2 => (0..6u8, 0..2u8).prop_map(|(service, is_well)| Happening::Beat { service, is_well }),
+        6 => checked::checking().prop_map(Happening::Check),
     ]
 }
 
@@ -168,9 +160,7 @@ impl World {
                 let moment = self.clock.pass(seconds);
                 self.sweep.tick(&self.registry, moment);
             }
-            Happening::List { .. } | Happening::Probe { .. } | Happening::Beat { .. } => {
-                self.check(&happening);
-            }
+            Happening::Check(checking) => checking.happen(&self.registry, moment),
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);
@@ -178,58 +168,6 @@ impl World {
                 }
             }
         }
-    }
-}
-
-/// The first ones were found by agents, the others declared.
-const CHECKED: [&str; 6] =
-    ["gpu-0:11434", "gpu-1:11434", "gpu-2:11434", "10.0.0.9:1", "10.0.0.9:2", "program"];
-
-impl World {
-    /// What the collector's own checks and beats make of services.
-    fn check(&mut self, happening: &Happening) {
-        let moment = self.clock.moment();
-        match happening {
-            Happening::List { service, depth } => {
-                let id = CHECKED[usize::from(*service)];
-                let check = if depth & 1 == 0 { Check::Probe } else { Check::Heartbeat };
-                let declared = checked_by("http://10.0.0.9:1", check);
-                if id.starts_with("gpu") && self.registry.service(id).is_some() {
-                    self.registry.join(id, declared, moment);
-                } else if !id.starts_with("gpu") && self.registry.service(id).is_none() {
-                    let is_own = check == Check::Heartbeat && depth & 2 == 0;
-                    let source = if is_own { Source::Own } else { Source::File };
-                    self.registry.list(id, source, declared, moment);
-                }
-            }
-            Happening::Probe { service, answer } => {
-                let outcome = match answer {
-                    None => Err(ProbeFailure("connection refused".to_owned())),
-                    Some((models, depth)) => Ok(probed(*models, *depth)),
-                };
-                let id = ServiceId::from_text(CHECKED[usize::from(*service)]);
-                self.registry.record_probe(&id, outcome, moment);
-            }
-            Happening::Beat { service, is_well } => {
-                let health = if *is_well == 0 { Health::Ok } else { Health::Degraded };
-                let beat = Beat { health, load: Some(0.5), ..Beat::default() };
-                let _ = self.registry.beat(CHECKED[usize::from(*service)], beat, moment);
-            }
-            _ => (),
-        }
-    }
-}
-
-/// Of each model a bit whether it is there, and one whether it is in memory.
-fn probed(models: u8, depth: u8) -> Probed {
-    let is_there = |n: &u8| models & (1 << n) != 0;
-    let named = |n: u8| Model::from(model(&format!("m{n}"), models & (1 << (n + 4)) != 0));
-    Probed {
-        models: (depth & 1 == 0).then(|| (0..4u8).filter(is_there).map(named).collect()),
-        note: (depth & 2 != 0).then(|| "it asks for a credential (401)".to_owned()),
-        version: (depth & 4 != 0).then(|| "1".to_owned()),
-        kind: (depth & 8 != 0).then(|| "ollama".to_owned()),
-        ..Probed::default()
     }
 }
 

@@ -77,7 +77,8 @@ fn connect(registry: &Registry, n: usize) {
         sample_interval_ms: 1000,
     };
     let remote_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let link = Link { remote_address, local_address: None, superseded: CancellationToken::new() };
+    let (local_address, superseded) = (None, CancellationToken::new());
+    let link = Link { remote_address, local_address, superseded };
     let opened = registry.open_session(&host_id, &hello, link, Moment::now());
     let opened = opened.expect("room for a host");
     let (id, session) = (&opened.host_id, &opened.session.id);
