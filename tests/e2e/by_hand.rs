@@ -187,6 +187,19 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
+async fn where_clouds_keep_their_secrets_nobody_is_asked() {
+    let fleet = Fleet::start_with(QUICK).await;
+    let rest = fleet.rest();
+    for url in ["http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]"] {
+        let id = add(&rest, &form("cloud", url)).await;
+        let service = rest.service_is(&id, "not asked", WITHIN, is("unhealthy")).await;
+        let error = service["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains("link-local") || error.contains("metadata"), "{service}");
+        assert!(service["check_latency_ms_avg"].is_null(), "{service}");
+    }
+}
+
+#[tokio::test]
 async fn who_wants_a_credential_is_said_to_want_one() {
     let fleet = Fleet::start_with(QUICK).await;
     let rest = fleet.rest();
