@@ -9,6 +9,8 @@ use std::sync::Arc;
 use herdbook_shared::ids::HostId;
 use herdbook_shared::time::Timestamp;
 
+use crate::registry::url::ServiceUrl;
+
 use super::model::Model;
 use super::record::{Checked, Declared, Found, Records};
 use super::words::{Check, Reachable, Role, ServiceType};
@@ -261,23 +263,12 @@ fn pick<'a>(
 fn reachable(records: &Records, url: &str) -> Reachable {
     match records.agent.as_deref() {
         Some(found) if found.url == url => found.reachable,
-        _ if is_loopback(url) => Reachable::Loopback,
+        _ if ServiceUrl::parse(url).is_ok_and(|url| url.is_loopback()) => Reachable::Loopback,
         _ if records.checked.as_deref().is_some_and(|checked| checked.was_reached) => {
             Reachable::Collector
         }
         _ => Reachable::Unknown,
     }
-}
-
-fn is_loopback(url: &str) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
-    let is_named = host.eq_ignore_ascii_case("localhost");
-    is_named || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
