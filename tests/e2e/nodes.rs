@@ -211,7 +211,8 @@ async fn sessions_and_what_became_of_a_host_are_kept() {
     let crashed = fleet.simulate(gpu.clone().rebooted()).await;
     online(&rest, &gpu).await;
     crashed.abort();
-    viewer.becomes(&gpu.host_id, "offline", WITHIN).await;
+    // The feed may still be at the offline before.
+    rest.host_is(&gpu.host_id, "offline", WITHIN, |host| host["status"] == "offline").await;
     fleet.simulate(gpu.clone().restarted()).await;
     online(&rest, &gpu).await;
 
@@ -285,5 +286,38 @@ async fn laptops_that_sleep_are_no_news() {
     };
     throughout("no mass event", Duration::from_secs(4), quiet).await;
     assert_eq!(rest.hosts().await.len(), 4);
+    law::holds(&viewer, &rest).await;
+}
+
+#[tokio::test]
+async fn what_people_say_of_a_found_service_survives_a_crash() {
+    let mut fleet = Fleet::start().await;
+    let (rest, gpu) = (fleet.rest(), host(1));
+    fleet.simulate(gpu.clone()).await;
+    online(&rest, &gpu).await;
+    let service = "/api/v1/services/gpu-1%3A11434";
+    let said = json!({"name": "the fast one", "labels": {"team": "a"}, "priority": 7,
+        "caps": ["vision"], "ctx_limit": 4096, "cost_hint_usd_per_1k": 0.5});
+    let (status, patched) = rest.patch(service, &said).await;
+    assert_eq!(status, StatusCode::OK, "{patched}");
+    rest.post(&format!("{service}/promote"), &json!({"role": "production"})).await;
+    let says = |service: &Value| {
+        let of_models = ["completion", "tools", "vision"];
+        service["role"] == "production"
+            && service["caps"] == json!(of_models)
+            && said.as_object().is_some_and(|said| {
+                said.iter().all(|(key, value)| key == "caps" || service[key] == *value)
+            })
+    };
+    assert!(says(&rest.service("gpu-1:11434").await));
+    settle().await;
+    fleet.restart_collector().await;
+    assert!(says(&rest.service("gpu-1:11434").await), "before it is heard");
+    let heard = |service: &Value| service["unconfirmed"] == false && says(service);
+    rest.service_is("gpu-1:11434", "heard again", Duration::from_secs(40), heard).await;
+    // What nobody says by hand any more is what its agent says.
+    let viewer = fleet.viewer().await;
+    let (_, back) = rest.patch(service, &json!({"name": null, "priority": null})).await;
+    assert_eq!((&back["name"], &back["priority"]), (&json!("gpu-1"), &json!(0)), "{back}");
     law::holds(&viewer, &rest).await;
 }

@@ -198,3 +198,26 @@ async fn who_registers_itself_stays_alone() {
     assert!(status.is_success(), "{status}");
     assert_eq!(rest.services().await.len(), 2);
 }
+
+#[tokio::test]
+async fn an_agent_that_died_with_the_collector_is_stood_in_for_too() {
+    let settings = format!("{QUICK}grace_s = 3\n");
+    let mut fleet = Fleet::start_with(&settings).await;
+    let rest = fleet.rest();
+    let ollama = ollama().await;
+    let id = format!("gpu-1:{}", ollama.addr().port());
+    let mut first = agent(&fleet, &ollama);
+    rest.service_is(&id, "found", WITHIN, is_of(&["agent"], "agent")).await;
+    add(&rest, &ollama.url()).await;
+    throughout("it settles", Duration::from_secs(1), async || Ok(())).await;
+    first.kill9().await;
+    fleet.restart_collector().await;
+    let viewer = fleet.viewer().await;
+    let alone = is_of(&["agent", "manual"], "probe");
+    let is_judged = |service: &Value| alone(service) && service["unconfirmed"] == false;
+    rest.service_is(&id, "asked by the collector", WITHIN, is_judged).await;
+    law::holds(&viewer, &rest).await;
+    let _second = agent(&fleet, &ollama);
+    rest.service_is(&id, "its agent is back", WITHIN, is_of(&["agent", "manual"], "agent")).await;
+    law::holds(&viewer, &rest).await;
+}

@@ -252,6 +252,14 @@ async fn who_was_deregistered_before_a_crash_is_back_with_its_next_beat() {
     assert!(status.is_success(), "{status}: {answer}");
     let back = rest.service(&id).await;
     assert_eq!((&back["name"], &back["status"]), (&json!("finder"), &json!("healthy")), "{back}");
+
+    // Who registers again instead of beating is the same, once.
+    let viewer = fleet.viewer().await;
+    viewer.tells(&id, "service.deregistered", WITHIN).await;
+    assert_eq!(register(&rest, &form("finder", 1, 1)).await, id);
+    beat(&rest, &id, json!({"status": "ok"})).await;
+    assert_eq!(rest.services().await.len(), 1);
+    law::holds(&viewer, &rest).await;
 }
 
 #[tokio::test]
