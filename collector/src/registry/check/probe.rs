@@ -94,7 +94,9 @@ impl Transaction<'_> {
         let rules = &self.registry.checks;
         let n_failures = before.live.count_failure();
         let status = rule::status_after(before.status, n_failures, rules);
-        if n_failures >= rules.failures {
+        // Who has just added a service wants to know at once why nothing is known of it.
+        let is_news = before.status == ServiceStatus::Unknown && !before.unconfirmed;
+        if n_failures >= rules.failures || is_news {
             let known = before.facts.records.checked.as_deref().cloned().unwrap_or_default();
             let error = Some(failure.0.clone());
             let checked = Checked {
@@ -102,7 +104,8 @@ impl Transaction<'_> {
                 last_error: error,
                 ..known
             };
-            let cause = format!("{n_failures} failed checks: {failure}");
+            let checks = if n_failures == 1 { "check" } else { "checks" };
+            let cause = format!("{n_failures} failed {checks}: {failure}");
             self.tell_checked(before, status, checked, Some(cause));
         }
         ServiceStatus::Unhealthy

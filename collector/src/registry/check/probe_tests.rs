@@ -47,6 +47,19 @@ impl World {
 }
 
 #[test]
+fn who_never_answered_says_why_at_once_and_stays_unknown() {
+    let mut world = World::new();
+    world.fails("connection refused");
+    let service = world.service();
+    assert_eq!(service.status, ServiceStatus::Unknown);
+    assert_eq!(service.facts.last_error.as_deref(), Some("connection refused"));
+    let changes = world.registry.changes_since(1, 100).unwrap();
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(change.kind.word(), "service.changed");
+    assert_eq!(change.cause.as_deref(), Some("1 failed check: connection refused"));
+}
+
+#[test]
 fn two_failures_in_a_row_and_not_one() {
     let mut world = World::new();
     world.answers(&[]);
