@@ -15,6 +15,7 @@ mod http;
 mod lookup;
 mod models;
 mod plan;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ use dial::Loopback;
 use http::{Server, failure};
 use lookup::Resolve;
 use plan::{Next, Plan};
+use tls::Trust;
 
 pub use http::Header;
 
@@ -58,6 +60,7 @@ pub struct Prober {
     open: OpenCredential,
     loopback: Loopback,
     resolve: Resolve,
+    trust: Trust,
 }
 
 impl std::fmt::Debug for Prober {
@@ -70,7 +73,8 @@ impl Prober {
     /// One that sends these credentials.
     #[must_use]
     pub fn new(rules: Checks, open: OpenCredential, loopback: Loopback) -> Self {
-        Self { rules, open, loopback, resolve: lookup::by_system() }
+        let trust = Trust::new(rules.authorities.clone(), tls::of_system);
+        Self { rules, open, loopback, resolve: lookup::by_system(), trust }
     }
 
     /// Asks one service, within the deadline.
@@ -89,7 +93,9 @@ impl Prober {
             Some(None) => return Err(failure("the credential of its checks cannot be opened")),
             opened => opened.flatten(),
         };
-        let server = Server::find(&facts.url, credential, self.loopback, &self.resolve).await?;
+        let (resolve, trust) = (&self.resolve, &self.trust);
+        let found = Server::find(&facts.url, credential, self.loopback, resolve, trust);
+        let server = found.await?;
         ask::ask(&server, Manner::of(facts), until).await
     }
 }

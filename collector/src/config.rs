@@ -1,6 +1,7 @@
 //! What the collector is told: by flag, else by `HERDBOOK_…` environment, else by a TOML file,
 //! else by default. All of it is checked here, before a port opens.
 
+mod authorities;
 mod checks;
 mod data_dir;
 mod error;
@@ -15,6 +16,7 @@ mod resolve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
 pub use error::ConfigError;

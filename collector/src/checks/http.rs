@@ -1,6 +1,7 @@
 //! Asks one question of one server: HTTP/1.1, a connection for each question, every answer bounded
 //! in bytes. No redirect is followed, no proxy is read from the environment and nothing is
-//! unpacked. A name is resolved once a check, and what is dialled is what was looked at.
+//! unpacked. A name is resolved once a check, and what is dialled is what was looked at. Where the URL
+//! is https, nothing is said before the server has proved who it is (`tls`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,12 +14,14 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Host;
 
 use super::dial::{self, Loopback};
 use super::lookup::Resolve;
+use super::tls::{self, Secure, Trust};
 use crate::registry::check::probe::ProbeFailure;
 use crate::registry::url::ServiceUrl;
 
@@ -40,6 +43,8 @@ pub(super) struct Server {
     base: String,
     host: HeaderValue,
     addresses: Vec<SocketAddr>,
+    /// How it is spoken with where its URL is https.
+    secure: Option<Secure>,
     credential: Option<Header>,
 }
 
@@ -76,11 +81,9 @@ impl Server {
         credential: Option<Header>,
         loopback: Loopback,
         resolve: &Resolve,
+        trust: &Trust,
     ) -> Result<Self, ProbeFailure> {
         let url = ServiceUrl::parse(url).map_err(|bad| failure(format!("its URL: {bad}")))?;
-        if url.as_str().starts_with("https:") {
-            return Err(failure("https is not spoken yet by the collector's checks"));
-        }
         let addresses = match url.host() {
             Some(Host::Ipv4(v4)) => vec![SocketAddr::new(v4.into(), url.port())],
             Some(Host::Ipv6(v6)) => vec![SocketAddr::new(v6.into(), url.port())],
@@ -89,33 +92,22 @@ impl Server {
         };
         let addresses = allowed(addresses, loopback)?;
         let (scheme, rest) = url.as_str().split_once("://").unwrap_or(("http", ""));
+        let secure = if scheme == "https" { Some(trust.towards(&url).await?) } else { None };
         let authority = rest.split('/').next().unwrap_or_default();
         let host =
             HeaderValue::from_str(authority).map_err(|_| failure("its URL names no host"))?;
         // Servers in the manner of OpenAI are often declared with the first part of their paths.
         let path = url.path().strip_suffix("/v1").unwrap_or(url.path()).to_owned();
-        debug_assert_eq!(scheme, "http");
-        Ok(Self { base: path, host, addresses, credential })
+        Ok(Self { base: path, host, addresses, secure, credential })
     }
 
     /// Asks for a path below the server's URL.
     pub(super) async fn get(&self, path: &str, read: Read) -> Result<Reply, ProbeFailure> {
         let request = self.request(path)?;
         let stream = self.dial().await?;
-        let mut builder = http1::Builder::new();
-        builder.max_headers(100).max_buf_size(LIVENESS_BYTES_MAX);
-        let (mut sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(|error| told(&error))?;
-        let mut connection = std::pin::pin!(connection);
-        let mut reply = std::pin::pin!(async move {
-            let response = sender.send_request(request).await.map_err(|error| told(&error))?;
-            answer(response, read).await
-        });
-        tokio::select! {
-            biased;
-            reply = &mut reply => reply,
-            // A connection that is over may leave an answer behind.
-            _ = &mut connection => reply.await,
+        match &self.secure {
+            Some(secure) => exchange(secure.over(stream).await?, request, read).await,
+            None => exchange(stream, request, read).await,
         }
     }
 
@@ -149,6 +141,29 @@ impl Server {
             }
         }
         Err(last)
+    }
+}
+
+/// Asks over a connection, which is used up.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+    read: Read,
+) -> Result<Reply, ProbeFailure> {
+    let mut builder = http1::Builder::new();
+    builder.max_headers(100).max_buf_size(LIVENESS_BYTES_MAX);
+    let (mut sender, connection) =
+        builder.handshake(TokioIo::new(stream)).await.map_err(|error| told(&error))?;
+    let mut connection = std::pin::pin!(connection);
+    let mut reply = std::pin::pin!(async move {
+        let response = sender.send_request(request).await.map_err(|error| told(&error))?;
+        answer(response, read).await
+    });
+    tokio::select! {
+        biased;
+        reply = &mut reply => reply,
+        // A connection that is over may leave an answer behind.
+        _ = &mut connection => reply.await,
     }
 }
 
@@ -223,7 +238,10 @@ fn told(error: &hyper::Error) -> ProbeFailure {
 }
 
 /// The same reason in the same words, whatever the machine calls it.
-fn in_words(error: &io::Error) -> String {
+pub(super) fn in_words(error: &io::Error) -> String {
+    if let Some(error) = tls::tls_error(error) {
+        return tls::told(error);
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "it reset the connection".to_owned(),

@@ -16,6 +16,7 @@ use crate::registry::testing::checked_by;
 
 mod faults;
 mod runner;
+mod tls;
 
 /// What a server does with a request.
 #[derive(Clone, Debug)]

@@ -1,8 +1,10 @@
 //! How services are judged: how often the collector asks those that it probes, and when silence
 //! counts as what.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::authorities::Authorities;
 use super::error::ConfigError;
 use super::given::{Given, Unit};
 
@@ -26,9 +28,12 @@ pub struct Checks {
     /// `departed_h`, 24: a service that was deregistered because its beats were missing is listed
     /// again by its next beat, until then.
     pub departed_after: Duration,
+    /// `ca_file`, none: a PEM file of authorities whose certificates are trusted besides those
+    /// of the system, where services are asked by https.
+    pub authorities: Authorities,
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "interval_s",
     "deadline_s",
     "failures",
@@ -36,6 +41,7 @@ const KEYS: [&str; 7] = [
     "at_once",
     "judge_every_s",
     "departed_h",
+    "ca_file",
 ];
 
 impl Default for Checks {
@@ -48,6 +54,7 @@ impl Default for Checks {
             at_once: 64,
             judge_every: Duration::from_secs(30),
             departed_after: Duration::from_hours(24),
+            authorities: Authorities::default(),
         }
     }
 }
@@ -64,6 +71,7 @@ impl Checks {
             "at_once" => self.at_once = given.as_number()?,
             "judge_every_s" => self.judge_every = given.as_duration(Unit::Seconds)?,
             "departed_h" => self.departed_after = given.as_duration(Unit::Hours)?,
+            "ca_file" => self.authorities = authorities(given)?,
             _ => return Err(unknown(given)),
         }
         known.ok_or_else(|| unknown(given))
@@ -79,6 +87,16 @@ impl Checks {
         }
         Ok(())
     }
+}
+
+fn authorities(given: &Given) -> Result<Authorities, ConfigError> {
+    let path = PathBuf::from(given.as_text("the path of a file of certificates in PEM form")?);
+    Authorities::read(&path).map_err(|source| ConfigError::Certificates {
+        key: given.key.clone(),
+        origin: given.source.clone(),
+        path,
+        source,
+    })
 }
 
 fn unknown(given: &Given) -> ConfigError {
@@ -101,9 +119,16 @@ mod tests {
     #[test]
     fn every_key_that_is_named_can_be_set() {
         Checks::default().check().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let authority = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        std::fs::write(file.path(), authority.cert.pem()).unwrap();
         for key in KEYS {
             let mut checks = Checks::default();
-            assert_eq!(checks.set(&given(key, 7)).unwrap(), key);
+            let value: toml::Value = match key {
+                "ca_file" => file.path().to_str().unwrap().into(),
+                _ => 7.into(),
+            };
+            assert_eq!(checks.set(&given(key, value)).unwrap(), key);
             assert_ne!(checks, Checks::default(), "{key} sets nothing");
         }
     }
@@ -111,13 +136,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let mut checks = Checks::default();
-        let bad: [(&str, toml::Value); 6] = [
+        let bad: [(&str, toml::Value); 9] = [
             ("interval_s", 0.into()),
             ("deadline_s", "5s".into()),
             ("failures", 0.into()),
             ("at_once", (-1).into()),
             ("departed_h", i64::MAX.into()),
             ("interval", 30.into()),
+            ("ca_file", 7.into()),
+            ("ca_file", "".into()),
+            ("ca_file", "/nowhere/ca.pem".into()),
         ];
         for (key, value) in bad {
             let given = given(key, value);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::authorities::AuthoritiesError;
 use super::given::Source;
 
 /// The configuration cannot be used. Always exit code 2.
@@ -52,6 +53,18 @@ pub enum ConfigError {
         found: String,
         /// What is allowed.
         expected: &'static str,
+    },
+    /// A file of certificates that cannot be used.
+    #[error("{origin}: {key}: cannot use {}", path.display())]
+    Certificates {
+        /// The key that names it.
+        key: String,
+        /// Who named it.
+        origin: Source,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: AuthoritiesError,
     },
     /// Two values that contradict each other.
     #[error("{table}: {words}")]

@@ -171,6 +171,16 @@ fn figures_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn a_file_of_certificates_that_cannot_be_used_is_named_with_its_key_and_the_reason() {
+    let said = Said::default().file("[checks]\nca_file = '/nowhere/ca.pem'");
+    let path = said.file.as_ref().unwrap().path().display().to_string();
+    let error = said.load().unwrap_err();
+    assert_eq!(error.to_string(), format!("{path}:2: ca_file: cannot use /nowhere/ca.pem"));
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(why, "it cannot be read");
+}
+
+#[test]
 fn other_machines_are_kept_out_and_the_tunnel_is_named() {
     for address in ["0.0.0.0:6121", "[::]:6121", "192.168.1.5:6121", "[::ffff:10.0.0.1]:1"] {
         let mistake = Said::flags(&["--listen", address]).mistake();

@@ -98,9 +98,3 @@ async fn a_hundred_thousand_models_are_a_thousand_and_a_count() {
     assert_eq!(probed.models.unwrap().len(), 1000);
     assert_eq!(probed.models_left_out, 99_001, "the one that is loaded is told by no list");
 }
-
-#[tokio::test]
-async fn https_is_told_to_be_not_spoken() {
-    let failure = check("https://127.0.0.1:1", "ollama").await.unwrap_err();
-    assert_eq!(failure.to_string(), "https is not spoken yet by the collector's checks");
-}
