@@ -53,7 +53,7 @@ fn name(width: usize) -> String {
 }
 
 /// Hosts that are heard. Of the services that have one model, every tenth has it in memory, and
-/// every tenth is down; they have up to four requests in flight.
+/// every tenth hangs; they have up to four requests in flight.
 fn registry() -> Registry {
     let registry = Registry::new(Liveness::default());
     (0..N_HOSTS).for_each(|n| connect(&registry, n));
@@ -93,7 +93,7 @@ fn inventory(host: &SimulatedHost, n: usize) -> Inventory {
             server.models.push(model(&name(width), (n / every) % 10 == 4));
         }
         if n.is_multiple_of(every) && (n / every) % 10 == 7 {
-            server.state = ServiceState::Down;
+            server.state = ServiceState::Hung;
         }
     }
     if n.is_multiple_of(N_HOSTS / N_COLD) {

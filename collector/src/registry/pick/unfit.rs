@@ -105,6 +105,11 @@ fn context_length(service: &ServiceEntry, model: Option<&Model>) -> Option<u64> 
 }
 
 impl Unfit {
+    /// Whether its host has a part in the words.
+    pub(super) fn is_of_host(self) -> bool {
+        matches!(self, Self::Status | Self::LoopbackOnly)
+    }
+
     /// Why, for a person.
     pub(super) fn words(
         self,

@@ -1,6 +1,6 @@
 //! What speaks for a service that can be used and against it, in words.
 
-use super::Candidate;
+use super::choice::Candidate;
 use super::rank::{Health, Room, Standing, Warmth};
 
 /// In the order of the rank; what is as it should be is left out, but for the model and the load.
