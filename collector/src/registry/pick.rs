@@ -229,6 +229,8 @@ impl Registry {
 }
 
 #[cfg(test)]
+mod choice_tests;
+#[cfg(test)]
 mod figure_tests;
 #[cfg(test)]
 pub(crate) mod fleet;

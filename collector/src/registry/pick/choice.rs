@@ -92,15 +92,28 @@ impl<'a, 'r> Choice<'a, 'r> {
     /// What a service is as a candidate; `None` where enough stand before it.
     fn candidate(&mut self, entry: &'a Arc<ServiceEntry>) -> Result<Option<Candidate<'a>>, Unfit> {
         let model = self.model_of(entry);
-        let host = entry.host_id().and_then(|id| self.registry.hosts.get(id));
-        unfit::check(self.registry, entry, model, host.as_deref().map(Arc::as_ref), self.wanted)?;
+        let registry = self.registry;
+        let host = || registry.host(entry.host_id()?.as_str());
+        let check =
+            |host: Option<&HostEntry>| unfit::check(registry, entry, model, host, self.wanted);
+        let mut looked_up = None;
+        if unfit::is_told(entry) {
+            unfit::check_alone(entry, model, self.wanted)?;
+        } else {
+            looked_up = Some(host());
+            check(looked_up.as_ref().and_then(Option::as_deref))?;
+        }
         let rank = best_rank(entry, model, self.wanted);
         let mut candidate = Candidate { rank, entry, model, need: Some(0), free: None };
         if self.best.is_beyond(&candidate, Candidate::is_before) {
             return Ok(None);
         }
-        // Nothing else is looked up while a place of the map is held.
-        let host = host.map(|host| Arc::clone(&host));
+        let host = match looked_up {
+            Some(host) => host,
+            None => host(),
+        };
+        // It may have fallen silent just now.
+        check(host.as_deref())?;
         self.look_at_host(&mut candidate, host.as_deref());
         Ok(Some(candidate))
     }
