@@ -68,6 +68,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::config::{Checks, Liveness};
+use crate::serve::Rarely;
 
 use alias::AliasIndex;
 use change::Change;
@@ -78,6 +79,7 @@ use ledger::{Lagged, Ledger};
 use model::ModelIndex;
 use pick::Needs;
 use service::ServiceEntry;
+use service::live::UNBEGUN_EVERY;
 use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
@@ -111,6 +113,7 @@ pub struct Registry {
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
+    unbegun: Rarely,
 }
 
 impl Registry {
@@ -139,6 +142,7 @@ impl Registry {
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
+            unbegun: Rarely::every(UNBEGUN_EVERY),
         }
     }
 

@@ -7,13 +7,16 @@ pub mod counting;
 
 mod fill;
 
+mod graphing;
 mod lookups;
 mod memory;
+mod picking;
 mod sweeping;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use tokio::time::Instant;
 
 use crate::swarm::usage::median;
@@ -33,14 +36,37 @@ pub struct Figure {
     pub at_most: Option<f64>,
 }
 
+/// What of it, as the command line calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Look-ups by model, id and other names.
+    Lookups,
+    /// Picks and leases.
+    Pick,
+    /// The graph of the fleet.
+    Graph,
+    /// What a service takes in memory.
+    Memory,
+    /// The sweep.
+    Sweep,
+}
+
+/// Measures one part.
+#[must_use]
+pub fn measure_part(part: Part) -> Vec<Figure> {
+    match part {
+        Part::Lookups => [1_000, 100_000].into_iter().flat_map(lookups::measure).collect(),
+        Part::Pick => picking::measure(),
+        Part::Graph => graphing::measure(10_000),
+        Part::Memory => memory::measure(),
+        Part::Sweep => sweeping::measure(100_000),
+    }
+}
+
 /// Measures all of it.
 #[must_use]
 pub fn measure() -> Vec<Figure> {
-    let mut figures = lookups::measure(1_000);
-    figures.extend(lookups::measure(100_000));
-    figures.extend(memory::measure());
-    figures.extend(sweeping::measure(100_000));
-    figures
+    Part::value_variants().iter().flat_map(|part| measure_part(*part)).collect()
 }
 
 /// The figures as a table for docs/benchmarks.md.

@@ -178,12 +178,14 @@ pub async fn list(
     State(api): State<Api>,
     Checked(Query(page)): Checked<Query<Page>>,
 ) -> Result<Response, Problem> {
+    let limit = page.limit()?;
     let text = beside(move || {
         let moment = Moment::now();
         let (epoch, seq) = api.registry.cursor();
         let (hosts, services) = (Vec::new(), Vec::new());
         let snapshot = Snapshot { epoch, seq, at: moment.at, hosts, services };
-        let leases = api.registry.leases(moment);
+        // One more than the page holds tells that there is another page.
+        let leases = api.registry.leases_after(page.cursor(), limit + 1, moment);
         let leases: Vec<LeaseView> = leases.iter().map(LeaseView::of).collect();
         page.of(&snapshot, "leases", &leases, |lease| &lease.id, encode)
     });

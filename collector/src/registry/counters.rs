@@ -44,7 +44,9 @@ impl Registry {
     pub fn end_request(&self, id: &str) -> Result<u64, UnknownService> {
         let service = self.known_service(id)?;
         Ok(service.live.try_end_request().unwrap_or_else(|| {
-            tracing::warn!(service = %service.id, "a request ended that never began");
+            if let Some(held_back) = self.unbegun.allow() {
+                tracing::warn!(service = %service.id, held_back, "a request ended that never began");
+            }
             0
         }))
     }

@@ -85,6 +85,13 @@ fn an_end_without_a_begin_clamps_and_warns() {
 }
 
 #[test]
+fn ends_without_a_begin_are_logged_once_in_a_while() {
+    let registry = registry();
+    let log = logged(|| (0..3).for_each(|_| assert_eq!(registry.end_request(ID), Ok(0))));
+    assert_eq!(log.matches("never began").count(), 1, "{log}");
+}
+
+#[test]
 fn begins_of_many_threads_are_counted_exactly() {
     let registry = registry();
     std::thread::scope(|scope| {

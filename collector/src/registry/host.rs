@@ -184,6 +184,14 @@ impl HostEntry {
         if self.status.is_heard() { self.live.sample() } else { None }
     }
 
+    /// Looks at the last sample, while it may be shown as the present: a glance counts nobody in.
+    pub(super) fn with_present<T>(&self, look: impl FnOnce(Option<&Sample>) -> T) -> T {
+        if !self.status.is_heard() {
+            return look(None);
+        }
+        look(self.live.sample.load().as_deref())
+    }
+
     /// What samples tell less often, while it may be shown as the present.
     #[must_use]
     pub fn present_slow(&self) -> Option<Arc<Slow>> {

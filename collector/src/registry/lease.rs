@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::moment::Moment;
-use super::pick::{Chosen, NoneUsable, Picked, Rejected, Wanted};
+use super::pick::{Chosen, NoneUsable, Rejected, Wanted};
 use super::service::ServiceLive;
 
 use book::Book;
@@ -33,6 +33,11 @@ pub const LEASES_MAX: usize = 100_000;
 pub const TTL_S: u64 = 300;
 /// Longest lease, seconds.
 pub const TTL_S_MAX: u64 = 86_400;
+
+/// Among more services than this, the best is first chosen without the lock.
+const LOCKED_MAX: usize = 64;
+/// How often that is tried.
+const TRIES: usize = 3;
 
 /// See the module's words.
 #[derive(Debug, Default)]
@@ -144,27 +149,21 @@ impl Registry {
         ttl: Duration,
         moment: Moment,
     ) -> Result<Taken, TakeError> {
-        let epoch = self.cursor().0;
-        let mut book = self.leases.book();
-        book.expire(moment.now);
-        if book.is_full() {
-            return Err(TakeError::Full);
-        }
-        let service = match target {
-            Target::Best => {
-                let Picked { service, .. } = self.pick_beside(wanted, book.reserved())?;
-                service
-            }
+        let id = LeaseId { epoch: self.cursor().0, number: Uuid::now_v7() };
+        let (mut book, service) = match target {
+            Target::Best => self.choose(wanted, moment)?,
             Target::Service(name) => {
+                let book = self.leases.book_with_room(moment)?;
                 let entry = self.resolve(name);
                 let entry = entry.ok_or_else(|| TakeError::UnknownService(name.clone()))?;
                 let chosen = self.pick_this(&entry, wanted, book.reserved());
-                chosen.map_err(TakeError::Unusable)?
+                let chosen = chosen.map_err(TakeError::Unusable)?;
+                (book, chosen)
             }
         };
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let lease = Lease {
-            id: LeaseId { epoch, number: Uuid::now_v7() },
+            id,
             service_id: service.entry.id.clone(),
             model: service.model.clone(),
             taken_at: moment.at,
@@ -175,6 +174,31 @@ impl Registry {
         };
         let lease = book.take(lease);
         Ok(Taken { lease, service })
+    }
+
+    /// Chooses the best, and leaves the lock to its caller, who takes it before anybody else does.
+    ///
+    /// Among many, it is chosen without the lock, and held against what others took meanwhile with
+    /// it; after a few times that this was too much, it is chosen with the lock.
+    fn choose(
+        &self,
+        wanted: &Wanted,
+        moment: Moment,
+    ) -> Result<(MutexGuard<'_, Book>, Chosen), TakeError> {
+        let services = self.candidates(wanted);
+        let n_tries = if services.len() > LOCKED_MAX { TRIES } else { 0 };
+        for _ in 0..n_tries {
+            let reserved = Arc::clone(self.leases.book_with_room(moment)?.reserved());
+            let short = self.shortlist(&services, wanted, &reserved)?;
+            drop(reserved);
+            let book = self.leases.book_with_room(moment)?;
+            if let Some(chosen) = self.pick_again(&short, wanted, book.reserved()) {
+                return Ok((book, chosen));
+            }
+        }
+        let book = self.leases.book_with_room(moment)?;
+        let chosen = self.pick_among(&services, wanted, book.reserved())?.service;
+        Ok((book, chosen))
     }
 
     /// Gives a lease back.
@@ -219,9 +243,23 @@ impl Registry {
     /// The leases that are out, the oldest first.
     #[must_use]
     pub fn leases(&self, moment: Moment) -> Vec<Lease> {
+        self.leases_after(None, LEASES_MAX, moment)
+    }
+
+    /// Up to `max` leases that are out, the oldest first, from behind the place of this id, whether
+    /// it is out or not.
+    #[must_use]
+    pub fn leases_after(&self, id: Option<&str>, max: usize, moment: Moment) -> Vec<Lease> {
+        let of_this_run = format!("{}-", self.epoch);
+        let number = match id.map(|id| id.strip_prefix(&of_this_run).ok_or(id)) {
+            None => None,
+            Some(Ok(number)) => Some(number),
+            Some(Err(other)) if other < of_this_run.as_str() => None,
+            Some(Err(_)) => return Vec::new(),
+        };
         let mut book = self.leases.book();
         book.expire(moment.now);
-        book.all()
+        book.after(number, max)
     }
 }
 
@@ -229,6 +267,13 @@ impl Leases {
     /// What is reserved now; a copy that stays as it is.
     pub(super) fn reserved(&self) -> Arc<Reserved> {
         Arc::clone(self.book().reserved())
+    }
+
+    /// The leases that are out, of which there may be one more.
+    fn book_with_room(&self, moment: Moment) -> Result<MutexGuard<'_, Book>, TakeError> {
+        let mut book = self.book();
+        book.expire(moment.now);
+        if book.is_full() { Err(TakeError::Full) } else { Ok(book) }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -251,3 +296,6 @@ fn reservation(service: &Chosen, wanted: &Wanted) -> Option<Reservation> {
 #[cfg(test)]
 #[path = "lease/tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "lease/wide_tests.rs"]
+mod wide_tests;

@@ -180,6 +180,14 @@ impl Registry {
         found
     }
 
+    /// About how many services have `model`, without looking at them: a service counts twice where
+    /// it has both the name and its `:latest`.
+    #[must_use]
+    pub fn n_services_of_model(&self, model: &str) -> usize {
+        let n_latest = latest_of(model).map_or(0, |latest| self.models.n_postings(&latest));
+        self.models.n_postings(model) + n_latest
+    }
+
     /// The services that a query lets through, by id, and the number of the last change that they
     /// hold. One for a model takes no lock, and may hold changes after that number.
     #[must_use]

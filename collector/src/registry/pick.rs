@@ -6,36 +6,33 @@
 
 mod best;
 mod caller;
+mod choice;
 mod need;
 mod rank;
 mod room;
 mod unfit;
 mod words;
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use herdbook_shared::ids::ServiceId;
 
 use super::Registry;
-use super::host::HostEntry;
 use super::lease::Reserved;
-use super::service::{Model, Role, ServiceEntry, ServiceStatus, ServiceType};
+use super::service::{Role, ServiceEntry, ServiceType, latest_of as latest};
 
-use best::First;
-use rank::{Health, Known, Rank, Room, Standing, Warmth};
-use unfit::Unfit;
+use choice::Choice;
 
 pub use caller::{Caller, UnknownCaller};
+pub(super) use choice::Shortlist;
 pub(super) use need::Needs;
 
 /// How many more are told beside the one that is picked.
 pub const ALTERNATIVES_MAX: usize = 3;
 /// Of how many that are not usable it is told why, the first by their ids.
 pub const REJECTED_MAX: usize = 20;
-/// Where more services than this have a model, looking at them takes over a millisecond.
+/// Where more services than this have a model, looking at them takes a good part of a millisecond.
 pub const FEW: usize = 1_000;
 
 /// What is wanted. A model, a type or a capability must be said; the rest narrows it.
@@ -137,16 +134,6 @@ pub struct NoneUsable {
     pub n_considered: usize,
 }
 
-/// A usable service on its way through the choice. What people read of it is made only once it is
-/// chosen.
-struct Candidate<'a> {
-    rank: Rank<'a>,
-    entry: &'a Arc<ServiceEntry>,
-    model: Option<&'a Model>,
-    need: Option<u64>,
-    free: Option<u64>,
-}
-
 impl Registry {
     /// Picks the best service for what is wanted, as it is now.
     ///
@@ -157,11 +144,13 @@ impl Registry {
         self.pick_beside(wanted, &self.leases.reserved())
     }
 
-    /// Whether this choice is among so many that it takes over a millisecond.
+    /// Whether this choice is among so many that it takes a good part of a millisecond.
     #[must_use]
     pub fn is_wide(&self, wanted: &Wanted) -> bool {
-        let among = |model: &String| self.services_of_model(model).len() > FEW;
-        self.services.len() > FEW && wanted.model.as_ref().is_none_or(among)
+        match &wanted.model {
+            Some(model) => self.n_services_of_model(model) > FEW,
+            None => self.services.len() > FEW,
+        }
     }
 
     pub(super) fn pick_beside(
@@ -169,94 +158,55 @@ impl Registry {
         wanted: &Wanted,
         reserved: &Reserved,
     ) -> Result<Picked, NoneUsable> {
-        let services = self.candidates(wanted);
-        let mut best = First::new(1 + ALTERNATIVES_MAX);
-        let mut unfit = First::new(REJECTED_MAX);
-        for entry in &services {
-            match self.candidate(entry, wanted) {
-                Ok((candidate, _)) if best.is_beyond(&candidate, Candidate::is_before) => (),
-                Ok((mut candidate, host)) => {
-                    self.look_at_host(&mut candidate, host.as_deref(), wanted, reserved);
-                    best.offer(candidate, Candidate::is_before);
-                }
-                Err(why) => unfit.offer((entry, why), |a, b| a.0.id < b.0.id),
-            }
-        }
-        let rejected = unfit.into_items().into_iter();
-        let rejected = rejected.map(|(entry, why)| self.rejected(entry, why, wanted)).collect();
-        let n_considered = services.len();
-        let mut chosen = best.into_items().into_iter().map(Candidate::chosen);
-        match chosen.next() {
-            Some(service) => {
-                let alternatives = chosen.collect();
-                Ok(Picked { service, alternatives, rejected, n_considered })
-            }
-            None => Err(NoneUsable { rejected, n_considered }),
-        }
+        self.pick_among(&self.candidates(wanted), wanted, reserved)
+    }
+
+    /// Picks the best of these.
+    pub(super) fn pick_among(
+        &self,
+        services: &[Arc<ServiceEntry>],
+        wanted: &Wanted,
+        reserved: &Reserved,
+    ) -> Result<Picked, NoneUsable> {
+        self.choice(wanted, reserved).among(services).picked()
+    }
+
+    /// The best few of these.
+    pub(super) fn shortlist<'a>(
+        &self,
+        services: &'a [Arc<ServiceEntry>],
+        wanted: &Wanted,
+        reserved: &Reserved,
+    ) -> Result<Shortlist<'a>, NoneUsable> {
+        self.choice(wanted, reserved).among(services).shortlist()
+    }
+
+    /// The best of those few as they are by now; `None`: it may be another one.
+    pub(super) fn pick_again(
+        &self,
+        short: &Shortlist<'_>,
+        wanted: &Wanted,
+        reserved: &Reserved,
+    ) -> Option<Chosen> {
+        self.choice(wanted, reserved).again(short)
+    }
+
+    fn choice<'a, 'r>(&'r self, wanted: &'r Wanted, reserved: &'r Reserved) -> Choice<'a, 'r> {
+        Choice::new(self, wanted, reserved, wanted.model.as_deref().and_then(latest))
     }
 
     /// The services that are asked about: those that have the model, else those of the type that
     /// can do what is wanted.
-    fn candidates(&self, wanted: &Wanted) -> Vec<Arc<ServiceEntry>> {
-        let Some(name) = &wanted.model else {
-            let is_meant = |service: &ServiceEntry| {
-                wanted.r#type.is_none_or(|wanted| service.facts.r#type == wanted)
-                    && wanted.cap.as_deref().is_none_or(|cap| unfit::can(service, None, cap))
-            };
-            let all = self.services.iter();
-            return all.filter(|entry| is_meant(entry)).map(|e| Arc::clone(&e)).collect();
-        };
-        let mut services = self.services_of_model(name);
-        if let Some(latest) = latest(name) {
-            let known: HashSet<ServiceId> = services.iter().map(|s| s.id.clone()).collect();
-            let more = self.services_of_model(&latest).into_iter();
-            services.extend(more.filter(|s| is_ollama(s) && !known.contains(&s.id)));
+    pub(super) fn candidates(&self, wanted: &Wanted) -> Vec<Arc<ServiceEntry>> {
+        if let Some(model) = &wanted.model {
+            return self.services_of_model(model);
         }
-        services
-    }
-
-    /// A service that can be used, ranked as if its host had room for the model and idle GPUs;
-    /// without a word of reason, of which few are read.
-    fn candidate<'a>(
-        &self,
-        entry: &'a Arc<ServiceEntry>,
-        wanted: &Wanted,
-    ) -> Result<(Candidate<'a>, Option<Arc<HostEntry>>), Unfit> {
-        let model = wanted.model.as_deref().and_then(|name| model_meant(entry, name));
-        let host = self.host_of(entry);
-        unfit::check(self, entry, model, host.as_deref(), wanted)?;
-        let rank = best_rank(entry, model, wanted);
-        Ok((Candidate { rank, entry, model, need: Some(0), free: None }, host))
-    }
-
-    /// What a candidate's host has makes its rank.
-    fn look_at_host(
-        &self,
-        candidate: &mut Candidate<'_>,
-        host: Option<&HostEntry>,
-        wanted: &Wanted,
-        reserved: &Reserved,
-    ) {
-        let sample = host.and_then(HostEntry::present);
-        let sample = sample.as_deref();
-        candidate.rank.gpu_percent = sample.and_then(room::gpu_percent).into();
-        let is_cold = candidate.rank.warmth == Warmth::Cold;
-        let Some(model) = candidate.model.filter(|_| is_cold) else { return };
-        let need = wanted.vram_bytes.or_else(|| self.needs.of(model));
-        let free = host.zip(sample).and_then(|(host, sample)| room::free_vram(host, sample));
-        let taken = reserved.bytes_beside(self, candidate.entry, &model.name);
-        candidate.rank.room = room::room(host, free, taken, need);
-        candidate.need = need;
-        candidate.free = free.map(|free| free.saturating_sub(taken));
-    }
-
-    fn host_of(&self, service: &ServiceEntry) -> Option<Arc<HostEntry>> {
-        self.host(service.host_id()?.as_str())
-    }
-
-    fn rejected(&self, entry: &ServiceEntry, why: Unfit, wanted: &Wanted) -> Rejected {
-        let host = self.host_of(entry);
-        Rejected { id: entry.id.clone(), why: why.words(entry, host.as_deref(), wanted) }
+        let is_meant = |service: &ServiceEntry| {
+            wanted.r#type.is_none_or(|wanted| service.facts.r#type == wanted)
+                && wanted.cap.as_deref().is_none_or(|cap| unfit::can(service, None, cap))
+        };
+        let all = self.services.iter();
+        all.filter(|entry| is_meant(entry)).map(|entry| Arc::clone(&entry)).collect()
     }
 
     /// What is picked where one service is asked for by its id.
@@ -270,78 +220,16 @@ impl Registry {
         wanted: &Wanted,
         reserved: &Reserved,
     ) -> Result<Chosen, Rejected> {
-        let candidate = self.candidate(entry, wanted);
-        let (mut candidate, host) = candidate.map_err(|why| self.rejected(entry, why, wanted))?;
-        self.look_at_host(&mut candidate, host.as_deref(), wanted, reserved);
-        Ok(candidate.chosen())
+        let choice = self.choice(wanted, reserved).among([entry]);
+        choice.picked().map(|picked| picked.service).map_err(|none| {
+            let unexplained = || Rejected { id: entry.id.clone(), why: String::new() };
+            none.rejected.into_iter().next().unwrap_or_else(unexplained)
+        })
     }
 }
 
-impl Candidate<'_> {
-    fn is_before(&self, other: &Self) -> bool {
-        self.rank < other.rank
-    }
-
-    fn chosen(self) -> Chosen {
-        let is_cold = self.rank.warmth == Warmth::Cold;
-        Chosen {
-            entry: Arc::clone(self.entry),
-            model: self.model.map(|model| Arc::clone(&model.facts.name)),
-            why: words::of(&self),
-            to_reserve: self.need.filter(|need| is_cold && *need > 0),
-        }
-    }
-}
-
-/// Where a service stands if its host has room for the model and idle GPUs.
-fn best_rank<'a>(entry: &'a ServiceEntry, model: Option<&Model>, wanted: &Wanted) -> Rank<'a> {
-    let live = &entry.live;
-    Rank {
-        standing: if entry.unconfirmed { Standing::Unconfirmed } else { Standing::Confirmed },
-        health: match entry.status {
-            ServiceStatus::Healthy => Health::Healthy,
-            _ => Health::Degraded,
-        },
-        warmth: model.map_or(Warmth::Warm, |model| warmth(entry, model, wanted.min_ctx)),
-        room: Room::Fits,
-        priority: Reverse(entry.facts.priority),
-        n_waiting: live.pending().saturating_add(entry.queue_depth().unwrap_or(0)),
-        latency_ms: live.latency_ms_avg(),
-        check_latency_ms: live.check_latency_ms_avg().into(),
-        gpu_percent: Known::Is(0),
-        id: entry.id.as_str(),
-    }
-}
-
-/// The model of a service that a name means.
-fn model_meant<'a>(service: &'a ServiceEntry, name: &str) -> Option<&'a Model> {
-    let latest = || service.model(&latest(name).filter(|_| is_ollama(service))?);
-    service.model(name).or_else(latest)
-}
-
-/// The name with the tag that it implies, where it has none. A registry's port is no tag.
-fn latest(name: &str) -> Option<String> {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    (!last.contains(':')).then(|| format!("{name}:latest"))
-}
-
-fn is_ollama(service: &ServiceEntry) -> bool {
-    *service.facts.kind == *"ollama"
-}
-
-/// A model that is loaded with a shorter context than is wanted has to be loaded again; one that
-/// runs elsewhere has not.
-fn warmth(service: &ServiceEntry, model: &Model, min_ctx: Option<u64>) -> Warmth {
-    let is_long_enough =
-        model.loaded_context_length.zip(min_ctx).is_none_or(|(has, min)| has >= min);
-    match service.tells_warmth() {
-        _ if model.remote => Warmth::Warm,
-        true if model.warm && !model.loading && is_long_enough => Warmth::Warm,
-        true if model.loading => Warmth::Loading,
-        _ => Warmth::Cold,
-    }
-}
-
+#[cfg(test)]
+mod choice_tests;
 #[cfg(test)]
 mod figure_tests;
 #[cfg(test)]

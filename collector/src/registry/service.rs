@@ -105,9 +105,12 @@ impl ServiceEntry {
     /// One of its models.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<&Model> {
-        let models = &self.facts.models;
-        let index = models.binary_search_by(|model| (*model.name).cmp(name)).ok()?;
-        models.get(index)
+        self.facts.models.get(self.model_at(name)?)
+    }
+
+    /// Where one of its models stands.
+    pub(super) fn model_at(&self, name: &str) -> Option<usize> {
+        self.facts.models.binary_search_by(|model| (*model.name).cmp(name)).ok()
     }
 
     /// The model that is meant by a name: the one of that very name, or on an Ollama, which calls

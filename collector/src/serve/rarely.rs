@@ -12,7 +12,7 @@ pub struct Rarely {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     last: Option<Instant>,
     held_back: u64,
@@ -21,8 +21,8 @@ struct State {
 impl Rarely {
     /// At most one line each `every`.
     #[must_use]
-    pub fn every(every: Duration) -> Self {
-        Self { every, state: Mutex::default() }
+    pub const fn every(every: Duration) -> Self {
+        Self { every, state: Mutex::new(State { last: None, held_back: 0 }) }
     }
 
     /// Whether to log now: then how many were held back since the last one.

@@ -35,8 +35,8 @@ struct Arguments {
 enum What {
     /// What an agent costs its host, as a table.
     Footprint(Footprint),
-    /// What look-ups, services in memory and the sweep cost in process, as a table.
-    Registry,
+    /// What look-ups, picks, services in memory and the sweep cost in process, as a table.
+    Registry(InProcess),
     /// What a router's question costs over HTTP, as a table.
     Lookups(Lookups),
     /// What agents cost the collector, as JSON.
@@ -63,6 +63,13 @@ struct Footprint {
     /// In this network namespace, with whatever listens here.
     #[arg(long)]
     here: bool,
+}
+
+#[derive(Debug, Args)]
+struct InProcess {
+    /// This part alone.
+    #[arg(long)]
+    only: Option<registry::Part>,
 }
 
 #[derive(Debug, Args)]
@@ -110,12 +117,12 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
             writeln!(std::io::stdout(), "{}", footprint::table(&rows))
         }
         Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
-        Some(What::Registry) => in_process(),
+        Some(What::Registry(InProcess { only })) => in_process(*only),
         Some(What::Lookups(lookups)) => over_http(&runtime, lookups),
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
-            in_process()?;
+            in_process(None)?;
             over_http(&runtime, &Lookups { per_second: 5000, window_s: 10 })?;
             let measured = Collector { seconds: 60, hosts: 1000 };
             tell(&runtime.block_on(collectors(&measured))?)
@@ -123,8 +130,9 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
     }
 }
 
-fn in_process() -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{}", registry::table(&registry::measure()))
+fn in_process(only: Option<registry::Part>) -> std::io::Result<()> {
+    let figures = only.map_or_else(registry::measure, registry::measure_part);
+    writeln!(std::io::stdout(), "{}", registry::table(&figures))
 }
 
 fn over_http(runtime: &tokio::runtime::Runtime, lookups: &Lookups) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! The leases that are out, by number and by when they end, and what they reserve.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -33,9 +34,22 @@ impl Book {
         &self.reserved
     }
 
-    /// All leases, the oldest first.
-    pub(super) fn all(&self) -> Vec<Lease> {
-        self.by_number.values().cloned().collect()
+    /// Up to `max` leases, the oldest first, from behind the place of this number as it is written.
+    pub(super) fn after(&self, number: Option<&str>, max: usize) -> Vec<Lease> {
+        let Some(number) = number else {
+            return self.by_number.values().take(max).cloned().collect();
+        };
+        let known = Uuid::try_parse(number).ok().filter(|id| id.simple().to_string() == number);
+        if let Some(known) = known {
+            let rest = self.by_number.range((Bound::Excluded(known), Bound::Unbounded));
+            return rest.map(|(_, lease)| lease.clone()).take(max).collect();
+        }
+        let is_behind = |id: &Uuid| {
+            let mut text = Uuid::encode_buffer();
+            *id.simple().encode_lower(&mut text) > *number
+        };
+        let rest = self.by_number.iter().filter(|(id, _)| is_behind(id));
+        rest.map(|(_, lease)| lease.clone()).take(max).collect()
     }
 
     /// Notes a lease, and counts its request.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use herdbook_shared::ids::{HostId, ServiceId};
 
 use crate::registry::Registry;
@@ -13,7 +14,7 @@ use crate::registry::service::ServiceEntry;
 /// What is kept free, by host.
 #[derive(Clone, Debug, Default)]
 pub(in crate::registry) struct Reserved {
-    by_host: HashMap<HostId, Vec<Held>>,
+    by_host: HashMap<HostId, Vec<Held>, RandomState>,
     n_held: u64,
 }
 
@@ -124,6 +125,9 @@ impl Reserved {
         service: &ServiceEntry,
         model: &str,
     ) -> u64 {
+        if self.by_host.is_empty() {
+            return 0;
+        }
         let Some(held) = service.host_id().and_then(|host| self.by_host.get(host)) else {
             return 0;
         };

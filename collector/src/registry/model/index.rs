@@ -111,6 +111,11 @@ impl ModelIndex {
         }
     }
 
+    /// How many services have a model of this very name.
+    pub(in crate::registry) fn n_postings(&self, model: &str) -> usize {
+        self.postings.get(model).map_or(0, |postings| postings.len())
+    }
+
     /// How many names of models there are.
     pub(in crate::registry) fn n_models(&self) -> usize {
         self.postings.len()
@@ -131,7 +136,7 @@ impl ModelIndex {
         if let Some(mut postings) = self.postings.get_mut(model) {
             postings.remove(service);
         }
-        self.postings.remove_if(model, |_, postings| postings.is_empty());
+        self.postings.remove_if(model, |_, postings| postings.len() == 0);
     }
 
     /// The whole index as it answers, for comparison with one that is rebuilt.
@@ -143,10 +148,7 @@ impl ModelIndex {
         let of_name = |name: Arc<str>| {
             let mut found = Vec::new();
             self.find(&name, |_| true, &mut found);
-            let n_postings = match &*self.postings.get(&name).expect("a name of the index") {
-                Postings::Row(row) => row.len(),
-                Postings::Tree(tree) => tree.len(),
-            };
+            let n_postings = self.n_postings(&name);
             let ids: std::collections::BTreeSet<_> =
                 found.iter().map(|entry| entry.id.clone()).collect();
             assert_eq!((ids.len(), n_postings), (found.len(), found.len()), "of {name}");
@@ -192,10 +194,10 @@ impl Postings {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    fn len(&self) -> usize {
         match self {
-            Self::Row(row) => row.is_empty(),
-            Self::Tree(tree) => tree.is_empty(),
+            Self::Row(row) => row.len(),
+            Self::Tree(tree) => tree.len(),
         }
     }
 }

@@ -28,6 +28,10 @@ impl<T> First<T> {
         self.items.truncate(self.max);
     }
 
+    pub(super) fn items(&self) -> &[T] {
+        &self.items
+    }
+
     pub(super) fn into_items(self) -> Vec<T> {
         self.items
     }

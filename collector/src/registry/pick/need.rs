@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
+use crate::registry::Map;
 use crate::registry::service::{Model, ServiceEntry};
 
 /// Most digests of which it is remembered; of one more, any other is forgotten.
@@ -12,7 +11,7 @@ const DIGESTS_MAX: usize = 20_000;
 
 /// From a digest to the VRAM that it took last, bytes.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Needs(DashMap<Arc<str>, u64>);
+pub(in crate::registry) struct Needs(Map<Arc<str>, u64>);
 
 impl Needs {
     /// Takes in what a service has in memory now.

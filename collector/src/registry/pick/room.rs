@@ -10,11 +10,13 @@ use super::rank::Room;
 /// VRAM of a host that nothing uses, bytes, over the GPUs that tell; `None` where none does.
 pub(super) fn free_vram(host: &HostEntry, sample: &Sample) -> Option<u64> {
     let gpus = host.facts.gpus.as_deref().unwrap_or_default();
-    let free = |now: &GpuSample| {
-        let total = gpus.iter().find(|gpu| gpu.id == now.id)?.memory_total_bytes?;
+    let free = |(at, now): (usize, &GpuSample)| {
+        // Both are told in the same order, nearly always.
+        let same = gpus.get(at).filter(|gpu| gpu.id == now.id);
+        let total = same.or_else(|| gpus.iter().find(|gpu| gpu.id == now.id))?.memory_total_bytes?;
         Some(total.saturating_sub(now.memory_used_bytes?))
     };
-    let told = sample.gpus.iter().flatten().filter_map(free);
+    let told = sample.gpus.iter().flatten().enumerate().filter_map(free);
     told.fold(None, |sum, free| Some(sum.unwrap_or(0u64).saturating_add(free)))
 }
 

@@ -41,23 +41,39 @@ pub(super) fn check(
     host: Option<&HostEntry>,
     wanted: &Wanted,
 ) -> Result<(), Unfit> {
-    answers(service, host)?;
-    if service.facts.drain {
-        return Err(Unfit::Drains);
-    }
-    if service.drains() {
-        return Err(Unfit::HostDrains);
-    }
-    passes(service, model, wanted)?;
+    answers(service)?;
+    is_heard(service, host)?;
+    is_for(service, model, wanted)?;
     let is_far = service.facts.reachable == Reachable::Loopback
         && !registry.is_beside(&wanted.caller, service, host);
     if is_far { Err(Unfit::LoopbackOnly) } else { Ok(()) }
 }
 
-fn answers(service: &ServiceEntry, host: Option<&HostEntry>) -> Result<(), Unfit> {
-    if !matches!(service.status, ServiceStatus::Healthy | ServiceStatus::Degraded) {
-        return Err(Unfit::Status);
+/// The same of a service of which its host has nothing to say that it does not show itself.
+pub(super) fn check_alone(
+    service: &ServiceEntry,
+    model: Option<&Model>,
+    wanted: &Wanted,
+) -> Result<(), Unfit> {
+    answers(service)?;
+    is_for(service, model, wanted)
+}
+
+/// Whether a service shows by itself that its host does not stand against it: its agent tells what
+/// it does, which ends when the host falls silent, and it is not on loopback.
+pub(super) fn is_told(service: &ServiceEntry) -> bool {
+    service.facts.reachable != Reachable::Loopback
+        && (service.facts.check != Check::Agent || service.state.is_some())
+}
+
+fn answers(service: &ServiceEntry) -> Result<(), Unfit> {
+    match service.status {
+        ServiceStatus::Healthy | ServiceStatus::Degraded => Ok(()),
+        _ => Err(Unfit::Status),
     }
+}
+
+fn is_heard(service: &ServiceEntry, host: Option<&HostEntry>) -> Result<(), Unfit> {
     if service.facts.check != Check::Agent {
         return Ok(());
     }
@@ -66,6 +82,16 @@ fn answers(service: &ServiceEntry, host: Option<&HostEntry>) -> Result<(), Unfit
         Some(host) => Err(Unfit::HostSilent(host.status)),
         None => Err(Unfit::HostSilent(HostStatus::Unknown)),
     }
+}
+
+fn is_for(service: &ServiceEntry, model: Option<&Model>, wanted: &Wanted) -> Result<(), Unfit> {
+    if service.facts.drain {
+        return Err(Unfit::Drains);
+    }
+    if service.drains() {
+        return Err(Unfit::HostDrains);
+    }
+    passes(service, model, wanted)
 }
 
 /// Whether it is what the caller asks for besides the model.
@@ -105,6 +131,11 @@ fn context_length(service: &ServiceEntry, model: Option<&Model>) -> Option<u64> 
 }
 
 impl Unfit {
+    /// Whether its host has a part in the words.
+    pub(super) fn is_of_host(self) -> bool {
+        matches!(self, Self::Status | Self::LoopbackOnly)
+    }
+
     /// Why, for a person.
     pub(super) fn words(
         self,

@@ -1,6 +1,6 @@
 //! What speaks for a service that can be used and against it, in words.
 
-use super::Candidate;
+use super::choice::Candidate;
 use super::rank::{Health, Room, Standing, Warmth};
 
 /// In the order of the rank; what is as it should be is left out, but for the model and the load.
@@ -53,7 +53,8 @@ fn room_in_words(candidate: &Candidate<'_>) -> String {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+/// With one decimal.
 fn in_gb(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
+    let tenths = bytes.saturating_add(50_000_000) / 100_000_000;
+    format!("{}.{} GB", tenths / 10, tenths % 10)
 }

@@ -4,12 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::sample::ServiceSample;
 
+use crate::serve::Rarely;
+
 use super::judged::Judged;
+
+/// How often it is logged, over all services, that requests end which never began.
+pub(in crate::registry) const UNBEGUN_EVERY: Duration = Duration::from_secs(10);
+
+static UNBEGUN: Rarely = Rarely::every(UNBEGUN_EVERY);
 
 type Expires = BTreeMap<Arc<str>, Timestamp>;
 
@@ -103,7 +111,9 @@ impl ServiceLive {
     /// logged and changes nothing.
     pub fn end_request(&self) -> u64 {
         self.try_end_request().unwrap_or_else(|| {
-            tracing::warn!("a request ended that never began");
+            if let Some(held_back) = UNBEGUN.allow() {
+                tracing::warn!(held_back, "a request ended that never began");
+            }
             0
         })
     }
