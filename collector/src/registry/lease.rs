@@ -2,9 +2,10 @@
 //! is known without a proxy. They live in memory and expire, so that a client that dies leaks
 //! nothing, and they end with this run of the collector.
 //!
-//! Picking and taking is one step under one lock: of two routers that ask at once, the second sees
-//! what the first took. The lock is taken before nothing and inside nothing: whoever holds it only
-//! reads the registry, and no transaction takes it.
+//! What is taken is settled under one lock: of two routers that ask at once, the second sees what
+//! the first took. Among many candidates the choice is made before, and looked at again under the
+//! lock. The lock is taken before nothing and inside nothing: whoever holds it only reads the
+//! registry, and no transaction takes it.
 
 mod book;
 mod reserved;
