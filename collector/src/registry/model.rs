@@ -64,7 +64,7 @@ pub fn fleet_models<'a>(services: impl IntoIterator<Item = &'a ServiceEntry>) ->
     for service in services {
         let place = place(service);
         for model in service.facts.models.iter() {
-            by_name.entry(&model.name).or_default().take(service, &place, model);
+            by_name.entry(&model.name).or_default().take(service, place.clone(), model);
         }
     }
     by_name.into_iter().map(|(name, gathered)| gathered.into_model(name)).collect()
@@ -79,18 +79,18 @@ pub fn fleet_model<'a>(
     let mut gathered = Gathered::default();
     for service in services {
         if let Some(model) = service.model(name) {
-            gathered.take(service, &place(service), model);
+            gathered.take(service, place(service), model);
         }
     }
     (!gathered.services.is_empty()).then(|| gathered.into_model(name))
 }
 
 impl<'a> Gathered<'a> {
-    fn take(&mut self, service: &'a ServiceEntry, place: &Cow<'a, str>, model: &'a Model) {
+    fn take(&mut self, service: &'a ServiceEntry, place: Cow<'a, str>, model: &'a Model) {
         self.services.insert(&service.id);
         self.installed.insert(place.clone());
         if model.warm && service.tells_warmth() {
-            self.warm.insert(place.clone());
+            self.warm.insert(place);
             self.vram_bytes = self.vram_bytes.max(model.vram_bytes);
         }
         self.digests.extend(model.digest.as_deref());
