@@ -88,7 +88,7 @@ impl Prober {
     }
 
     async fn ask(&self, facts: &ServiceFacts, until: Instant) -> Result<Probed, ProbeFailure> {
-        let sealed = facts.records.declared().find_map(|declared| declared.credential.as_deref());
+        let sealed = facts.records.credential_for(&facts.url);
         let credential = match sealed.map(|sealed| (self.open)(sealed)) {
             Some(None) => return Err(failure("the credential of its checks cannot be opened")),
             opened => opened.flatten(),

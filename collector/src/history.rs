@@ -113,7 +113,8 @@ impl Recorder {
     /// Begins with the registry as it is: what it restored is no change.
     #[must_use]
     pub fn new(registry: Arc<Registry>, store: Arc<Store>) -> Self {
-        let follower = Follower::new(&registry.snapshot(Moment::now()));
+        let departed_after = registry.checks().departed_after;
+        let follower = Follower::new(&registry.snapshot(Moment::now()), departed_after);
         let pending = Pending::default();
         Self { registry, store, follower, pending, ready: Notify::new() }
     }

@@ -4,6 +4,7 @@
 mod accept;
 mod bind;
 mod connection;
+mod load;
 mod rarely;
 
 use std::net::SocketAddr;

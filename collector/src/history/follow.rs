@@ -1,16 +1,21 @@
 //! From changes of the registry to entries of the history: a pure follower, which knows how
 //! everybody did last.
 //!
+//! A service that is deregistered because it is silent may come back for a while; until then its
+//! history stays. Whoever is removed takes it along.
+//!
 //! Whoever changes all the time gets [`ROWS_A_MINUTE`] rows in a minute; what comes on top of
 //! them is one row more, which says between what and what, and how many it stands for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use herdbook_shared::ids::HostId;
 use herdbook_shared::time::Timestamp;
 
-use crate::registry::change::{Change, Subject};
+use crate::registry::change::{Change, ChangeKind, Subject};
+use crate::registry::check::departed::DEPARTED_MAX;
 use crate::registry::host::HostEntry;
 use crate::registry::service::{ServiceEntry, Word};
 use crate::registry::session::SessionChange;
@@ -22,6 +27,8 @@ use super::rows::session_row;
 /// Rows of one host or service in one minute, besides the one that stands for the rest.
 pub(super) const ROWS_A_MINUTE: u16 = 20;
 const MINUTE_MS: i64 = 60_000;
+/// The status of a service that is deregistered, and may come back.
+const DEREGISTERED: &str = "deregistered";
 
 /// See the module's words.
 #[derive(Debug, Default)]
@@ -30,6 +37,9 @@ pub(super) struct Follower {
     known: HashMap<Whose, Known>,
     /// Those for whom a row stands for the rest of a minute.
     held: HashMap<Whose, StatusRow>,
+    /// Those that were deregistered, and when, milliseconds: whoever left first comes first.
+    departed: BTreeSet<(i64, Whose)>,
+    departed_after_ms: i64,
 }
 
 /// How somebody did last, and how much was written of it.
@@ -38,13 +48,15 @@ struct Known {
     status: &'static str,
     minute: i64,
     n_rows: u16,
+    departed_ms: Option<i64>,
 }
 
 impl Follower {
-    /// Begins with everybody as they are.
-    pub(super) fn new(snapshot: &Snapshot) -> Self {
+    /// Begins with everybody as they are. Who is deregistered may come back for that long.
+    pub(super) fn new(snapshot: &Snapshot, departed_after: Duration) -> Self {
         let known = statuses(snapshot).map(|(whose, status)| (whose, Known::new(status)));
-        Self { seq: snapshot.seq, known: known.collect(), held: HashMap::new() }
+        let departed_after_ms = i64::try_from(departed_after.as_millis()).unwrap_or(i64::MAX);
+        Self { seq: snapshot.seq, known: known.collect(), departed_after_ms, ..Self::default() }
     }
 
     /// The last change that was taken in.
@@ -70,7 +82,10 @@ impl Follower {
         let cause = format!("{n_missed} changes of the fleet were missed");
         let mut entries = vec![Entry::Gap(snapshot.at, cause)];
         let present: BTreeSet<Whose> = statuses(snapshot).map(|(whose, _)| whose).collect();
-        let gone = self.known.keys().filter(|whose| !present.contains(*whose)).cloned();
+        let is_gone = |(whose, known): &(&Whose, &Known)| {
+            known.departed_ms.is_none() && !present.contains(*whose)
+        };
+        let gone = self.known.iter().filter(is_gone).map(|(whose, _)| whose.clone());
         for whose in gone.collect::<Vec<_>>() {
             self.forget(whose, &mut entries);
         }
@@ -81,11 +96,19 @@ impl Follower {
         entries
     }
 
-    /// The rows that stand for the rest of a minute that is over.
+    /// The rows that stand for the rest of a minute that is over, and who does not come back.
     pub(super) fn release(&mut self, at: Timestamp) -> Vec<Entry> {
         let now = minute(at);
         let is_over = |_: &Whose, row: &mut StatusRow| minute(row.at) != now;
-        self.held.extract_if(is_over).map(|(whose, row)| Entry::Status(whose, row)).collect()
+        let rows = self.held.extract_if(is_over).map(|(whose, row)| Entry::Status(whose, row));
+        let mut entries: Vec<Entry> = rows.collect();
+        let until = at.unix_ms().saturating_sub(self.departed_after_ms);
+        while let Some((left, whose)) = self.departed.first()
+            && *left <= until
+        {
+            self.forget(whose.clone(), &mut entries);
+        }
+        entries
     }
 
     /// All rows that stand for the rest of a minute.
@@ -119,7 +142,14 @@ impl Follower {
                 entries.push(Entry::Session(row));
             }
             Subject::NoHost(id) => self.forget(Whose::Host(id.to_string()), entries),
-            Subject::NoService(id, _) => self.forget(Whose::Service(id.to_string()), entries),
+            Subject::NoService(id, _) => {
+                let whose = Whose::Service(id.to_string());
+                if change.kind == ChangeKind::ServiceDeregistered {
+                    self.depart(whose, change.at, cause(), entries);
+                } else {
+                    self.forget(whose, entries);
+                }
+            }
             Subject::Session(..) | Subject::Fleet(_) => (),
         }
     }
@@ -139,6 +169,9 @@ impl Follower {
         }
         let known = self.known.entry(whose.clone()).or_insert_with(|| Known::new(status));
         known.status = status;
+        if let Some(left) = known.departed_ms.take() {
+            self.departed.remove(&(left, whose.clone()));
+        }
         if known.minute != minute(at) {
             (known.minute, known.n_rows) = (minute(at), 0);
             let held = self.held.remove(&whose);
@@ -158,10 +191,36 @@ impl Follower {
         self.held.insert(whose, row);
     }
 
+    /// Notes that a service left, and may come back.
+    fn depart(
+        &mut self,
+        whose: Whose,
+        at: Timestamp,
+        cause: Option<String>,
+        entries: &mut Vec<Entry>,
+    ) {
+        if !self.known.contains_key(&whose) {
+            return;
+        }
+        self.turn(whose.clone(), DEREGISTERED, at, cause, entries);
+        if let Some(known) = self.known.get_mut(&whose) {
+            known.departed_ms = Some(at.unix_ms());
+            self.departed.insert((at.unix_ms(), whose));
+        }
+        if self.departed.len() > DEPARTED_MAX
+            && let Some((_, oldest)) = self.departed.first()
+        {
+            self.forget(oldest.clone(), entries);
+        }
+    }
+
     fn forget(&mut self, whose: Whose, entries: &mut Vec<Entry>) {
         self.held.remove(&whose);
         // Of clones nothing is known, and nothing kept.
-        if self.known.remove(&whose).is_some() {
+        if let Some(known) = self.known.remove(&whose) {
+            if let Some(left) = known.departed_ms {
+                self.departed.remove(&(left, whose.clone()));
+            }
             entries.push(Entry::Forget(whose));
         }
     }
@@ -169,7 +228,7 @@ impl Follower {
 
 impl Known {
     fn new(status: &'static str) -> Self {
-        Self { status, minute: i64::MIN, n_rows: 0 }
+        Self { status, minute: i64::MIN, n_rows: 0, departed_ms: None }
     }
 }
 

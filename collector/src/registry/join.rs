@@ -94,6 +94,8 @@ impl ServiceEntry {
 impl Declared {
     fn joined_by(&self, other: &Self) -> Self {
         let (mine, other) = (self.clone(), other.clone());
+        // A secret goes to no other URL than the one that it was given for.
+        let is_of_mine = self.url.is_none() || self.url == other.url;
         Self {
             name: mine.name.or(other.name),
             r#type: mine.r#type.or(other.r#type),
@@ -103,6 +105,7 @@ impl Declared {
             role: mine.role.or(other.role),
             caps: mine.caps.or(other.caps),
             labels: mine.labels.or(other.labels),
+            label_edits: mine.label_edits.or(other.label_edits),
             priority: mine.priority.or(other.priority),
             ctx_limit: mine.ctx_limit.or(other.ctx_limit),
             cost_hint_usd_per_1k: mine.cost_hint_usd_per_1k.or(other.cost_hint_usd_per_1k),
@@ -110,7 +113,7 @@ impl Declared {
             ttl_s: mine.ttl_s.or(other.ttl_s),
             models: mine.models.or(other.models),
             drain: mine.drain.or(other.drain),
-            credential: mine.credential.or(other.credential),
+            credential: mine.credential.or(other.credential.filter(|_| is_of_mine)),
         }
     }
 }

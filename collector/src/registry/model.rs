@@ -3,12 +3,14 @@
 
 mod index;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use herdbook_shared::ids::{HostId, ServiceId};
+use herdbook_shared::ids::ServiceId;
 use serde::Serialize;
 
 use super::service::{Model, ServiceEntry};
+use super::url::ServiceUrl;
 
 pub(super) use index::ModelIndex;
 
@@ -19,7 +21,7 @@ pub struct FleetModel {
     pub name: String,
     /// The services that have it, by id.
     pub services: Vec<ServiceId>,
-    /// On how many hosts it is installed. A service of which no host is known counts as one.
+    /// On how many hosts it is installed. Where no host is known, each `host:port` counts as one.
     pub hosts_installed: usize,
     /// On how many of them it is in memory.
     pub hosts_warm: usize,
@@ -33,17 +35,23 @@ pub struct FleetModel {
     pub vram_bytes: Option<u64>,
 }
 
-/// Where something runs: a host that is known, or else a service of which no host is known, which
-/// is on a machine of its own as far as anybody can tell.
-fn place(service: &ServiceEntry) -> &str {
-    service.host_id().map_or(service.id.as_str(), HostId::as_str)
+/// Where something runs: a host that is known, or else the `host:port` at which it is called,
+/// which is a machine of its own as far as anybody can tell.
+fn place(service: &ServiceEntry) -> Cow<'_, str> {
+    if let Some(host_id) = service.host_id() {
+        return Cow::Borrowed(host_id.as_str());
+    }
+    match ServiceUrl::parse(&service.facts.url) {
+        Ok(url) => Cow::Owned(url.key()),
+        Err(_) => Cow::Borrowed(service.id.as_str()),
+    }
 }
 
 #[derive(Default)]
 struct Gathered<'a> {
     services: BTreeSet<&'a ServiceId>,
-    installed: BTreeSet<&'a str>,
-    warm: BTreeSet<&'a str>,
+    installed: BTreeSet<Cow<'a, str>>,
+    warm: BTreeSet<Cow<'a, str>>,
     digests: BTreeSet<&'a str>,
     size_bytes: Option<u64>,
     vram_bytes: Option<u64>,
@@ -54,8 +62,9 @@ struct Gathered<'a> {
 pub fn fleet_models<'a>(services: impl IntoIterator<Item = &'a ServiceEntry>) -> Vec<FleetModel> {
     let mut by_name: BTreeMap<&str, Gathered<'a>> = BTreeMap::new();
     for service in services {
+        let place = place(service);
         for model in service.facts.models.iter() {
-            by_name.entry(&model.name).or_default().take(service, model);
+            by_name.entry(&model.name).or_default().take(service, place.clone(), model);
         }
     }
     by_name.into_iter().map(|(name, gathered)| gathered.into_model(name)).collect()
@@ -70,18 +79,18 @@ pub fn fleet_model<'a>(
     let mut gathered = Gathered::default();
     for service in services {
         if let Some(model) = service.model(name) {
-            gathered.take(service, model);
+            gathered.take(service, place(service), model);
         }
     }
     (!gathered.services.is_empty()).then(|| gathered.into_model(name))
 }
 
 impl<'a> Gathered<'a> {
-    fn take(&mut self, service: &'a ServiceEntry, model: &'a Model) {
+    fn take(&mut self, service: &'a ServiceEntry, place: Cow<'a, str>, model: &'a Model) {
         self.services.insert(&service.id);
-        self.installed.insert(place(service));
+        self.installed.insert(place.clone());
         if model.warm && service.tells_warmth() {
-            self.warm.insert(place(service));
+            self.warm.insert(place);
             self.vram_bytes = self.vram_bytes.max(model.vram_bytes);
         }
         self.digests.extend(model.digest.as_deref());

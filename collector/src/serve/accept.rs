@@ -13,12 +13,15 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Counted};
+use super::load::Load;
 use super::{Listeners, Rarely};
 use crate::api::guard::Guarded;
 
 /// Most connections at once, upgraded ones included. At the bound nothing more is accepted:
 /// newcomers wait in the backlog until one closes.
 const CONNECTIONS: usize = 20_000;
+/// Bytes of big answers that may wait for their readers at once.
+const LOAD_BYTES: usize = 256 * 1024 * 1024;
 /// How long open requests may go on after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// The pause after a failed accept: descriptors come back when others close.
@@ -30,7 +33,8 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 ///
 /// What a handler does after an upgrade is the handler's: it must end by `stop` itself.
 pub async fn serve(listeners: Listeners, app: Guarded, stop: CancellationToken) {
-    serve_within(listeners, app, stop, Arc::new(Semaphore::new(CONNECTIONS))).await;
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    serve_within(listeners, app, stop, slots, Load::of(LOAD_BYTES)).await;
 }
 
 async fn serve_within(
@@ -38,6 +42,7 @@ async fn serve_within(
     app: Guarded,
     stop: CancellationToken,
     slots: Arc<Semaphore>,
+    load: Load,
 ) {
     let mut loops = JoinSet::new();
     for listener in listeners.0 {
@@ -45,6 +50,7 @@ async fn serve_within(
             listener,
             router: app.router(),
             slots: Arc::clone(&slots),
+            load: load.clone(),
             stop: stop.clone(),
             complaints: Rarely::every(LOG_EVERY),
         };
@@ -68,6 +74,7 @@ struct Port {
     listener: TcpListener,
     router: Router,
     slots: Arc<Semaphore>,
+    load: Load,
     stop: CancellationToken,
     complaints: Rarely,
 }
@@ -110,7 +117,8 @@ impl Port {
         match accepted {
             Ok((stream, peer, slot)) => {
                 let stream = Counted::new(stream, slot);
-                let connection = Connection::new(stream, peer, self.router.clone());
+                let (router, load) = (self.router.clone(), self.load.clone());
+                let connection = Connection::new(stream, peer, router, load);
                 connections.spawn(connection.run(self.stop.clone()));
             }
             Err(error) => self.rest(&error).await,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,9 +18,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::load::Load;
 use super::{LocalAddr, PeerAddr};
 
 /// How long a request's head may take, and a connection may idle between two requests.
@@ -29,6 +31,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 16 * 1024;
 /// How long sent bytes may stay unacknowledged, by a peer that is gone or does not read.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a peer may take nothing of what waits for it. The kernel alone does not see to it: one
+/// that answers its probes may keep it waiting for ever.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection may be silent before the kernel asks whether its peer is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -36,6 +41,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Counted {
     stream: TcpStream,
+    /// Ends when the peer has taken nothing for too long; there while something waits.
+    stalled: Option<Pin<Box<Sleep>>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -43,18 +50,22 @@ pub(super) struct Connection {
     stream: Counted,
     peer: SocketAddr,
     router: Router,
+    load: Load,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Counted, peer: SocketAddr, router: Router) -> Self {
-        Self { stream, peer, router }
+    pub(super) fn new(stream: Counted, peer: SocketAddr, router: Router, load: Load) -> Self {
+        Self { stream, peer, router, load }
     }
 
     pub(super) async fn run(self, stop: CancellationToken) {
         let Ok(local) = self.stream.prepare() else { return };
-        let (peer, router) = (PeerAddr(self.peer), self.router);
-        let service =
-            service_fn(move |request| answer(router.clone(), request, peer, LocalAddr(local)));
+        let (peer, router, load) = (PeerAddr(self.peer), self.router, self.load);
+        let service = service_fn(move |request| {
+            let (answer, load) =
+                (answer(router.clone(), request, peer, LocalAddr(local)), load.clone());
+            async move { answer.await.map(|response| load.carry(response)) }
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -89,7 +100,25 @@ async fn answer(
 
 impl Counted {
     pub(super) fn new(stream: TcpStream, slot: OwnedSemaphorePermit) -> Self {
-        Self { stream, _slot: slot }
+        Self { stream, stalled: None, _slot: slot }
+    }
+
+    /// Lets a write through that went on, and ends one that did not for too long.
+    fn watch(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        ready!(stalled.as_mut().poll(cx));
+        // A reset: what waits in the kernel would go on waiting there. If it cannot be asked for,
+        // the socket is closed all the same.
+        drop(self.stream.set_zero_linger());
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Sets what a dead or stalled peer needs to be noticed; small frames leave at once.
@@ -118,7 +147,8 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -134,7 +164,8 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

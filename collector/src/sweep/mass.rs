@@ -140,6 +140,24 @@ impl<Id: Clone + Eq + Hash> Mass<Id> {
         self.holding.is_some()
     }
 
+    /// Whether one holds that may be over. Stops looking as soon as too many are known to be away.
+    #[must_use]
+    pub fn may_end(&self, is_back: impl Fn(&Id) -> bool, now: Instant) -> bool {
+        let Some(holding) = &self.holding else { return false };
+        if now.saturating_duration_since(holding.since) >= self.ends_after {
+            return true;
+        }
+        let n_gone = holding.members.len();
+        let mut n_back = n_gone;
+        for _ in holding.members.iter().filter(|id| !is_back(id)) {
+            n_back -= 1;
+            if !reaches(n_back, n_gone, self.back_share) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Looks at all of them, given those that are about to go.
     pub fn tick<'a, W: Member<Id = Id> + 'a>(
         &mut self,
@@ -203,4 +221,35 @@ impl<Id: Clone + Eq + Hash> Mass<Id> {
 #[expect(clippy::cast_precision_loss, reason = "a share of a fleet needs no more than 52 bits")]
 fn reaches(part: usize, whole: usize, share: f64) -> bool {
     part as f64 >= share * whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn whether_it_may_be_over_is_told_by_a_look_at_few() {
+        let now = Instant::now();
+        let members: HashSet<u32> = (0..1000).collect();
+        let rules = Liveness::default();
+        let holding = Some(Holding { since: now, members });
+        let mass = Mass { holding, ..Mass::new(&rules) };
+        let looks = Cell::new(0);
+        let may_end = |n_back: u32, now: Instant| {
+            looks.set(0);
+            let is_back = |id: &u32| {
+                looks.set(looks.get() + 1);
+                *id < n_back
+            };
+            mass.may_end(is_back, now)
+        };
+        assert!(!may_end(0, now));
+        assert!(looks.get() <= 101, "{}", looks.get());
+        assert!(!may_end(899, now));
+        assert!(may_end(900, now));
+        assert!(may_end(0, now + rules.mass_end));
+        assert_eq!(looks.get(), 0);
+    }
 }

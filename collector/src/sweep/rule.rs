@@ -97,9 +97,14 @@ fn judge_disconnected(
     now: Instant,
 ) -> Option<Judgement> {
     let since = |instant: Instant| now.saturating_duration_since(instant.max(believed_since));
-    let ended = host.ended.filter(|(at, _)| *at > believed_since);
-    let Some((ended_at, goodbye)) = ended else {
-        if since(believed_since) < rules.grace {
+    let is_grace = since(believed_since) < rules.grace;
+    // What breaks right after a pause broke during it, or of it: the sessions that were silent
+    // meanwhile are closed only then. Within the grace a host's own word alone counts.
+    let counts = |(at, goodbye): &(Instant, Option<GoodbyeReason>)| {
+        *at > believed_since && (goodbye.is_some() || !is_grace)
+    };
+    let Some((ended_at, goodbye)) = host.ended.filter(counts) else {
+        if is_grace {
             return None;
         }
         if host.status == HostStatus::Unknown {

@@ -102,13 +102,30 @@ fn after_a_pause_every_deadline_starts_anew() {
     assert!(matches!(judge(&lost, &rules, pause_ends, now(35)), Some(Judgement::Stale(_))));
 }
 
+#[test]
+fn a_connection_that_breaks_within_the_grace_waits_for_its_end() {
+    let start = start();
+    let pause_ends = start + 1000 * SECOND;
+    let rules = Liveness::default();
+    let judged = |host: &Heard, s: u32| judge(host, &rules, pause_ends, pause_ends + s * SECOND);
+    let ended = Some((pause_ends + Duration::from_millis(1), None));
+    let lost = Heard { ended, session_opened: None, ..connected(start, 900) };
+    assert_eq!(judged(&lost, 34), None);
+    assert!(matches!(judged(&lost, 35), Some(Judgement::Stale(_))));
+    let upgrade = Heard { ended: closed(start, 1001, Some(GoodbyeReason::Upgrade)).ended, ..lost };
+    assert!(matches!(judged(&upgrade, 15), Some(Judgement::Stale(_))));
+    let normal = closed(start, 1036, None);
+    assert_eq!(judged(&normal, 45), None);
+    assert!(matches!(judged(&normal, 46), Some(Judgement::Stale(_))));
+}
+
 proptest! {
     /// Whatever was before, nobody is judged within what a redial may take after a pause.
     #[test]
     fn nobody_is_judged_right_after_a_pause(
         heard_s in prop::option::of(0..1000u32),
         opened_s in prop::option::of(0..1000u32),
-        ended_s in prop::option::of(0..1000u32),
+        ended_s in prop::option::of(0..1010u32),
         unknown in any::<bool>(),
         interval_s in 1..600u32,
         after_s in 0..10u32,

@@ -12,7 +12,7 @@ use crate::registry::check::judge::ServiceVerdict;
 use crate::registry::check::rule::Fate;
 use crate::registry::moment::Moment;
 
-use super::mass::{Mass, MassEvent};
+use super::mass::{Mass, MassEvent, Member};
 use super::tell_mass;
 
 /// What the sweep knows of services between two looks.
@@ -36,8 +36,10 @@ impl Services {
             registry.forget_departed(moment);
         }
         // Whether they are back is looked at more often than who goes.
-        if is_due || (self.mass.holds() && self.ticked != moment.now) {
-            self.ticked = moment.now;
+        let is_back =
+            |id: &ServiceId| registry.service(id.as_str()).is_some_and(|service| service.is_back());
+        let is_new = std::mem::replace(&mut self.ticked, moment.now) != moment.now;
+        if is_due || (is_new && self.mass.may_end(is_back, moment.now)) {
             self.follow_mass(registry, &found, moment);
         }
         if self.mass.holds() {

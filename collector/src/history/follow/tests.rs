@@ -6,12 +6,16 @@ use herdbook_shared::wire::inventory::{Service, ServiceState};
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::arrive::Opened;
+use crate::registry::check::beat::Beat;
 use crate::registry::ledger::RING_CHANGES_MIN;
 use crate::registry::node::HostEdit;
+use crate::registry::service::Source;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 
 use super::*;
+
+const DAY: Duration = Duration::from_hours(24);
 
 struct World {
     registry: Registry,
@@ -22,7 +26,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
-        let follower = Follower::new(&registry.snapshot(clock.moment()));
+        let follower = Follower::new(&registry.snapshot(clock.moment()), DAY);
         Self { registry, clock, follower }
     }
 
@@ -237,4 +241,41 @@ fn who_is_removed_is_forgotten_and_of_clones_nothing_is_kept() {
     let gone =
         [Entry::Forget(Whose::Service("gpu-1:11434".to_owned())), Entry::Forget(Whose::Host(id))];
     assert_eq!(world.follow(), gone);
+}
+
+#[test]
+fn a_service_that_fell_silent_keeps_its_history_while_it_may_come_back() {
+    let mut world = World::new();
+    let own = declared("bot", "http://10.0.0.9:1");
+    let listed = world.registry.upsert_service(Source::Own, own, world.clock.moment()).unwrap();
+    let id = listed.entry.id.to_string();
+    let beat = |world: &World| {
+        world.registry.beat(&id, Beat::default(), world.clock.moment()).unwrap();
+    };
+    let fall_silent = |world: &mut World| {
+        for _ in 0..3 {
+            let moment = world.clock.pass(90);
+            for verdict in world.registry.look_at_services(moment) {
+                world.registry.judge_service(&verdict, moment);
+            }
+        }
+        assert!(world.registry.service(&id).is_none());
+    };
+    beat(&world);
+    world.follow();
+    fall_silent(&mut world);
+    let silence = world.follow();
+    let turns = in_words(&silence);
+    assert_eq!(turns.len(), silence.len(), "nothing is forgotten: {silence:?}");
+    assert!(turns.last().unwrap().starts_with("down>deregistered "), "{turns:?}");
+    beat(&world);
+    let turns = world.turns();
+    assert!(turns[0].starts_with("deregistered>"), "{turns:?}");
+
+    fall_silent(&mut world);
+    world.follow();
+    let (before, after) = (world.clock.pass(24 * 3600 - 1).at, world.clock.pass(1).at);
+    assert_eq!(world.follower.release(before), []);
+    assert_eq!(world.follower.release(after), [Entry::Forget(Whose::Service(id))]);
+    assert!(world.follower.departed.is_empty() && world.follower.known.is_empty());
 }

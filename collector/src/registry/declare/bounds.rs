@@ -161,7 +161,7 @@ fn models(models: &[Model]) -> Checked {
     })
 }
 
-fn labels(labels: &BTreeMap<String, String>) -> Checked {
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> Checked {
     count("labels", labels.len(), limits::LABELS)?;
     for (key, value) in labels {
         named("labels", key)?;

@@ -109,6 +109,7 @@ impl Form {
             role: self.role,
             caps: self.caps,
             labels: self.labels,
+            label_edits: None,
             priority: self.priority,
             ctx_limit: self.ctx_limit,
             cost_hint_usd_per_1k: self.cost_hint_usd_per_1k,

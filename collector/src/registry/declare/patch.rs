@@ -7,12 +7,15 @@ use serde::{Deserialize, Deserializer};
 
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
-use crate::registry::service::facts::declared_beats;
+use crate::registry::service::facts::{declared_beats, labels_of, told_labels};
 use crate::registry::service::record::{Declared, Records};
 use crate::registry::service::{Role, ServiceEntry};
 
 use super::UnknownService;
 use super::bounds::{self, OutOfBounds};
+
+/// Labels by key; `None` takes one away.
+type LabelEdits = BTreeMap<String, Option<String>>;
 
 /// Which fields to change. A field that is not there stays; `null` takes back what was changed by
 /// hand, so that the sources count again.
@@ -30,7 +33,7 @@ pub struct ServicePatch {
     pub caps: Option<Option<Vec<String>>>,
     /// Laid over the labels as they are, key by key; `null` takes a key away.
     #[serde(deserialize_with = "given")]
-    pub labels: Option<Option<BTreeMap<String, Option<String>>>>,
+    pub labels: Option<Option<LabelEdits>>,
     #[serde(deserialize_with = "given")]
     pub priority: Option<Option<i32>>,
     #[serde(deserialize_with = "given")]
@@ -82,7 +85,8 @@ impl Registry {
         }
         let is_timed = patch.heartbeat_interval_s.is_some() || patch.ttl_s.is_some();
         let known = before.facts.records.patch.as_deref().cloned().unwrap_or_default();
-        let patched = patch.onto(known, &before.facts.labels);
+        let is_labelled = patch.labels.is_some();
+        let patched = patch.onto(known, &told_labels(&before.facts.records));
         bounds::fields(&patched)?;
         let is_empty = patched == Declared::default();
         let patch = (!is_empty).then(|| Arc::new(patched));
@@ -90,6 +94,9 @@ impl Registry {
         if is_timed {
             let (interval, ttl) = declared_beats(&records);
             bounds::beats(interval, ttl)?;
+        }
+        if is_labelled {
+            bounds::labels(&labels_of(&records))?;
         }
         Ok(transaction.put_records(&before, records))
     }
@@ -139,16 +146,19 @@ impl Registry {
 
 impl ServicePatch {
     /// What was changed by hand before, with this change in it.
-    fn onto(self, known: Declared, labels: &BTreeMap<String, String>) -> Declared {
+    fn onto(self, known: Declared, told: &BTreeMap<String, String>) -> Declared {
+        let (labels, label_edits) = match self.labels {
+            None => (known.labels, known.label_edits),
+            Some(None) => (None, None),
+            Some(Some(edits)) => (known.labels, edited(known.label_edits, edits, told)),
+        };
         Declared {
             name: self.name.unwrap_or(known.name),
             kind: self.kind.unwrap_or(known.kind),
             role: self.role.unwrap_or(known.role),
             caps: self.caps.unwrap_or(known.caps),
-            labels: match self.labels {
-                None => known.labels,
-                Some(edits) => edits.map(|edits| edited(labels.clone(), edits)),
-            },
+            labels,
+            label_edits,
             priority: self.priority.unwrap_or(known.priority),
             ctx_limit: self.ctx_limit.unwrap_or(known.ctx_limit),
             cost_hint_usd_per_1k: self.cost_hint_usd_per_1k.unwrap_or(known.cost_hint_usd_per_1k),
@@ -160,17 +170,16 @@ impl ServicePatch {
     }
 }
 
+/// Edits by key on top of earlier ones. Nothing need be taken away that no source tells.
 fn edited(
-    mut labels: BTreeMap<String, String>,
-    edits: BTreeMap<String, Option<String>>,
-) -> BTreeMap<String, String> {
-    for (key, value) in edits {
-        match value {
-            Some(value) => drop(labels.insert(key, value)),
-            None => drop(labels.remove(&key)),
-        }
-    }
-    labels
+    known: Option<LabelEdits>,
+    edits: LabelEdits,
+    told: &BTreeMap<String, String>,
+) -> Option<LabelEdits> {
+    let mut all = known.unwrap_or_default();
+    all.extend(edits);
+    all.retain(|key, value| value.is_some() || told.contains_key(key));
+    (!all.is_empty()).then_some(all)
 }
 
 /// A field that is there, be it `null`.

@@ -71,6 +71,21 @@ fn labels_are_merged_and_null_takes_one_away() {
 }
 
 #[test]
+fn a_label_that_a_source_tells_later_is_shown_beside_those_changed_by_hand() {
+    let (registry, clock) = registry();
+    let edit = patch!({"labels": {"rack": "7", "team": null}});
+    registry.patch_service(ID, edit, None, clock.moment()).unwrap();
+    let told = [("team", "y"), ("rack", "9"), ("row", "3")];
+    let told = told.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let file = Declared { labels: Some(told.into()), ..declared("spare", ID) };
+    let entry = registry.upsert_service(Source::File, file, clock.moment()).unwrap().entry;
+    assert_eq!(labels(&entry), [("rack", "7"), ("row", "3")]);
+    let back = patch!({"labels": null});
+    let entry = registry.patch_service(ID, back, None, clock.moment()).unwrap();
+    assert_eq!(labels(&entry), [("rack", "9"), ("row", "3"), ("team", "y")]);
+}
+
+#[test]
 fn a_stale_revision_changes_nothing_and_tells_the_present_one() {
     let (registry, clock) = registry();
     let named =

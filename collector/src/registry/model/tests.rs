@@ -43,6 +43,22 @@ fn services_of_which_no_host_is_known_are_on_hosts_of_their_own() {
     assert_eq!((model.hosts_installed, model.hosts_warm), (2, 0));
 }
 
+#[test]
+fn entries_at_one_address_of_which_no_host_is_known_are_one_place() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    for (id, url) in [("x", "http://10.0.0.9:1/a"), ("y", "http://10.0.0.9:1/b")] {
+        let models = Some([Model::from(model("a", true))].into());
+        let declared = crate::registry::service::record::Declared {
+            models,
+            ..checked_by(url, crate::registry::service::Check::Probe)
+        };
+        registry.list(id, crate::registry::service::Source::Manual, declared, clock.moment());
+    }
+    let services = registry.services();
+    let model = fleet_model("a", services.iter().map(AsRef::as_ref)).unwrap();
+    assert_eq!((model.services.len(), model.hosts_installed), (2, 1));
+}
+
 fn inventory_model(
     name: &str,
     digest: &str,

@@ -93,20 +93,20 @@ impl ServiceFacts {
         let seen = Seen::of(&records, check);
         let (interval_s, ttl_s) = beats_of(&records);
         let beats = check == Check::Heartbeat;
-        let url = pick(&records, |d| d.url.as_deref(), found.map(|found| found.url.as_str()));
+        let (url, reachable) = place(&records, check);
         Self {
             registered_at,
             aliases: known.map(|known| Arc::clone(&known.aliases)).unwrap_or_default(),
             name: pick(&records, |d| d.name.as_deref(), found.map(|found| found.name.as_str())),
             r#type: first(&records, |d| d.r#type).unwrap_or(ServiceType::Model),
             kind: pick(&records, |d| d.kind.as_deref(), seen.kind.or(Some(KIND))),
-            reachable: reachable(&records, &url),
-            url,
+            reachable,
+            url: url.into(),
             host_id: found.map(|found| found.host_id.clone()),
             check,
             role: first(&records, |d| d.role).unwrap_or(Role::Experimental),
             caps: first(&records, |d| d.caps.clone()).unwrap_or_default().into(),
-            labels: first(&records, |d| d.labels.clone()).unwrap_or_default().into(),
+            labels: labels_of(&records).into(),
             priority: first(&records, |d| d.priority).unwrap_or(0),
             ctx_limit: first(&records, |d| d.ctx_limit),
             cost_hint_usd_per_1k: first(&records, |d| d.cost_hint_usd_per_1k),
@@ -246,6 +246,26 @@ fn declared_models(records: &Records) -> Arc<[Model]> {
     first(records, |declared| declared.models.clone()).unwrap_or_default()
 }
 
+/// The labels of the record that counts most, as it tells them.
+#[must_use]
+pub fn told_labels(records: &Records) -> BTreeMap<String, String> {
+    first(records, |declared| declared.labels.clone()).unwrap_or_default()
+}
+
+/// The same, with what was changed by hand laid over them.
+#[must_use]
+pub fn labels_of(records: &Records) -> BTreeMap<String, String> {
+    let mut labels = told_labels(records);
+    let edits = records.patch.as_deref().and_then(|patch| patch.label_edits.as_ref());
+    for (key, value) in edits.into_iter().flatten() {
+        match value {
+            Some(value) => drop(labels.insert(key.clone(), value.clone())),
+            None => drop(labels.remove(key)),
+        }
+    }
+    labels
+}
+
 /// The field of the record that counts most among those that have it.
 fn first<T>(records: &Records, field: impl Fn(&Declared) -> Option<T>) -> Option<T> {
     records.declared().find_map(field)
@@ -259,16 +279,44 @@ fn pick<'a>(
     records.declared().find_map(field).or(observed).unwrap_or_default().into()
 }
 
-/// An address that a person gave is not the one that its agent judged.
-fn reachable(records: &Records, url: &str) -> Reachable {
-    match records.agent.as_deref() {
-        Some(found) if found.url == url => found.reachable,
-        _ if ServiceUrl::parse(url).is_ok_and(|url| url.is_loopback()) => Reachable::Loopback,
-        _ if records.checked.as_deref().is_some_and(|checked| checked.was_reached) => {
-            Reachable::Collector
+/// Where it is called, and from where it can be.
+fn place(records: &Records, check: Check) -> (&str, Reachable) {
+    let declared = records.declared().find_map(|declared| declared.url.as_deref());
+    let was_reached = records.checked.as_deref().is_some_and(|checked| checked.was_reached);
+    match (records.agent.as_deref(), declared) {
+        (Some(found), None) => (&found.url, found.reachable),
+        (Some(found), Some(url)) if found.url == url => (url, found.reachable),
+        (Some(found), Some(url)) if check == Check::Agent => declared_over(found, url, was_reached),
+        (_, url) => {
+            let url = url.unwrap_or_default();
+            (url, reachable_at(url, was_reached))
         }
-        _ => Reachable::Unknown,
     }
+}
+
+/// An address that a person gave for what an agent found and judges. It counts where it can mean
+/// the same server: what is called on its own machine alone is never made one for everybody, nor
+/// the other way round, unless the collector saw it answer there, behind a proxy say.
+fn declared_over<'a>(found: &'a Found, url: &'a str, was_reached: bool) -> (&'a str, Reachable) {
+    match found.reachable {
+        _ if is_loopback(url) => (&found.url, found.reachable),
+        Reachable::Loopback if was_reached => (url, Reachable::Collector),
+        Reachable::Loopback => (&found.url, Reachable::Loopback),
+        reachable => (url, reachable),
+    }
+}
+
+/// An address that nobody but whoever declared it vouches for.
+fn reachable_at(url: &str, was_reached: bool) -> Reachable {
+    match was_reached {
+        _ if is_loopback(url) => Reachable::Loopback,
+        true => Reachable::Collector,
+        false => Reachable::Unknown,
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    ServiceUrl::parse(url).is_ok_and(|url| url.is_loopback())
 }
 
 #[cfg(test)]

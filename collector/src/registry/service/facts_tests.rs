@@ -18,6 +18,7 @@ fn record(n: u8) -> Option<Arc<Declared>> {
         role: Some(roles[usize::from(n)]),
         caps: Some(vec![format!("cap-{n}")]),
         labels: Some([(format!("label-{n}"), String::new())].into()),
+        label_edits: None,
         priority: Some(n.into()),
         ctx_limit: Some(n.into()),
         cost_hint_usd_per_1k: Some(n.into()),
@@ -142,4 +143,57 @@ fn a_beat_never_holds_for_less_than_the_time_between_two() {
         let facts = of(Records { patch: Some(Arc::new(patch)), ..records });
         assert_eq!(facts.ttl_s, Some(500.max(expected.1).max(ttl.unwrap_or(0))));
     }
+}
+
+/// What is shown of a service that its agent found so, with a URL that a person gave.
+fn shown(found_at: (&str, Reachable), url: &str, was_reached: bool) -> (String, Reachable) {
+    let found = Found { url: found_at.0.to_owned(), reachable: found_at.1, ..(*found()).clone() };
+    let checked = Checked { was_reached, ..Checked::default() };
+    let records = Records {
+        agent: Some(Arc::new(found)),
+        manual: Some(Arc::new(Declared { url: Some(url.to_owned()), ..Declared::default() })),
+        checked: Some(Arc::new(checked)),
+        ..Records::default()
+    };
+    let facts = of(records);
+    (facts.url.as_ref().to_owned(), facts.reachable)
+}
+
+#[test]
+fn a_url_given_by_hand_changes_nothing_about_who_can_call_what_an_agent_judges() {
+    let (network, local) = ("http://10.0.0.7:1", "http://127.0.0.1:1");
+    let (host, loopback) = ((network, Reachable::Host), (local, Reachable::Loopback));
+    let named = "http://gpu-1:1";
+    let cases = [
+        (host, "http://localhost:1", false, host),
+        (host, named, false, (named, Reachable::Host)),
+        (loopback, named, false, loopback),
+        (loopback, named, true, (named, Reachable::Collector)),
+        (loopback, "http://localhost:1", true, loopback),
+    ];
+    for (found, url, was_reached, expected) in cases {
+        let (shown, reachable) = shown(found, url, was_reached);
+        assert_eq!((shown.as_str(), reachable), expected, "{found:?} {url} {was_reached}");
+    }
+}
+
+#[test]
+fn a_secret_is_for_the_url_that_it_was_given_with() {
+    let secret = |header: &str| {
+        let (header, sealed) = (header.to_owned(), String::new());
+        Some(Arc::new(crate::registry::service::record::Credential { header, sealed }))
+    };
+    let record = |url: Option<&str>, credential| {
+        let url = url.map(str::to_owned);
+        Some(Arc::new(Declared { url, credential, ..Declared::default() }))
+    };
+    let (plain, tls) = ("http://gpu-1:1", "https://gpu-1:1");
+    let manual = record(Some(tls), secret("x-tls"));
+    let mut records = Records { file: record(Some(plain), None), manual, ..Records::default() };
+    assert_eq!(&*of(records.clone()).url, plain);
+    let header = |records: &Records, url| records.credential_for(url).map(|c| c.header.clone());
+    assert_eq!(header(&records, plain), None);
+    assert_eq!(header(&records, tls).as_deref(), Some("x-tls"));
+    records.own = record(None, secret("x-any"));
+    assert_eq!(header(&records, plain).as_deref(), Some("x-any"));
 }

@@ -96,6 +96,9 @@ pub struct Declared {
     /// Free key-value pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+    /// Labels changed by hand, laid over those that sources tell key by key; `None` takes one away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_edits: Option<BTreeMap<String, Option<String>>>,
     /// Higher is picked first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
@@ -200,6 +203,13 @@ impl Records {
     pub fn declared(&self) -> impl Iterator<Item = &Declared> {
         let records = [&self.patch, &self.file, &self.manual, &self.own];
         records.into_iter().filter_map(Option::as_deref)
+    }
+
+    /// What a check of this URL sends. A secret that was given for another URL stays where it is.
+    #[must_use]
+    pub fn credential_for(&self, url: &str) -> Option<&Credential> {
+        let is_for = |declared: &&Declared| declared.url.as_deref().is_none_or(|own| own == url);
+        self.declared().filter(is_for).find_map(|declared| declared.credential.as_deref())
     }
 
     /// How its life is judged: by its agent, unless its host is offline and somebody else can

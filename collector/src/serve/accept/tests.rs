@@ -26,7 +26,8 @@ fn start(routes: Routes, n_slots: usize) -> Server {
     let (stop, slots) = (CancellationToken::new(), Arc::new(Semaphore::new(n_slots)));
     let app = Guarded::new(routes, AllowedHosts::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve_within(listeners, app, stop.clone(), Arc::clone(&slots)));
+    let load = Load::of(2 * BIG_BYTES - 1);
+    tasks.spawn(serve_within(listeners, app, stop.clone(), Arc::clone(&slots), load));
     Server { address, stop, slots, tasks }
 }
 
@@ -39,6 +40,9 @@ impl Server {
         self.tasks.join_next().await.unwrap().unwrap();
     }
 }
+
+/// An answer that no socket's buffers hold.
+const BIG_BYTES: usize = 32 * 1024 * 1024;
 
 const GET: &[u8] = b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -195,4 +199,56 @@ async fn a_panic_in_one_connection_ends_that_one_only() {
     let mut other = server.connect().await;
     other.write_all(GET).await.unwrap();
     assert!(read_until(&mut other, "hello").await.ends_with("hello"));
+}
+
+fn big() -> Routes {
+    Routes::new().on(Action::ReadFleet, "/big", get(|| async { "x".repeat(BIG_BYTES) }))
+}
+
+const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_of_an_answer_is_cut_off() {
+    let server = start(big(), 10);
+    let mut client = server.connect().await;
+    let begun = Instant::now();
+    client.write_all(GET_BIG).await.unwrap();
+    let is_cut_off = async {
+        // One slot is held for the next connection.
+        while server.slots.available_permits() < 10 - 1 {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.slots.available_permits(), 10 - 2);
+    timeout(Duration::from_secs(30), is_cut_off).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn big_answers_have_a_bound_and_small_ones_never_wait() {
+    let server = start(big().merge(hello()), 10);
+    let mut slow = server.connect().await;
+    slow.write_all(GET_BIG).await.unwrap();
+    let head = read_until(&mut slow, "x").await;
+    assert!(head.contains(&format!("content-length: {BIG_BYTES}\r\n")), "{head}");
+    let mut second = server.connect().await;
+    second.write_all(GET_BIG).await.unwrap();
+    let refused = read_until(&mut second, "}").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 5"), "{refused}");
+    assert!(refused.contains("x-content-type-options"), "{refused}");
+    second.write_all(GET).await.unwrap();
+    assert!(read_until(&mut second, "hello").await.ends_with("hello"));
+    drop(slow);
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        second.write_all(GET_BIG).await.unwrap();
+        let mut start = [0; 12];
+        second.read_exact(&mut start).await.unwrap();
+        if start == *b"HTTP/1.1 200" {
+            return;
+        }
+        read_until(&mut second, "}").await;
+        assert!(Instant::now() < until, "the room is never free again");
+    }
 }
