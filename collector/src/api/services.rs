@@ -130,6 +130,8 @@ fn word<W: Word>(field: &'static str, text: Option<&str>) -> Result<Option<W>, P
 }
 
 #[cfg(test)]
+mod given_tests;
+#[cfg(test)]
 mod list_tests;
 #[cfg(test)]
 mod secret_tests;

@@ -44,6 +44,8 @@ impl From<PatchError> for Problem {
         match error {
             PatchError::Unknown(unknown) => unknown.into(),
             PatchError::Stale { revision } => stale(revision),
+            PatchError::HostDrains => Self::new(Kind::Conflict, error.to_string())
+                .about("drain", "false once its host no longer drains"),
             PatchError::OutOfBounds(refused) => refused.into(),
         }
     }

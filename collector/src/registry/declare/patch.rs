@@ -57,6 +57,9 @@ pub enum PatchError {
         /// What it is now.
         revision: u64,
     },
+    /// It shall get work again while its host drains.
+    #[error("its host drains, and all services with it: end the drain of the host instead")]
+    HostDrains,
     /// The change breaks a bound.
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
@@ -67,7 +70,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Where there is none, it changed since, or the change breaks a bound; nothing changes then.
+    /// Where there is none, it changed since, its host drains and it shall not, or the change
+    /// breaks a bound; nothing changes then.
     pub fn patch_service(
         &self,
         id: &str,
@@ -79,6 +83,9 @@ impl Registry {
         let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
         if if_revision.is_some_and(|revision| revision != before.revision) {
             return Err(PatchError::Stale { revision: before.revision });
+        }
+        if patch.drain == Some(Some(false)) && before.host_drains {
+            return Err(PatchError::HostDrains);
         }
         let is_timed = patch.heartbeat_interval_s.is_some() || patch.ttl_s.is_some();
         let known = before.facts.records.patch.as_deref().cloned().unwrap_or_default();
