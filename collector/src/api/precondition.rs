@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, header_field};
 
 /// The revision that an entity must still have, as its `ETag` told it; `None`: any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +77,10 @@ fn only<'a>(
     let (first, more) = (values.next(), values.next());
     if more.is_some() {
         let detail = "the header stands more than once";
-        return Err(Problem::bad_field(name.to_string(), detail, expected));
+        return Err(Problem::bad_field(header_field(&name), detail, expected));
     }
     let text = first.map(|value| value.to_str().map(str::trim)).transpose();
-    text.map_err(|_| Problem::bad_field(name.to_string(), "it is no tag", expected))
+    text.map_err(|_| Problem::bad_field(header_field(&name), "it is no tag", expected))
 }
 
 #[cfg(test)]

@@ -100,6 +100,13 @@ async fn what_is_wrong_with_a_registration_is_told_by_its_field() {
         (json!({"name": "a\nb"}), "name"),
         (json!({"name": "n".repeat(257)}), "name"),
         (json!({"type": "robot"}), "type"),
+        (json!({"type": 1}), "type"),
+        (json!({"type": {"model": null}}), "type"),
+        (json!({"role": true}), "role"),
+        (json!({"check": 1.5}), "check"),
+        (json!({"credential": ["x-key", "a"]}), "credential"),
+        (json!({"models": [["a"]]}), "models[0]"),
+        (json!({"ctx_limit": 1_u64 << 53}), "ctx_limit"),
         (json!({"check": "agent"}), "check"),
         (json!({"role": "boss"}), "role"),
         (json!({"nmae": "a"}), "nmae"),
@@ -239,6 +246,7 @@ async fn what_is_wrong_with_a_change_is_told_by_its_field() {
     }
     for (at, body, field) in [
         ("promote", json!({"role": "boss"}), "role"),
+        ("promote", json!(["canary"]), "body"),
         ("promote", json!({}), "role"),
         ("promote", json!({"role": "canary", "why": "x"}), "why"),
         ("drain", json!({"drain": 1}), "drain"),

@@ -69,8 +69,8 @@ pub(super) fn fields(declared: &Declared) -> Checked {
     if declared.priority.is_some_and(|priority| !priority_range.contains(&priority)) {
         return refuse("priority", "it is out of range", "-1000 to 1000");
     }
-    if declared.ctx_limit.is_some_and(|limit| !(1..=limits::BYTES_MAX).contains(&limit)) {
-        return refuse("ctx_limit", "it is out of range", "1 to 2^53 tokens");
+    if declared.ctx_limit.is_some_and(|limit| !(1..limits::BYTES_MAX).contains(&limit)) {
+        return refuse("ctx_limit", "it is out of range", "1 or more tokens, below 2^53");
     }
     if declared.cost_hint_usd_per_1k.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
         return refuse("cost_hint_usd_per_1k", "it is no cost", "0 or more");
