@@ -12,6 +12,7 @@ use crate::api::body::{self, Body};
 use crate::api::list::one_of;
 use crate::api::precondition::IfMatch;
 use crate::api::problem::{Checked, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, entity, json};
 use crate::registry::declare::patch::ServicePatch;
 use crate::registry::declare::remove::{Removal, RemoveError, Removed};
@@ -29,6 +30,7 @@ pub async fn patch(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Checked(body): Checked<Bytes>,
 ) -> Result<Response, Problem> {
     keeps_identity(&body)?;
@@ -38,7 +40,7 @@ pub async fn patch(
 
 /// Which part of a service to remove.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Part {
     source: Option<String>,
 }
@@ -82,6 +84,7 @@ pub async fn promote(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Body(promotion): Body<Promotion>,
 ) -> Result<Response, Problem> {
     let patch = ServicePatch { role: Some(Some(promotion.role)), ..ServicePatch::default() };
@@ -106,6 +109,7 @@ pub async fn drain(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Checked(body): Checked<Bytes>,
 ) -> Result<Response, Problem> {
     let drain = body.is_empty() || body::read::<Draining>(&body)?.drain;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::body::Body;
 use crate::api::problem::{Checked, Kind, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, json};
 use crate::registry::check::beat::{Beat, BeatError, Health};
 use crate::registry::encode;
@@ -72,6 +73,7 @@ struct Answer<'a> {
 pub async fn put(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    _: NoParameters,
     Body(form): Body<Form>,
 ) -> Result<Response, Problem> {
     let (beat, moment) = (form.beat()?, Moment::now());

@@ -23,6 +23,9 @@ impl From<UpsertError> for Problem {
     fn from(error: UpsertError) -> Self {
         match error {
             UpsertError::OutOfBounds(refused) => refused.into(),
+            UpsertError::OtherType(known) => {
+                Self::new(Kind::Conflict, error.to_string()).about("type", known)
+            }
             UpsertError::Full => full(error.to_string()),
         }
     }

@@ -15,6 +15,7 @@ use crate::registry::service::{Check, Model, Role, ServiceType, Source, Word};
 use crate::secret::Secret;
 
 use super::bounds::{self, OutOfBounds};
+use super::patch::given;
 
 /// A service as it is declared.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,8 +47,9 @@ pub struct Form {
     pub ttl_s: Option<u64>,
     #[serde(default)]
     pub models: Option<Vec<ModelForm>>,
-    #[serde(default)]
-    pub credential: Option<CredentialForm>,
+    /// `Some(None)`: the one that is kept is taken away.
+    #[serde(default, deserialize_with = "given")]
+    pub credential: Option<Option<CredentialForm>>,
 }
 
 /// The checks that can be asked for; an agent's is not among them.

@@ -9,7 +9,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::registry::service::facts::declared_beats;
 use crate::registry::service::record::{Declared, Records};
-use crate::registry::service::{Role, ServiceEntry};
+use crate::registry::service::{Check, Role, ServiceEntry};
 
 use super::UnknownService;
 use super::bounds::{self, OutOfBounds};
@@ -86,6 +86,10 @@ impl Registry {
         }
         if patch.drain == Some(Some(false)) && before.host_drains {
             return Err(PatchError::HostDrains);
+        }
+        if before.facts.check != Check::Heartbeat {
+            let (interval_s, ttl_s) = (patch.heartbeat_interval_s, patch.ttl_s);
+            bounds::beats_of_nobody(interval_s.flatten(), ttl_s.flatten())?;
         }
         let is_timed = patch.heartbeat_interval_s.is_some() || patch.ttl_s.is_some();
         let known = before.facts.records.patch.as_deref().cloned().unwrap_or_default();
@@ -181,7 +185,7 @@ fn edited(
 }
 
 /// A field that is there, be it `null`.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

@@ -34,6 +34,8 @@ pub struct ServiceView<'a> {
     /// It listens beyond loopback.
     pub exposed: bool,
     pub asks_credential: Option<bool>,
+    /// The header that its checks send; what it holds is never told.
+    pub credential_header: Option<&'a str>,
     pub sources: Vec<Source>,
     pub check: Check,
     pub status: ServiceStatus,
@@ -93,6 +95,11 @@ impl<'a> ServiceView<'a> {
             container: found.and_then(|found| found.container.as_deref()),
             exposed: facts.is_exposed(),
             asks_credential: found.and_then(|found| found.asks_credential),
+            credential_header: facts
+                .records
+                .declared()
+                .find_map(|declared| declared.credential.as_deref())
+                .map(|credential| credential.header.as_str()),
             sources: facts.records.sources(),
             check: facts.check,
             status: service.shown_status(),
