@@ -10,6 +10,7 @@ use herdbook_shared::wire::inventory::{ServiceState, ToldBy};
 use serde::Serialize;
 
 use crate::registry::finding::Finding;
+use crate::registry::service::record::Records;
 use crate::registry::service::{
     Check, Model, Reachable, Role, ServiceEntry, ServiceStatus, ServiceType, Source,
 };
@@ -95,11 +96,7 @@ impl<'a> ServiceView<'a> {
             container: found.and_then(|found| found.container.as_deref()),
             exposed: facts.is_exposed(),
             asks_credential: found.and_then(|found| found.asks_credential),
-            credential_header: facts
-                .records
-                .declared()
-                .find_map(|declared| declared.credential.as_deref())
-                .map(|credential| credential.header.as_str()),
+            credential_header: credential_header(&facts.records),
             sources: facts.records.sources(),
             check: facts.check,
             status: service.shown_status(),
@@ -158,6 +155,11 @@ impl<'a> ServiceView<'a> {
         give_reasons!(self, no_place, [unit, container]);
         give_reasons!(self, unknown, [asks_credential]);
     }
+}
+
+fn credential_header(records: &Records) -> Option<&str> {
+    let credential = records.declared().find_map(|declared| declared.credential.as_deref());
+    credential.map(|credential| credential.header.as_str())
 }
 
 /// A model on a service.
