@@ -5,6 +5,7 @@ pub mod problem;
 
 pub mod body;
 pub mod precondition;
+pub mod query;
 
 pub mod health;
 pub mod list;
@@ -28,7 +29,7 @@ pub mod live;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ use crate::seal::Seal;
 
 use guard::Routes;
 use live::Feed;
+use precondition::KnownTags;
 use problem::{Kind, Problem};
 
 /// What handlers work with.
@@ -126,6 +128,17 @@ async fn owned(
 fn json(text: impl IntoResponse) -> Response {
     let kind = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// One entity with its revision as a tag; to whoever knows that revision only the tag.
+fn entity_unless(known: &KnownTags, revision: u64, text: impl FnOnce() -> String) -> Response {
+    if !known.hold(revision) {
+        return entity(revision, text());
+    }
+    let mut response = entity(revision, String::new());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response
 }
 
 /// One entity with its revision as a tag.

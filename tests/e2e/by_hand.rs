@@ -191,12 +191,12 @@ async fn where_clouds_keep_their_secrets_nobody_is_asked() {
     let fleet = Fleet::start_with(QUICK).await;
     let rest = fleet.rest();
     for url in ["http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]"] {
-        let id = add(&rest, &form("cloud", url)).await;
-        let service = rest.service_is(&id, "not asked", WITHIN, is("unhealthy")).await;
-        let error = service["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains("link-local") || error.contains("metadata"), "{service}");
-        assert!(service["check_latency_ms_avg"].is_null(), "{service}");
+        let (status, refused) = rest.post("/api/v1/services", &form("cloud", url)).await;
+        assert_eq!((status.as_u16(), &refused["field"]), (422, &json!("url")), "{refused}");
+        let why = refused["detail"].as_str().unwrap_or_default();
+        assert!(why.contains("link-local") || why.contains("metadata"), "{refused}");
     }
+    assert_eq!(rest.services().await, Vec::<Value>::new());
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ async fn a_form_that_is_wrong_is_told_by_its_field() {
         (with("name", json!(7)), "name"),
         (with("name", json!("")), "name"),
         (with("type", json!("robot")), "type"),
+        (with("type", json!(1)), "type"),
+        (with("type", json!({"tool": null})), "type"),
         (with("role", json!("boss")), "role"),
         (with("check", json!("hope")), "check"),
         (with("check", json!("agent")), "check"),
@@ -81,6 +83,7 @@ async fn a_form_that_is_wrong_is_told_by_its_field() {
         (with("url", json!("http://gpu-1/?q=1")), "url"),
         (with("url", json!("http://0.0.0.0:1")), "url"),
         (with("url", json!("http://gpu-1:99999")), "url"),
+        (with("url", json!("http://-gpu..1\\a")), "url"),
         (with("credential", json!({"header": "A\r\nB", "value": "x"})), "credential.header"),
         (with("credential", json!({"header": "A"})), "credential.value"),
     ];
@@ -127,6 +130,7 @@ async fn a_change_that_is_wrong_is_told_by_its_field() {
         ("hosts?view=some", "view"),
         ("pick?model=a&min_ctx=many", "min_ctx"),
         ("pick?model=a&role=boss", "role"),
+        ("pick?modle=a", "modle"),
     ] {
         let answer = rest.try_get(&format!("/api/v1/{query}")).await.expect("an answer");
         is_problem(query, &answer, 422, field);

@@ -16,8 +16,9 @@ use crate::registry::moment::Moment;
 use crate::registry::view::View;
 
 use super::list::{Page, one_of};
+use super::precondition::KnownTags;
 use super::problem::{Checked, Problem};
-use super::{Api, beside, entity, json};
+use super::{Api, beside, entity_unless, json};
 
 /// Which hosts.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -68,10 +69,11 @@ pub async fn list(
 pub async fn get(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    known: KnownTags,
 ) -> Result<Response, Problem> {
     let host = api.registry.host(&id);
     let host = host.ok_or_else(|| Problem::not_found(format!("there is no host {id:?}")))?;
-    Ok(entity(host.revision, encode::host(&host, View::Full)))
+    Ok(entity_unless(&known, host.revision, || encode::host(&host, View::Full)))
 }
 
 /// The view that a query asks for.

@@ -21,6 +21,7 @@ use super::body::Body;
 use super::list::{Page, one_of};
 use super::pick::{ServiceView, caller, none_usable, said};
 use super::problem::{Checked, Kind, Problem};
+use super::query::NoParameters;
 use super::{Api, beside, json};
 
 /// Longest time that is believed of a request, milliseconds: as long as a lease can be.
@@ -51,6 +52,7 @@ pub struct Request {
 pub async fn take(
     State(api): State<Api>,
     Extension(peer): Extension<PeerAddr>,
+    _: NoParameters,
     Body(request): Body<Request>,
 ) -> Result<Response, Problem> {
     let ttl = Duration::from_secs(request.ttl_s()?);
@@ -126,7 +128,7 @@ fn problem(error: &TakeError) -> Problem {
 
 /// How a request ended.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Ended {
     latency_ms: Option<String>,
     outcome: Option<String>,

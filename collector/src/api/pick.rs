@@ -21,7 +21,7 @@ use super::{Api, beside, json};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Asked {
     model: Option<String>,
     /// From where it shall be called: a host's id or name.

@@ -33,7 +33,7 @@ async fn a_pick_tells_where_why_what_else_and_why_not() {
     fleet.edit(3, |entry| entry.status = ServiceStatus::Unhealthy);
     fleet.entry(2).live.begin_request();
     let app = App::of(fleet.registry);
-    let answer = app.get("/api/v1/pick?model=m&unknown=ignored").await;
+    let answer = app.get("/api/v1/pick?model=m").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let why = json!(["cold", "fits in 0.0 GB of free VRAM", "0 pending"]);
     let other = json!(["cold", "fits in 0.0 GB of free VRAM", "1 pending"]);

@@ -1,10 +1,12 @@
 //! What a request wants to be true before anything is done: `If-Match` and `If-None-Match`.
 
+use std::convert::Infallible;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, header_field};
 
 /// The revision that an entity must still have, as its `ETag` told it; `None`: any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,27 @@ pub enum IfNoneMatch {
     Any,
     /// It must not.
     New,
+}
+
+/// The revisions that whoever reads an entity has already, as `If-None-Match` tells them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownTags(Vec<Tag>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    Any,
+    Revision(u64),
+}
+
+/// Most tags that are looked at.
+const TAGS_MAX: usize = 32;
+
+impl KnownTags {
+    /// Whether this revision is among them.
+    #[must_use]
+    pub fn hold(&self, revision: u64) -> bool {
+        self.0.iter().any(|tag| matches!(tag, Tag::Any) || *tag == Tag::Revision(revision))
+    }
 }
 
 /// What no entity has as its revision.
@@ -35,6 +58,21 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
                 revision.map(|revision| Self(Some(revision))).ok_or_else(wrong)
             }
         }
+    }
+}
+
+/// What is no tag was never told, and is nothing that is known.
+impl<S: Sync> FromRequestParts<S> for KnownTags {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let values = parts.headers.get_all(IF_NONE_MATCH).iter();
+        let texts = values.filter_map(|value| value.to_str().ok()).flat_map(|t| t.split(','));
+        let tags = texts.take(TAGS_MAX).filter_map(|text| match text.trim() {
+            "*" => Some(Tag::Any),
+            tag => revision(tag).map(Tag::Revision),
+        });
+        Ok(Self(tags.collect()))
     }
 }
 
@@ -77,10 +115,10 @@ fn only<'a>(
     let (first, more) = (values.next(), values.next());
     if more.is_some() {
         let detail = "the header stands more than once";
-        return Err(Problem::bad_field(name.to_string(), detail, expected));
+        return Err(Problem::bad_field(header_field(&name), detail, expected));
     }
     let text = first.map(|value| value.to_str().map(str::trim)).transpose();
-    text.map_err(|_| Problem::bad_field(name.to_string(), "it is no tag", expected))
+    text.map_err(|_| Problem::bad_field(header_field(&name), "it is no tag", expected))
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ pub struct Problem {
     expected: Option<Cow<'static, str>>,
 }
 
+/// Longest value that is repeated, characters.
+const VALUE_CHARS: usize = 80;
+/// Longest name of a field that is repeated, characters.
+const FIELD_CHARS: usize = 64;
+
 /// The sorts of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -125,7 +130,7 @@ impl Problem {
             kind,
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: with_short_quotes(detail.into()),
             field: None,
             expected: None,
         }
@@ -152,7 +157,7 @@ impl Problem {
         field: impl Into<Cow<'static, str>>,
         expected: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.field = Some(field.into());
+        self.field = Some(shortened(field.into()));
         self.expected = Some(expected.into());
         self
     }
@@ -168,6 +173,51 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
+}
+
+/// The name of a header as people write it: `If-Match`.
+#[must_use]
+pub fn header_field(name: &header::HeaderName) -> String {
+    let capital = |part: &str| {
+        let (first, rest) = part.split_at(part.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    name.as_str().split('-').map(capital).collect::<Vec<_>>().join("-")
+}
+
+fn shortened(field: Cow<'static, str>) -> Cow<'static, str> {
+    match field.char_indices().nth(FIELD_CHARS) {
+        Some((end, _)) => format!("{}…", field.get(..end).unwrap_or_default()).into(),
+        None => field,
+    }
+}
+
+/// What is repeated of a request stands in quotes; a long one is cut there.
+fn with_short_quotes(text: Cow<'static, str>) -> Cow<'static, str> {
+    if text.len() <= VALUE_CHARS || !text.contains('"') {
+        return text;
+    }
+    let mut short = String::with_capacity(text.len().min(1024));
+    let (mut n_quoted, mut is_escaped) = (None, false);
+    for c in text.chars() {
+        let is_quote = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        match n_quoted {
+            Some(n) if !is_quote => {
+                match n {
+                    0..VALUE_CHARS => short.push(c),
+                    VALUE_CHARS => short.push('…'),
+                    _ => (),
+                }
+                n_quoted = Some(n + 1);
+            }
+            before => {
+                short.push(c);
+                n_quoted = if is_quote && before.is_none() { Some(0) } else { None };
+            }
+        }
+    }
+    short.into()
 }
 
 impl IntoResponse for Problem {
@@ -208,6 +258,17 @@ mod tests {
             "detail": "0 is too few", "field": "limit", "expected": "1 to 1000",
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn what_is_repeated_of_a_request_is_short() {
+        let long = "\\\"ä".repeat(5000);
+        let problem = Problem::bad_field(long.clone(), format!("{long:?} is no host"), "a host");
+        assert!(problem.detail().chars().count() < 100, "{problem:?}");
+        assert!(problem.detail().ends_with("…\" is no host"), "{problem:?}");
+        assert_eq!(problem.field.unwrap().chars().count(), 65);
+        let two = format!("{:?} is not {:?}, and that is all that there is to say of it", "a", "b");
+        assert_eq!(Problem::not_found(two.clone()).detail(), two);
     }
 
     #[test]

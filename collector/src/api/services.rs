@@ -22,8 +22,9 @@ pub use register::register;
 
 use super::hosts::view;
 use super::list::{Page, one_of};
+use super::precondition::KnownTags;
 use super::problem::{Checked, Problem};
-use super::{Api, beside, entity, json};
+use super::{Api, beside, entity_unless, json};
 
 /// Most services of a model that are written on the thread that carries all sockets: what it takes
 /// to write them is below what it takes to hand them to another thread and back.
@@ -90,11 +91,12 @@ fn write(listed: &Listed, page: &Page, view: View) -> Result<Vec<u8>, Problem> {
 pub async fn get(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    known: KnownTags,
 ) -> Result<Response, Problem> {
     let service = api.registry.resolve(&id);
     let service =
         service.ok_or_else(|| Problem::not_found(format!("there is no service {id:?}")))?;
-    Ok(entity(service.revision, encode::service(&service, View::Full)))
+    Ok(entity_unless(&known, service.revision, || encode::service(&service, View::Full)))
 }
 
 impl Filter {
@@ -129,6 +131,8 @@ fn word<W: Word>(field: &'static str, text: Option<&str>) -> Result<Option<W>, P
     one_of(field, text, &words)
 }
 
+#[cfg(test)]
+mod given_tests;
 #[cfg(test)]
 mod list_tests;
 #[cfg(test)]

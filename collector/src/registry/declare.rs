@@ -22,7 +22,9 @@ use super::join::DeclaredAs;
 use super::mark::status_kind;
 use super::moment::Moment;
 use super::service::record::{Declared, Records};
-use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, Source, Word};
+use super::service::{
+    Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, ServiceType, Source, Word,
+};
 use super::transaction::Transaction;
 use super::url::ServiceUrl;
 use super::{Registry, SERVICES_MAX};
@@ -40,6 +42,9 @@ pub enum UpsertError {
     /// What is declared breaks a bound.
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
+    /// It was added as something else.
+    #[error("it was added as {0}, which does not change: remove it first")]
+    OtherType(&'static str),
     /// No more services are taken in.
     #[error("the register is full: it holds {SERVICES_MAX} services")]
     Full,
@@ -102,7 +107,11 @@ impl Registry {
         moment: Moment,
     ) -> Result<Upserted, UpsertError> {
         let (declared, url) = whole(source, declared)?;
-        self.transaction(moment).upsert(source, declared, &url).ok_or(UpsertError::Full)
+        let mut transaction = self.transaction(moment);
+        if let Some(other) = transaction.other_type(source, &declared, &url) {
+            return Err(UpsertError::OtherType(other.word()));
+        }
+        transaction.upsert(source, declared, &url).ok_or(UpsertError::Full)
     }
 
     /// The service that a declaration is about, where it is listed: the one that it would replace
@@ -129,6 +138,18 @@ impl Transaction<'_> {
         }
         let (entry, declared_as) = self.declare(source, declared, url);
         Some(Upserted { entry, is_new: declared_as == DeclaredAs::New })
+    }
+
+    /// The type as which a person added this service, where that is another one.
+    fn other_type(
+        &self,
+        source: Source,
+        declared: &Declared,
+        url: &ServiceUrl,
+    ) -> Option<ServiceType> {
+        let known = self.known(source, declared, url).filter(|_| source == Source::Manual)?;
+        let added = known.facts.records.manual.as_deref()?.r#type;
+        added.filter(|_| added != declared.r#type)
     }
 
     fn is_full(&self) -> bool {

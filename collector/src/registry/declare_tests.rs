@@ -148,7 +148,7 @@ fn an_agent_declares_nothing_and_bounds_hold_for_all() {
         .unwrap_err()
     {
         UpsertError::OutOfBounds(refused) => refused.field.into_owned(),
-        UpsertError::Full => "full".to_owned(),
+        error => error.to_string(),
     };
     assert_eq!(refused(Source::Agent, declared("a", "gpu-9:1")), "source");
     for source in [Source::Own, Source::Manual, Source::File] {

@@ -130,11 +130,20 @@ impl Registry {
         self.services.get(id).map(|entry| Arc::clone(&entry))
     }
 
-    /// The service of this id, or else the one that this `host:port` belongs to.
+    /// The service of this id, or else the one that this `host:port` belongs to. Names of hosts are
+    /// written in any case; a path is not.
     #[must_use]
     pub fn resolve(&self, name: &str) -> Option<Arc<ServiceEntry>> {
-        let by_alias = || self.service(self.aliases.owner(name)?.as_str());
-        self.service(name).or_else(by_alias)
+        let known = |name: &str| {
+            let by_alias = || self.service(self.aliases.owner(name)?.as_str());
+            self.service(name).or_else(by_alias)
+        };
+        known(name).or_else(|| {
+            let end = name.find('/').unwrap_or(name.len());
+            let (host, path) = name.split_at(end);
+            let is_upper = host.contains(|c: char| c.is_ascii_uppercase());
+            is_upper.then(|| known(&(host.to_ascii_lowercase() + path))).flatten()
+        })
     }
 
     /// The service of this id, or else the one that this `host:port` belongs to.

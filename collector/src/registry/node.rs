@@ -138,8 +138,13 @@ impl HostEdit {
                 );
             }
         }
-        if self.notes.iter().flatten().any(|notes| notes.len() > NOTES_BYTES) {
-            return wrong("notes", "at most 4096 bytes");
+        let is_text = |text: &str| !text.contains(|c: char| c.is_control() && !"\n\t".contains(c));
+        let mut notes = self.notes.iter().flatten();
+        if notes.any(|notes| notes.len() > NOTES_BYTES || !is_text(notes)) {
+            return wrong(
+                "notes",
+                "at most 4096 bytes, without control characters but \\n and \\t",
+            );
         }
         Ok(())
     }

@@ -317,3 +317,13 @@ fn a_host_is_listed_once_before_its_agent_comes_and_is_the_same_then() {
     assert_eq!((registry.n_hosts(), opened.host_id), (1, id.clone()));
     assert_eq!(registry.host(id.as_str()).unwrap().facts.name, "gpu-1");
 }
+
+#[test]
+fn notes_are_lines_of_text() {
+    let notes =
+        |notes: &str| HostEdit { notes: Some(Some(notes.to_owned())), ..HostEdit::default() };
+    assert_eq!(notes("a\n\tb ü").check(), Ok(()));
+    for control in ["a\0b", "a\rb", "\u{1b}[31m", "\u{7f}", "\u{85}"] {
+        assert_eq!(notes(control).check().unwrap_err().field, "notes", "{control:?}");
+    }
+}

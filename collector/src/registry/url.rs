@@ -7,6 +7,11 @@ use url::{Host, Url};
 /// Longest URL that is taken, bytes.
 pub const URL_BYTES: usize = 2048;
 
+/// Longest name of a host, bytes.
+const NAME_BYTES: usize = 253;
+/// Longest part of one between two dots, bytes.
+const LABEL_BYTES: usize = 63;
+
 /// A URL that no service can have, in words that say what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
@@ -28,6 +33,12 @@ pub enum BadUrl {
     /// It is no base to which paths can be added.
     #[error("it holds a query or fragment")]
     Query,
+    /// No name server can know its host.
+    #[error("no host can have that name")]
+    HostName,
+    /// Its parts are divided as in no URL.
+    #[error("it holds a backslash")]
+    Backslash,
     /// Nobody can be called there.
     #[error("nobody can be called at that address")]
     Unspecified,
@@ -55,6 +66,9 @@ impl ServiceUrl {
         if text.len() > URL_BYTES {
             return Err(BadUrl::TooLong);
         }
+        if text.contains('\\') {
+            return Err(BadUrl::Backslash);
+        }
         let with_scheme = if text.contains("://") { text.to_owned() } else { with_http(text) };
         let mut url = Url::parse(&with_scheme).map_err(|_| BadUrl::Unreadable)?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -78,6 +92,9 @@ impl ServiceUrl {
         };
         if is_nobody {
             return Err(BadUrl::Unspecified);
+        }
+        if matches!(&host, Host::Domain(name) if !is_host_name(name)) {
+            return Err(BadUrl::HostName);
         }
         url.set_host(Some(&host.to_string())).map_err(|_| BadUrl::NoHost)?;
         let path = url.path().trim_end_matches('/').to_owned();
@@ -135,6 +152,14 @@ impl ServiceUrl {
     }
 }
 
+/// Whether a name has the form of one that name servers know (RFC 1123); `_` is let through.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= NAME_BYTES && name.split('.').all(is_label)
+}
+
 /// `gpu-1:8000`, and an IPv6 address without brackets, which can have no port.
 fn with_http(text: &str) -> String {
     match text.parse::<Ipv6Addr>() {
@@ -190,6 +215,17 @@ mod tests {
         assert_eq!(why("http://[::]:1"), BadUrl::Unspecified);
         assert_eq!(why("http://gpu-1:99999"), BadUrl::Unreadable);
         assert_eq!(why(""), BadUrl::Unreadable);
+        for text in ["http:\\\\gpu-1", "http://gpu-1\\a", "gpu-1:1/a\\b"] {
+            assert_eq!(why(text), BadUrl::Backslash, "{text}");
+        }
+        let long = ["a"; 127].join(".") + "b";
+        let label = "a".repeat(64);
+        for name in ["a..b", ".a", "-a", "a-", "a.-b", "a-.b", &long, &label] {
+            assert_eq!(why(&format!("http://{name}:1")), BadUrl::HostName, "{name}");
+        }
+        for name in ["a-b", "xn--ls8h", "_a.b", &long[..253], &label[1..]] {
+            assert!(ServiceUrl::parse(name).is_ok(), "{name}");
+        }
         assert_eq!(why(&format!("http://{}", "a".repeat(URL_BYTES))), BadUrl::TooLong);
     }
 

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{HeaderValue, Method};
 
-use super::super::problem::{Kind, Problem};
+use super::super::problem::{Kind, Problem, header_field};
 use super::BODY_BYTES;
 use crate::auth::{AllowedHosts, HostKind};
 
@@ -109,7 +109,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem
     let first = values.next();
     if values.next().is_some() {
         let detail = "the header stands more than once";
-        return Err(Problem::new(Kind::BadRequest, detail).about(name.to_string(), "one"));
+        return Err(Problem::new(Kind::BadRequest, detail).about(header_field(&name), "one"));
     }
     first.map(|value| text(value, &name)).transpose()
 }
@@ -117,6 +117,6 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem
 fn text<'a>(value: &'a HeaderValue, name: &HeaderName) -> Result<&'a str, Problem> {
     value.to_str().map_err(|_| {
         let detail = "the header holds what is not printable ASCII";
-        Problem::new(Kind::BadRequest, detail).about(name.to_string(), "ASCII")
+        Problem::new(Kind::BadRequest, detail).about(header_field(name), "ASCII")
     })
 }

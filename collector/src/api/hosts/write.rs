@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::api::body::Body;
 use crate::api::precondition::{IfMatch, stale};
 use crate::api::problem::{Checked, Kind, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, beside, entity, json};
 use crate::registry::encode;
 use crate::registry::moment::Moment;
@@ -64,6 +65,7 @@ pub async fn patch(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(revision): IfMatch,
+    _: NoParameters,
     Body(form): Body<HostForm>,
 ) -> Result<Response, Problem> {
     let edit = form.into();
@@ -164,6 +166,7 @@ pub async fn remove(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(revision): IfMatch,
+    _: NoParameters,
 ) -> Result<StatusCode, Problem> {
     let removed = api.registry.remove_host(&id, revision, Moment::now());
     removed.map(|_| StatusCode::NO_CONTENT).map_err(|error| match error {

@@ -10,6 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
+use super::super::query::unread;
 use super::{Kind, Problem};
 
 /// Any extractor, whose refusal is a [`Problem`]: `Checked(Json(body)): Checked<Json<Body>>`.
@@ -70,6 +71,11 @@ rejection_is_a_problem!(
     ExtensionRejection,
     JsonRejection,
     PathRejection,
-    QueryRejection,
     WebSocketUpgradeRejection,
 );
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        unread(&rejection.body_text())
+    }
+}

@@ -12,6 +12,7 @@ use crate::api::body::{self, Body};
 use crate::api::list::one_of;
 use crate::api::precondition::IfMatch;
 use crate::api::problem::{Checked, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, entity, json};
 use crate::registry::declare::patch::ServicePatch;
 use crate::registry::declare::remove::{Removal, RemoveError, Removed};
@@ -29,6 +30,7 @@ pub async fn patch(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
     IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Checked(body): Checked<Bytes>,
 ) -> Result<Response, Problem> {
     keeps_identity(&body)?;
@@ -38,7 +40,7 @@ pub async fn patch(
 
 /// Which part of a service to remove.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Part {
     source: Option<String>,
 }
@@ -77,13 +79,16 @@ pub struct Promotion {
 ///
 /// # Errors
 ///
-/// Where there is no such service, or no such role.
+/// Where there is no such service or role, or it changed since.
 pub async fn promote(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Body(promotion): Body<Promotion>,
 ) -> Result<Response, Problem> {
-    Ok(told(&*api.registry.promote_service(&id, promotion.role, Moment::now())?))
+    let patch = ServicePatch { role: Some(Some(promotion.role)), ..ServicePatch::default() };
+    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
 }
 
 /// Whether a service shall drain; without a word it shall.
@@ -98,14 +103,18 @@ struct Draining {
 ///
 /// # Errors
 ///
-/// Where there is no such service, or the body is not as it should be.
+/// Where there is no such service, it changed since, its host drains, or the body is not as it
+/// should be.
 pub async fn drain(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    IfMatch(if_revision): IfMatch,
+    _: NoParameters,
     Checked(body): Checked<Bytes>,
 ) -> Result<Response, Problem> {
     let drain = body.is_empty() || body::read::<Draining>(&body)?.drain;
-    Ok(told(&*api.registry.drain_service(&id, drain, Moment::now())?))
+    let patch = ServicePatch { drain: Some(Some(drain)), ..ServicePatch::default() };
+    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
 }
 
 fn yes() -> bool {

@@ -5,15 +5,17 @@ use axum::response::Response;
 use herdbook_shared::ids::ServiceId;
 use herdbook_shared::limits::BYTES_MAX;
 use herdbook_shared::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::body::Body;
 use crate::api::problem::{Checked, Kind, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, json};
 use crate::registry::check::beat::{Beat, BeatError, Health};
 use crate::registry::encode;
 use crate::registry::moment::Moment;
-use crate::registry::service::ServiceStatus;
+use crate::registry::service::words::read_word;
+use crate::registry::service::{ServiceStatus, Word};
 
 /// The longest time in which requests may be answered, milliseconds: a day.
 const P95_MS_MAX: f64 = 86_400_000.0;
@@ -30,11 +32,27 @@ pub struct Form {
     load: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Status {
     Ok,
     Degraded,
+}
+
+impl Word for Status {
+    const ALL: &'static [Self] = &[Self::Ok, Self::Degraded];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_word(deserializer)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -55,6 +73,7 @@ struct Answer<'a> {
 pub async fn put(
     State(api): State<Api>,
     Checked(Path(id)): Checked<Path<String>>,
+    _: NoParameters,
     Body(form): Body<Form>,
 ) -> Result<Response, Problem> {
     let (beat, moment) = (form.beat()?, Moment::now());
@@ -73,9 +92,9 @@ impl Form {
     fn beat(&self) -> Result<Beat, Problem> {
         within("p95_ms", self.p95_ms, P95_MS_MAX)?;
         within("load", self.load, LOAD_MAX)?;
-        if self.queue_depth.is_some_and(|depth| depth > BYTES_MAX) {
+        if self.queue_depth.is_some_and(|depth| depth >= BYTES_MAX) {
             let detail = "that is no length of a queue";
-            return Err(Problem::bad_field("queue_depth", detail, format!("0 to {BYTES_MAX}")));
+            return Err(Problem::bad_field("queue_depth", detail, "a number below 2^53"));
         }
         let health = match self.status {
             None | Some(Status::Ok) => Health::Ok,
@@ -88,11 +107,9 @@ impl Form {
 
 fn within(field: &'static str, number: Option<f64>, max: f64) -> Result<(), Problem> {
     match number {
-        Some(number) if !(0.0..=max).contains(&number) => Err(Problem::bad_field(
-            field,
-            format!("{number} is out of bounds"),
-            format!("0 to {max}"),
-        )),
+        Some(number) if !(0.0..=max).contains(&number) => {
+            Err(Problem::bad_field(field, "it is out of bounds", format!("0 to {max}")))
+        }
         _ => Ok(()),
     }
 }
@@ -131,6 +148,11 @@ mod tests {
     fn what_is_out_of_bounds_or_not_known_is_refused_by_its_name() {
         for (text, field) in [
             (r#"{"status":"down"}"#, "status"),
+            (r#"{"status":1}"#, "status"),
+            (r#"{"status":{"ok":null}}"#, "status"),
+            ("[]", "body"),
+            (r#"["degraded"]"#, "body"),
+            (r#"{"queue_depth":9007199254740992}"#, "queue_depth"),
             (r#"{"p95_ms":-1}"#, "p95_ms"),
             (r#"{"p95_ms":1e300}"#, "p95_ms"),
             (r#"{"queue_depth":1.5}"#, "queue_depth"),

@@ -23,6 +23,9 @@ impl From<UpsertError> for Problem {
     fn from(error: UpsertError) -> Self {
         match error {
             UpsertError::OutOfBounds(refused) => refused.into(),
+            UpsertError::OtherType(known) => {
+                Self::new(Kind::Conflict, error.to_string()).about("type", known)
+            }
             UpsertError::Full => full(error.to_string()),
         }
     }
@@ -44,6 +47,8 @@ impl From<PatchError> for Problem {
         match error {
             PatchError::Unknown(unknown) => unknown.into(),
             PatchError::Stale { revision } => stale(revision),
+            PatchError::HostDrains => Self::new(Kind::Conflict, error.to_string())
+                .about("drain", "false once its host no longer drains"),
             PatchError::OutOfBounds(refused) => refused.into(),
         }
     }

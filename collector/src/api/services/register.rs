@@ -9,12 +9,14 @@ use axum::response::Response;
 use crate::api::body::Body;
 use crate::api::precondition::IfNoneMatch;
 use crate::api::problem::{Kind, Problem};
+use crate::api::query::NoParameters;
 use crate::api::{Api, entity};
 use crate::registry::declare::form::{CredentialForm, Form};
 use crate::registry::encode;
 use crate::registry::moment::Moment;
+use crate::registry::service::Source;
 use crate::registry::service::record::{Credential, Declared};
-use crate::registry::service::{ServiceEntry, Source};
+use crate::registry::url::ServiceUrl;
 use crate::registry::view::View;
 
 /// `POST /api/v1/services`
@@ -25,13 +27,17 @@ use crate::registry::view::View;
 pub async fn register(
     State(api): State<Api>,
     if_none_match: IfNoneMatch,
+    _: NoParameters,
     Body(mut form): Body<Form>,
 ) -> Result<Response, Problem> {
     let (source, given, moment) = (form.source(), form.credential.take(), Moment::now());
     let mut declared = form.declared();
-    if let Some(given) = given {
-        declared.credential = Some(Arc::new(sealed(&api, source, &declared, &given)?));
-    }
+    declared.credential = match given {
+        Some(Some(given)) => Some(Arc::new(sealed(&api, source, &declared, &given)?)),
+        Some(None) => None,
+        // What was read of a service holds none: sent back, it takes none away.
+        None => known_credential(&api, source, &declared),
+    };
     let (entry, is_new) = match if_none_match {
         IfNoneMatch::New => (api.registry.add_service(source, declared, moment)?, true),
         IfNoneMatch::Any => {
@@ -57,19 +63,23 @@ fn sealed(
     given: &CredentialForm,
 ) -> Result<Credential, Problem> {
     let (header, value) = given.checked()?;
-    let known = api.registry.declared_service(source, declared, Moment::now());
-    let known = known.as_deref().and_then(|entry| credential_of(entry, source));
-    let sealed = api.seal.seal(&header, value, known);
+    let known = known_credential(api, source, declared);
+    let sealed = api.seal.seal(&header, value, known.as_deref());
     sealed.map_err(|error| {
         tracing::error!(%error, "the system gives no random bytes");
         Problem::new(Kind::Internal, "the credential could not be sealed")
     })
 }
 
-fn credential_of(entry: &ServiceEntry, source: Source) -> Option<&Credential> {
-    let records = &entry.facts.records;
+/// What this source gave for this very URL: it is sent to no other one.
+fn known_credential(api: &Api, source: Source, declared: &Declared) -> Option<Arc<Credential>> {
+    let known = api.registry.declared_service(source, declared, Moment::now())?;
+    let records = &known.facts.records;
     let record = if source == Source::Own { &records.own } else { &records.manual };
-    record.as_deref()?.credential.as_deref()
+    let record = record.as_deref()?;
+    let url = ServiceUrl::parse(declared.url.as_deref()?).ok()?;
+    let is_same = record.url.as_deref() == Some(url.as_str());
+    record.credential.clone().filter(|_| is_same)
 }
 
 /// Where a service is read, its id as one segment of the path.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::api::testing::App;
 use crate::registry::encode;
+use crate::registry::testing::*;
 use crate::registry::view::View;
 use crate::store::DirtySource;
 
@@ -71,11 +72,13 @@ async fn a_refusal_does_not_repeat_what_may_be_a_secret() {
 #[tokio::test]
 async fn another_credential_replaces_the_first_and_none_takes_it_away() {
     let app = App::new();
+    let without = || json!({"name": "a", "type": "model", "url": "gpu-9:1"});
     let post = |more: serde_json::Value| {
-        let mut form = json!({"name": "a", "type": "model", "url": "gpu-9:1"});
-        if !more.is_null() {
-            form["credential"] = json!({"header": "x-key", "value": more});
-        }
+        let mut form = without();
+        form["credential"] = match more {
+            serde_json::Value::Null => more,
+            value => json!({"header": "X-Key", "value": value}),
+        };
         app.post(ALL, form)
     };
     let sealed = || {
@@ -87,6 +90,31 @@ async fn another_credential_replaces_the_first_and_none_takes_it_away() {
     assert_eq!(sealed().as_deref(), Some("one"));
     post(json!("two")).await;
     assert_eq!(sealed().as_deref(), Some("two"));
-    post(serde_json::Value::Null).await;
+    let mut renamed = without();
+    renamed["name"] = json!("b");
+    for form in [without(), renamed] {
+        let kept = app.post(ALL, form).await;
+        assert_eq!((kept.status, &kept.body["credential_header"]), (200, &json!("x-key")));
+        assert_eq!(sealed().as_deref(), Some("two"), "nothing was said of it");
+    }
+    let none = post(serde_json::Value::Null).await;
+    assert_eq!(none.body["credential_header"], serde_json::Value::Null);
     assert_eq!(sealed(), None);
+}
+
+#[tokio::test]
+async fn a_credential_is_not_kept_for_another_url() {
+    let (app, clock) = (App::new(), Clock::new());
+    let arrival = Arrival { name: "gpu-1", peer: "10.0.0.7", boot_id: "b" };
+    let opened = arrive(&app.registry, 1, arrival, clock.moment());
+    app.registry.take_inventory(&opened, vec![service("0.0.0.0", 8000, vec![])], clock.moment());
+    let credential = json!({"header": "x-key", "value": CANARY});
+    let first =
+        json!({"name": "a", "type": "model", "url": "gpu-1:8000", "credential": credential});
+    let first = app.post(ALL, first).await;
+    assert_eq!(first.body["credential_header"], "x-key");
+    let other = json!({"name": "a", "type": "model", "url": "10.0.0.7:8000"});
+    let other = app.post(ALL, other).await;
+    assert_eq!(other.body["id"], first.body["id"]);
+    assert_eq!(other.body["credential_header"], serde_json::Value::Null);
 }

@@ -60,7 +60,7 @@ async fn who_registers_itself_has_a_uuid_and_its_intervals() {
         (&asked.body["sources"], &asked.body["heartbeat_interval_s"], &asked.body["ttl_s"]),
         (&json!(["self"]), &json!(60), &json!(90))
     );
-    let probed = app.post(ALL, with(json!({"check": "probe", "ttl_s": 90}))).await;
+    let probed = app.post(ALL, with(json!({"check": "probe"}))).await;
     assert_eq!(probed.body["sources"], json!(["manual"]));
 }
 
@@ -100,6 +100,13 @@ async fn what_is_wrong_with_a_registration_is_told_by_its_field() {
         (json!({"name": "a\nb"}), "name"),
         (json!({"name": "n".repeat(257)}), "name"),
         (json!({"type": "robot"}), "type"),
+        (json!({"type": 1}), "type"),
+        (json!({"type": {"model": null}}), "type"),
+        (json!({"role": true}), "role"),
+        (json!({"check": 1.5}), "check"),
+        (json!({"credential": ["x-key", "a"]}), "credential"),
+        (json!({"models": [["a"]]}), "models[0]"),
+        (json!({"ctx_limit": 1_u64 << 53}), "ctx_limit"),
         (json!({"check": "agent"}), "check"),
         (json!({"role": "boss"}), "role"),
         (json!({"nmae": "a"}), "nmae"),
@@ -110,6 +117,8 @@ async fn what_is_wrong_with_a_registration_is_told_by_its_field() {
         (json!({"url": "http://user:secret@gpu-9"}), "url"),
         (json!({"url": "http://gpu-9/?key=1"}), "url"),
         (json!({"url": "http://0.0.0.0:1"}), "url"),
+        (json!({"url": "http://169.254.169.254/latest"}), "url"),
+        (json!({"check": "probe", "ttl_s": 90}), "ttl_s"),
         (json!({"url": ""}), "url"),
         (json!({"caps": "tools"}), "caps"),
         (json!({"caps": [""]}), "caps[0]"),
@@ -232,13 +241,14 @@ async fn what_is_wrong_with_a_change_is_told_by_its_field() {
         (json!({"role": "boss"}), "role"),
         (json!({"drain": "yes"}), "drain"),
         (json!({"labels": {"a": 7}}), "labels.a"),
-        (json!({"heartbeat_interval_s": 10, "ttl_s": 9}), "ttl_s"),
+        (json!({"ttl_s": 9}), "ttl_s"),
     ] {
         let refused = app.patch(&path, body.clone()).await;
         assert_eq!((refused.status, refused.field()), (422, field), "{body} {refused:?}");
     }
     for (at, body, field) in [
         ("promote", json!({"role": "boss"}), "role"),
+        ("promote", json!(["canary"]), "body"),
         ("promote", json!({}), "role"),
         ("promote", json!({"role": "canary", "why": "x"}), "why"),
         ("drain", json!({"drain": 1}), "drain"),

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ::url::Host;
 use herdbook_shared::limits;
 
-use crate::registry::service::Model;
+use crate::checks::dial::{Loopback, refusal};
 use crate::registry::service::record::Declared;
+use crate::registry::service::{Check, Model};
 use crate::registry::url::{self, ServiceUrl};
 
 /// A service is picked before others by at most this much, or after them.
@@ -50,11 +52,42 @@ pub(super) fn whole(declared: &Declared) -> Result<ServiceUrl, OutOfBounds> {
         return refuse("type", "it is missing", "model, tool or agent");
     }
     fields(declared)?;
+    if declared.check == Some(Check::Probe) {
+        beats_of_nobody(declared.heartbeat_interval_s, declared.ttl_s)?;
+    }
     let Some(text) = &declared.url else { return refuse("url", "it is missing", url::EXPECTED) };
     match ServiceUrl::parse(text) {
         Ok(url) if url.port() == 0 => refuse("url", "port 0 is no port", url::EXPECTED),
-        Ok(url) => Ok(url),
+        Ok(url) => dialled(declared, url),
         Err(bad) => refuse("url", bad.to_string(), url::EXPECTED),
+    }
+}
+
+/// A service that shall be asked stands at an address that the collector does ask.
+fn dialled(declared: &Declared, url: ServiceUrl) -> Result<ServiceUrl, OutOfBounds> {
+    let address = match url.host() {
+        Some(Host::Ipv4(v4)) => Some(v4.into()),
+        Some(Host::Ipv6(v6)) => Some(v6.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    let is_asked = declared.check != Some(Check::Heartbeat);
+    let refusal = address.filter(|_| is_asked).and_then(|a| refusal(a, Loopback::Allowed));
+    match refusal {
+        Some(why) => refuse("url", format!("it is {why}, which is never asked"), url::EXPECTED),
+        None => Ok(url),
+    }
+}
+
+/// Who is asked does not beat, and what is said of its beats would never hold.
+pub(super) fn beats_of_nobody(heartbeat_interval_s: Option<u64>, ttl_s: Option<u64>) -> Checked {
+    let given = [("heartbeat_interval_s", heartbeat_interval_s), ("ttl_s", ttl_s)];
+    match given.into_iter().find(|(_, seconds)| seconds.is_some()) {
+        Some((field, _)) => refuse(
+            field,
+            "the service does not beat: it is asked",
+            "a service whose check is heartbeat",
+        ),
+        None => Ok(()),
     }
 }
 
@@ -69,8 +102,8 @@ pub(super) fn fields(declared: &Declared) -> Checked {
     if declared.priority.is_some_and(|priority| !priority_range.contains(&priority)) {
         return refuse("priority", "it is out of range", "-1000 to 1000");
     }
-    if declared.ctx_limit.is_some_and(|limit| !(1..=limits::BYTES_MAX).contains(&limit)) {
-        return refuse("ctx_limit", "it is out of range", "1 to 2^53 tokens");
+    if declared.ctx_limit.is_some_and(|limit| !(1..limits::BYTES_MAX).contains(&limit)) {
+        return refuse("ctx_limit", "it is out of range", "1 or more tokens, below 2^53");
     }
     if declared.cost_hint_usd_per_1k.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
         return refuse("cost_hint_usd_per_1k", "it is no cost", "0 or more");

@@ -113,3 +113,31 @@ fn a_header_is_one_that_a_check_may_send() {
         assert!(value.trim().is_empty() || !format!("{refused:?}").contains(value));
     }
 }
+
+#[test]
+fn where_nobody_is_ever_asked_only_who_beats_may_stand() {
+    for url in [
+        "http://169.254.169.254/latest",
+        "http://[fd00:ec2::254]",
+        "http://224.0.0.1:1",
+        "http://255.255.255.255",
+        "http://[fe80::1]:8000",
+        "http://[64:ff9b::169.254.169.254]",
+        "http://[2002:a9fe:a9fe::1]",
+    ] {
+        let asked = |check| Declared { url: Some(url.to_owned()), check, ..declared() };
+        assert_eq!(whole(&asked(Some(Check::Probe))).unwrap_err().field, "url", "{url}");
+        assert!(whole(&asked(Some(Check::Heartbeat))).is_ok(), "{url}");
+    }
+    let own = Declared { url: Some("http://127.0.0.1:1".to_owned()), ..declared() };
+    assert!(whole(&own).is_ok());
+}
+
+#[test]
+fn who_is_asked_says_nothing_of_beats() {
+    let asked = Declared { check: Some(Check::Probe), ..declared() };
+    let refused = |declared: Declared| whole(&declared).unwrap_err().field;
+    assert_eq!(refused(Declared { ttl_s: Some(90), ..asked.clone() }), "ttl_s");
+    let timed = Declared { heartbeat_interval_s: Some(60), ..asked };
+    assert_eq!(refused(timed), "heartbeat_interval_s");
+}

@@ -10,10 +10,12 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::registry::service::record::Declared;
-use crate::registry::service::{Check, Model, Role, ServiceType, Source};
+use crate::registry::service::words::read_word;
+use crate::registry::service::{Check, Model, Role, ServiceType, Source, Word};
 use crate::secret::Secret;
 
 use super::bounds::{self, OutOfBounds};
+use super::patch::given;
 
 /// A service as it is declared.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,13 +47,13 @@ pub struct Form {
     pub ttl_s: Option<u64>,
     #[serde(default)]
     pub models: Option<Vec<ModelForm>>,
-    #[serde(default)]
-    pub credential: Option<CredentialForm>,
+    /// `Some(None)`: the one that is kept is taken away.
+    #[serde(default, deserialize_with = "given")]
+    pub credential: Option<Option<CredentialForm>>,
 }
 
 /// The checks that can be asked for; an agent's is not among them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnOrProbe {
     /// The collector asks it.
     Probe,
@@ -59,14 +61,29 @@ pub enum OwnOrProbe {
     Heartbeat,
 }
 
+impl Word for OwnOrProbe {
+    const ALL: &'static [Self] = &[Self::Probe, Self::Heartbeat];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Probe => Check::Probe.word(),
+            Self::Heartbeat => Check::Heartbeat.word(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnOrProbe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_word(deserializer)
+    }
+}
+
 /// A header that the checks of a service shall send.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct CredentialForm {
     /// Its name.
     pub header: String,
     /// Its value, which is told to nobody.
-    #[serde(deserialize_with = "secret")]
     pub value: Secret,
 }
 
@@ -134,6 +151,35 @@ impl CredentialForm {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialFields {
+    header: String,
+    #[serde(deserialize_with = "secret")]
+    value: Secret,
+}
+
+impl<'de> Deserialize<'de> for CredentialForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HeaderAndValue)
+    }
+}
+
+struct HeaderAndValue;
+
+impl<'de> Visitor<'de> for HeaderAndValue {
+    type Value = CredentialForm;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with header and value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CredentialForm, A::Error> {
+        let fields = CredentialFields::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(CredentialForm { header: fields.header, value: fields.value })
+    }
+}
+
 /// What is wrong is not told by its value.
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
@@ -185,10 +231,23 @@ struct ModelFields {
     remote: Option<bool>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq)]
 enum Forever {
     Forever,
+}
+
+impl Word for Forever {
+    const ALL: &'static [Self] = &[Self::Forever];
+
+    fn word(self) -> &'static str {
+        "forever"
+    }
+}
+
+impl<'de> Deserialize<'de> for Forever {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_word(deserializer)
+    }
 }
 
 impl From<ModelFields> for ModelForm {
@@ -207,7 +266,7 @@ impl From<ModelFields> for ModelForm {
             vram_bytes: fields.vram_bytes,
             loaded_context_length: fields.loaded_context_length,
             expires_at: None,
-            keep: fields.keep.map(|Forever::Forever| "forever".to_owned()),
+            keep: fields.keep.map(|keep| keep.word().to_owned()),
             remote: fields.remote.unwrap_or(false),
         })
     }

@@ -9,7 +9,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::registry::service::facts::{declared_beats, labels_of, told_labels};
 use crate::registry::service::record::{Declared, Records};
-use crate::registry::service::{Role, ServiceEntry};
+use crate::registry::service::{Check, Role, ServiceEntry};
 
 use super::UnknownService;
 use super::bounds::{self, OutOfBounds};
@@ -60,6 +60,9 @@ pub enum PatchError {
         /// What it is now.
         revision: u64,
     },
+    /// It shall get work again while its host drains.
+    #[error("its host drains, and all services with it: end the drain of the host instead")]
+    HostDrains,
     /// The change breaks a bound.
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
@@ -70,7 +73,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Where there is none, it changed since, or the change breaks a bound; nothing changes then.
+    /// Where there is none, it changed since, its host drains and it shall not, or the change
+    /// breaks a bound; nothing changes then.
     pub fn patch_service(
         &self,
         id: &str,
@@ -82,6 +86,13 @@ impl Registry {
         let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
         if if_revision.is_some_and(|revision| revision != before.revision) {
             return Err(PatchError::Stale { revision: before.revision });
+        }
+        if patch.drain == Some(Some(false)) && before.host_drains {
+            return Err(PatchError::HostDrains);
+        }
+        if before.facts.check != Check::Heartbeat {
+            let (interval_s, ttl_s) = (patch.heartbeat_interval_s, patch.ttl_s);
+            bounds::beats_of_nobody(interval_s.flatten(), ttl_s.flatten())?;
         }
         let is_timed = patch.heartbeat_interval_s.is_some() || patch.ttl_s.is_some();
         let known = before.facts.records.patch.as_deref().cloned().unwrap_or_default();
@@ -183,7 +194,7 @@ fn edited(
 }
 
 /// A field that is there, be it `null`.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

@@ -12,7 +12,8 @@ const ID: &str = "gpu-9:1";
 fn registry() -> (Registry, Clock) {
     let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
     let labels = [("zone".to_owned(), "a".to_owned()), ("team".to_owned(), "x".to_owned())];
-    let manual = Declared { labels: Some(labels.into()), ..declared("spare", ID) };
+    let check = Some(Check::Heartbeat);
+    let manual = Declared { labels: Some(labels.into()), check, ..declared("spare", ID) };
     registry.upsert_service(Source::Manual, manual, clock.moment()).unwrap();
     (registry, clock)
 }
@@ -168,4 +169,21 @@ fn a_service_that_is_not_there_is_named() {
     let judged = registry.update_status("gpu-8:1", ServiceStatus::Down, None, clock.moment());
     assert_eq!(judged.unwrap_err(), unknown);
     assert_eq!(registry.update_models("gpu-8:1", &[], clock.moment()).unwrap_err(), unknown);
+}
+
+#[test]
+fn who_is_asked_has_no_beats_to_change() {
+    let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
+    let asked = Declared { check: Some(Check::Probe), ..declared("spare", ID) };
+    registry.upsert_service(Source::Manual, asked, clock.moment()).unwrap();
+    for (field, patch) in [
+        ("ttl_s", patch!({"ttl_s": 90})),
+        ("heartbeat_interval_s", patch!({"heartbeat_interval_s": 9})),
+    ] {
+        let error = registry.patch_service(ID, patch, None, clock.moment()).unwrap_err();
+        let PatchError::OutOfBounds(refused) = error else { panic!("bounds hold") };
+        assert_eq!(refused.field, field);
+    }
+    let none = patch!({"ttl_s": null, "heartbeat_interval_s": null});
+    assert!(registry.patch_service(ID, none, None, clock.moment()).is_ok());
 }

@@ -1,8 +1,12 @@
 //! The fixed words of a service: its type, role, source, check, status, and from where it can be
 //! reached. One word each on the wire, in the API and in files.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use herdbook_shared::wire::inventory::ServiceState;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A word of a fixed set.
 pub trait Word: Copy + PartialEq + Sized + 'static {
@@ -18,12 +22,34 @@ pub trait Word: Copy + PartialEq + Sized + 'static {
     }
 }
 
+/// Reads a word, which is a text and nothing else; what is none of its set is told all of them.
+///
+/// # Errors
+///
+/// Where it is none of them.
+pub fn read_word<'de, T: Word, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_str(OneOf(PhantomData))
+}
+
+struct OneOf<T>(PhantomData<T>);
+
+impl<T: Word> Visitor<'_> for OneOf<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = T::ALL.iter().map(|value| value.word()).collect();
+        f.write_str(&words.join(", "))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
+        T::of_word(word).ok_or_else(|| E::invalid_value(Unexpected::Str(word), &self))
+    }
+}
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $value:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-        )]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum $name {
             $($(#[$about])* #[serde(rename = $word)] $value,)*
         }
@@ -33,6 +59,12 @@ macro_rules! words {
 
             fn word(self) -> &'static str {
                 match self { $(Self::$value => $word,)* }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                read_word(deserializer)
             }
         }
     };
@@ -153,5 +185,8 @@ mod tests {
         }
         assert_eq!(Source::of_word("self"), Some(Source::Own));
         assert_eq!(Role::of_word("Production"), None);
+        for no_word in ["1", "null", r#"{"canary":null}"#, r#"["canary"]"#, r#""Canary""#] {
+            assert!(serde_json::from_str::<Role>(no_word).is_err(), "{no_word}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use herdbook_shared::wire::inventory::{ServiceState, ToldBy};
 use serde::Serialize;
 
 use crate::registry::finding::Finding;
+use crate::registry::service::record::Records;
 use crate::registry::service::{
     Check, Model, Reachable, Role, ServiceEntry, ServiceStatus, ServiceType, Source,
 };
@@ -34,6 +35,8 @@ pub struct ServiceView<'a> {
     /// It listens beyond loopback.
     pub exposed: bool,
     pub asks_credential: Option<bool>,
+    /// The header that its checks send; what it holds is never told.
+    pub credential_header: Option<&'a str>,
     pub sources: Vec<Source>,
     pub check: Check,
     pub status: ServiceStatus,
@@ -93,6 +96,7 @@ impl<'a> ServiceView<'a> {
             container: found.and_then(|found| found.container.as_deref()),
             exposed: facts.is_exposed(),
             asks_credential: found.and_then(|found| found.asks_credential),
+            credential_header: credential_header(&facts.records),
             sources: facts.records.sources(),
             check: facts.check,
             status: service.shown_status(),
@@ -151,6 +155,11 @@ impl<'a> ServiceView<'a> {
         give_reasons!(self, no_place, [unit, container]);
         give_reasons!(self, unknown, [asks_credential]);
     }
+}
+
+fn credential_header(records: &Records) -> Option<&str> {
+    let credential = records.declared().find_map(|declared| declared.credential.as_deref());
+    credential.map(|credential| credential.header.as_str())
 }
 
 /// A model on a service.

@@ -57,7 +57,8 @@ impl World {
 }
 
 /// `null` says "none" in these, and not that a value is missing.
-const NONE: [&str; 16] = [
+const NONE: [&str; 17] = [
+    "credential_header",
     "session",
     "latency_ms",
     "clock_skew_ms",
