@@ -111,6 +111,7 @@ pub struct Registry {
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
+    n_let_go: AtomicU64,
 }
 
 impl Registry {
@@ -139,6 +140,7 @@ impl Registry {
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
+            n_let_go: AtomicU64::new(0),
         }
     }
 
@@ -225,6 +227,12 @@ impl Registry {
     #[must_use]
     pub fn n_unlisted(&self) -> u64 {
         self.n_unlisted.load(Ordering::Relaxed)
+    }
+
+    /// Services that were gone, and let go of early since their host had too many, since the start.
+    #[must_use]
+    pub fn n_let_go(&self) -> u64 {
+        self.n_let_go.load(Ordering::Relaxed)
     }
 
     /// Milliseconds of the monotonic clock since the registry was made, from 1.

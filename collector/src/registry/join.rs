@@ -255,7 +255,7 @@ impl Transaction<'_> {
         }
         self.put_service(after, ChangeKind::ServiceChanged, Some(cause.to_owned()));
         if let Some(found) = found {
-            self.follow_services(&found.host_id, |services| services.retain(|other| other != id));
+            self.unfollow_service(&found.host_id, id);
         }
     }
 
