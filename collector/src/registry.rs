@@ -114,6 +114,7 @@ pub struct Registry {
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
     unbegun: Rarely,
+    n_let_go: AtomicU64,
 }
 
 impl Registry {
@@ -143,6 +144,7 @@ impl Registry {
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
             unbegun: Rarely::every(UNBEGUN_EVERY),
+            n_let_go: AtomicU64::new(0),
         }
     }
 
@@ -229,6 +231,12 @@ impl Registry {
     #[must_use]
     pub fn n_unlisted(&self) -> u64 {
         self.n_unlisted.load(Ordering::Relaxed)
+    }
+
+    /// Services that were gone, and let go of early since their host had too many, since the start.
+    #[must_use]
+    pub fn n_let_go(&self) -> u64 {
+        self.n_let_go.load(Ordering::Relaxed)
     }
 
     /// Milliseconds of the monotonic clock since the registry was made, from 1.

@@ -116,7 +116,8 @@ pub async fn run(
         outcome = outcome.and(ended.map_err(RunError::Broken));
     }
     let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
-    tracing::info!(n_samples, n_unlisted, dropped = ?dropped.all(), "stopped");
+    let n_let_go = registry.n_let_go();
+    tracing::info!(n_samples, n_unlisted, n_let_go, dropped = ?dropped.all(), "stopped");
     if let Ok(store) = Arc::try_unwrap(store) {
         store.close().await;
     }

@@ -1,6 +1,7 @@
 //! A server that its agent reports for the first time: a service that is new, or one that people or
 //! files declared before and that is found now.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,8 +17,25 @@ use super::service::{Name, ServiceEntry, ServiceFacts};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
-/// Where the servers of a host listen once these reports are taken in.
-pub(super) fn listeners(known: &[Arc<ServiceEntry>], reports: &[Service]) -> Vec<Listener> {
+/// What else there is on a host that tells its servers.
+#[derive(Debug)]
+pub(super) struct Around {
+    /// Where its servers listen once all reports are taken in.
+    listeners: Vec<Listener>,
+    /// The ports of those that are listed by now.
+    ports: BTreeSet<u16>,
+}
+
+impl Around {
+    /// Before the first report is taken in.
+    pub(super) fn new(known: &[Arc<ServiceEntry>], reports: &[Service]) -> Self {
+        let found = known.iter().filter_map(|entry| entry.facts.found());
+        let ports = found.map(|found| found.port).collect();
+        Self { listeners: listeners(known, reports), ports }
+    }
+}
+
+fn listeners(known: &[Arc<ServiceEntry>], reports: &[Service]) -> Vec<Listener> {
     let reported = reports.iter().map(|report| Listener::new(&report.address, report.port));
     let matched: Vec<&ServiceId> = reports
         .iter()
@@ -42,21 +60,35 @@ impl Registry {
 
 impl Transaction<'_> {
     /// Lists a server that was never seen, or finds it among those that were declared. One that is
-    /// first told of as down is not listed. `all` are all servers of the host.
+    /// first told of as down is not listed. Its host is told which it has by the caller.
     pub(super) fn list_service(
         &mut self,
         host: &HostEntry,
         report: &Service,
-        all: &[Listener],
+        around: &mut Around,
     ) -> Option<ServiceId> {
         if report.state == ServiceState::Down {
             return None;
         }
-        let names = names_of(host, Listener::new(&report.address, report.port), all);
-        match self.declared_as_one_of(&names) {
-            Some(declared) => Some(self.find_declared(host, &declared, report, names)),
-            None => self.register_service(host, report, names),
-        }
+        let server = Listener::new(&report.address, report.port);
+        let names = names_of(host, server, &around.listeners);
+        let is_on_port = around.ports.contains(&report.port);
+        let fresh_id = |is_taken: &dyn Fn(&str) -> bool| {
+            identity::fresh_id(host, report, is_taken, is_on_port)
+        };
+        let id = match self.declared_as_one_of(&names) {
+            Some(declared) => {
+                let is_taken = |id: &str| !declared.is_named(id) && self.is_id_taken(id);
+                let other_id = fresh_id(&is_taken);
+                Some(self.find_declared(host, &declared, report, names, other_id))
+            }
+            None => {
+                let id = fresh_id(&|id| self.is_id_taken(id));
+                self.register_service(host, report, names, id)
+            }
+        };
+        around.ports.extend(id.is_some().then_some(report.port));
+        id
     }
 
     fn register_service(
@@ -64,10 +96,9 @@ impl Transaction<'_> {
         host: &HostEntry,
         report: &Service,
         names: Vec<String>,
+        id: Option<ServiceId>,
     ) -> Option<ServiceId> {
-        let id = self
-            .id_of_report(host, report, |id| self.is_id_taken(id))
-            .filter(|_| self.registry.services.len() < SERVICES_MAX);
+        let id = id.filter(|_| self.registry.services.len() < SERVICES_MAX);
         let Some(id) = id else {
             self.registry.count_unlisted(host, report);
             return None;
@@ -79,7 +110,6 @@ impl Transaction<'_> {
         let names = self.names(&id, names.into_iter().map(Arc::from));
         let entry = self.seen_first(entry, host, report, names);
         self.put_service(entry, ChangeKind::ServiceRegistered, None);
-        self.follow_services(&host.id, |services| services.push(id.clone()));
         Some(id)
     }
 
@@ -91,10 +121,9 @@ impl Transaction<'_> {
         declared: &ServiceEntry,
         report: &Service,
         names: Vec<String>,
+        other_id: Option<ServiceId>,
     ) -> ServiceId {
         let id = declared.id.clone();
-        let is_taken = |id: &str| !declared.is_named(id) && self.is_id_taken(id);
-        let other_id = self.id_of_report(host, report, is_taken);
         let aliases = declared.with_aliases(other_id.iter().map(ToString::to_string));
         let found = Some(Arc::new(self.found(host, report, None)));
         let records = Records { agent: found, ..declared.facts.records.clone() };
@@ -106,7 +135,6 @@ impl Transaction<'_> {
         let entry = self.seen_first(entry, host, report, names);
         let cause = Some(format!("found by the agent of {}", host.facts.name));
         self.put_service(entry, ChangeKind::ServiceChanged, cause);
-        self.follow_services(&host.id, |services| services.push(id.clone()));
         id
     }
 
@@ -124,19 +152,5 @@ impl Transaction<'_> {
         let findings = entry.derive_findings(self.moment.at);
         entry.live.write_expires(expires(report));
         ServiceEntry { findings, ..entry }
-    }
-
-    fn id_of_report(
-        &self,
-        host: &HostEntry,
-        report: &Service,
-        is_taken: impl Fn(&str) -> bool,
-    ) -> Option<ServiceId> {
-        let host = self.host(&host.id)?;
-        let is_on_port = |entry: &Arc<ServiceEntry>| {
-            entry.facts.found().is_some_and(|found| found.port == report.port)
-        };
-        let port_is_used = self.services_of(&host).iter().any(is_on_port);
-        identity::fresh_id(&host, report, is_taken, port_is_used)
     }
 }

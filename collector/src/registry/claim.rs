@@ -94,6 +94,7 @@ impl Transaction<'_> {
         let claims =
             |entry: Option<&ServiceEntry>| entry.map(ServiceEntry::claims).unwrap_or_default();
         let lost_agent = is_found(before) && !is_found(after);
+        self.note_declared(before, after);
         let (before, after) = (claims(before), claims(after));
         if lost_agent {
             // It may now join another one, or another one what its agent kept it from.
@@ -107,6 +108,17 @@ impl Transaction<'_> {
             let loses = self.registry.aliases.claim(new, &id);
             self.touch(new, &id, loses);
         }
+    }
+
+    /// Who is declared at an address joins there, and who only keeps it as another name does not,
+    /// though both claim it.
+    fn note_declared(&mut self, before: Option<&ServiceEntry>, after: Option<&ServiceEntry>) {
+        let declared = |entry: Option<&ServiceEntry>| -> BTreeSet<String> {
+            entry.map(|e| e.facts.records.declared_ids().collect()).unwrap_or_default()
+        };
+        let (before, after) = (declared(before), declared(after));
+        let differ = before.symmetric_difference(&after);
+        self.unsettled.names.extend(differ.map(|name| Arc::from(name.as_str())));
     }
 
     /// The names of a host's services follow from all of them.

@@ -172,14 +172,23 @@ impl Transaction<'_> {
     /// one address many programs may stand.
     fn register_own(&mut self, declared: Declared, url: &ServiceUrl) -> Option<Upserted> {
         let id = own_id(&declared, url);
-        let before = self.registry.service(id.as_str());
-        if before.is_none() && self.is_full() {
+        let listed = self.registry.service(id.as_str());
+        let is_new = listed.is_none();
+        if is_new && self.is_full() {
             return None;
         }
+        // What people said of it holds, also where it left for a while.
+        let departed = || self.departed(&id).filter(|_| is_new);
+        let before = listed.or_else(departed);
         let known = before.as_ref().map(|before| before.facts.records.clone());
         let own = Some(Arc::new(declared));
         let records = Records { own, ..known.unwrap_or_default() };
         let entry = match &before {
+            Some(before) if is_new => {
+                let aliases = Arc::clone(&before.facts.aliases);
+                let entry = self.with_records(before, records, aliases);
+                self.put_service(entry, ChangeKind::ServiceRegistered, None)
+            }
             Some(before) => self.put_records(before, records),
             None => {
                 let facts = ServiceFacts::of(records, Check::Heartbeat, self.moment.at, None);
@@ -190,7 +199,15 @@ impl Transaction<'_> {
         };
         self.beat_by_registering(&entry);
         let entry = self.registry.service(entry.id.as_str()).unwrap_or(entry);
-        Some(Upserted { entry, is_new: before.is_none() })
+        Some(Upserted { entry, is_new })
+    }
+
+    /// One that was deregistered because its beats were missing, and may come back.
+    pub(super) fn departed(&self, id: &ServiceId) -> Option<Arc<ServiceEntry>> {
+        let gone = self.ledger.departed.get(id.as_str())?;
+        let after_ms = i64::try_from(self.registry.checks.departed_after.as_millis());
+        let is_over = self.moment.at.ms_since(gone.at) >= after_ms.unwrap_or(i64::MAX);
+        (!is_over).then(|| Arc::clone(&gone.entry))
     }
 
     /// Replaces the records of a service, and tells what that changes, if anything.

@@ -8,6 +8,7 @@ use herdbook_shared::ids::{HostId, ServiceId};
 use herdbook_shared::wire::inventory::Service;
 
 use super::host::HostEntry;
+use super::names::is_name;
 use super::service::{Reachable, ServiceEntry};
 use super::url::ServiceUrl;
 
@@ -35,7 +36,8 @@ pub(super) fn matching<'a>(
 }
 
 /// An id for a service that is seen for the first time: `{host name}:{port}`, and where that is
-/// taken, with the host's id or the service's address in it.
+/// taken, with the host's id or the service's address in it. A host that is named like an address
+/// gets its id in it at once: the plain one is for whoever is there.
 pub(super) fn fresh_id(
     host: &HostEntry,
     report: &Service,
@@ -45,11 +47,15 @@ pub(super) fn fresh_id(
     let name = host.facts.name.to_lowercase();
     let (address, port) = (&report.address, report.port);
     let short = short_id(&host.id);
-    let plain = [format!("{name}:{port}"), format!("{name}-{short}:{port}")];
-    let with_address =
-        [format!("{name}-{address}:{port}"), format!("{name}-{short}-{address}:{port}")];
-    let candidates = if port_is_used { [with_address, plain] } else { [plain, with_address] };
-    let free = candidates.into_iter().flatten().find(|id| !is_taken(id))?;
+    let unique = format!("{name}-{short}");
+    let names = if is_name(&name) { vec![name, unique] } else { vec![unique] };
+    let plain = names.iter().map(|name| format!("{name}:{port}"));
+    let with_address = names.iter().map(|name| format!("{name}-{address}:{port}"));
+    let candidates: Vec<String> = match port_is_used {
+        true => with_address.chain(plain).collect(),
+        false => plain.chain(with_address).collect(),
+    };
+    let free = candidates.into_iter().find(|id| !is_taken(id))?;
     Some(ServiceId::from_text(&free))
 }
 
@@ -82,12 +88,14 @@ pub(super) fn address(
     let Ok(listen) = report.address.parse::<IpAddr>() else {
         return (url(IpAddr::from([127, 0, 0, 1]), report.port), Reachable::Loopback);
     };
+    let listen = listen.to_canonical();
     if listen.is_loopback() {
         return (url(listen, report.port), Reachable::Loopback);
     }
     let specific = (!listen.is_unspecified()).then_some(listen);
     let proved = peer.filter(|peer| !peer.is_loopback());
-    let claimed = || host.facts.addresses.iter().find_map(|address| address.parse().ok());
+    let claimed = || host.facts.addresses.iter().find_map(|address| address.parse::<IpAddr>().ok());
+    let claimed = || claimed().map(|address| address.to_canonical());
     match specific.or(proved).or_else(claimed) {
         Some(address) => (url(address, report.port), Reachable::Host),
         None => (url(IpAddr::from([127, 0, 0, 1]), report.port), Reachable::Unknown),

@@ -3,26 +3,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use herdbook_shared::ids::{HostId, ServiceId, SessionId};
+use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::{self, Inventory, Service, ServiceState};
 
+use super::appear::Around;
 use super::change::ChangeKind;
 use super::host::{HostEntry, HostFacts, HostStatus};
 use super::mark::status_kind;
 use super::moment::Moment;
+use super::names::Listener;
 use super::sample::NotCurrent;
 use super::service::record::{Found, Records};
-use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus};
+use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, Source};
 use super::transaction::Transaction;
-use super::{Registry, appear, identity};
+use super::{Registry, identity};
 
 /// Each change of a model makes a successor of its service with all its models. Where this many
 /// would be copied, all that changed at once is told as one change of the service.
 const MODEL_COPIES_MAX: usize = 4096;
 
+/// Most servers of one host that are listed, those that are gone included. Without it one that
+/// reports others each time would fill the register.
+const OF_HOST_MAX: usize = 2 * limits::SERVICES;
+
 impl Registry {
+    /// A server that is gone is no longer listed, since its host has too many. Said once; the
+    /// count goes on.
+    fn count_let_go(&self, host_id: &HostId, id: &ServiceId) {
+        if self.n_let_go.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                host = %host_id, service = %id, at_most = OF_HOST_MAX,
+                "a service that is gone is let go of: its host has many newer ones"
+            );
+        }
+    }
+
     /// Takes a whole inventory in.
     ///
     /// # Errors
@@ -64,10 +83,12 @@ impl Registry {
 }
 
 impl Transaction<'_> {
-    fn apply_services(&mut self, host_id: &HostId, reports: Vec<Service>) {
+    fn apply_services(&mut self, host_id: &HostId, mut reports: Vec<Service>) {
         let Some(host) = self.host(host_id) else { return };
+        let mut listeners = BTreeSet::new();
+        reports.retain(|report| listeners.insert(Listener::new(&report.address, report.port)));
         let known = self.services_of(&host);
-        let all = appear::listeners(&known, &reports);
+        let mut around = Around::new(&known, &reports);
         let mut seen: Vec<ServiceId> = Vec::new();
         for report in &reports {
             let before = identity::matching(report, &known, &reports);
@@ -76,13 +97,37 @@ impl Transaction<'_> {
                     seen.push(before.id.clone());
                     self.apply_service(&host, before, report);
                 }
-                None => seen.extend(self.list_service(&host, report, &all)),
+                None => seen.extend(self.list_service(&host, report, &mut around)),
             }
         }
-        for gone in known.iter().filter(|entry| !seen.contains(&entry.id)) {
-            self.lose_service(gone);
+        let gone = || known.iter().filter(|entry| !seen.contains(&entry.id));
+        gone().for_each(|gone| self.lose_service(gone));
+        let ids = gone().map(|gone| gone.id.clone()).collect();
+        let let_go = self.too_many(ids, seen.len());
+        self.follow_services(host_id, |services| {
+            services.extend(seen);
+            services.retain(|id| !let_go.contains(id));
+        });
+        for id in let_go {
+            self.registry.count_let_go(host_id, &id);
+            self.lose_source(&id, Source::Agent, "its host has many newer ones");
         }
-        self.follow_services(host_id, |services| services.extend(seen));
+    }
+
+    /// Which of a host's servers that are gone are no longer remembered: those that are gone for
+    /// longest, where there are too many beside the `n_there` that are there.
+    fn too_many(&self, gone: Vec<ServiceId>, n_there: usize) -> Vec<ServiceId> {
+        let n_too_many = (gone.len() + n_there).saturating_sub(OF_HOST_MAX);
+        if n_too_many == 0 {
+            return Vec::new();
+        }
+        let since = |id: &ServiceId| {
+            let entry = self.registry.service(id.as_str());
+            entry.and_then(|entry| entry.facts.found()?.down_since)
+        };
+        let mut gone: Vec<_> = gone.into_iter().map(|id| (since(&id), id)).collect();
+        gone.sort_unstable();
+        gone.into_iter().take(n_too_many).map(|(_, id)| id).collect()
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {

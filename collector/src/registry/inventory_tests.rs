@@ -183,14 +183,9 @@ fn hosts_of_one_name_have_services_of_two_ids() {
 #[test]
 fn a_full_register_lists_no_more_and_counts_them() {
     let host = Host::new();
-    for n in 2..6 {
-        let taken = ["gpu-1:1", "gpu-1-000001:1", "gpu-1-127.0.0.1:1", "gpu-1-000001-127.0.0.1:1"];
-        let id = host_id(n);
-        let name = taken[usize::from(n) - 2].trim_end_matches(":1");
-        let hello = hello(&id, herdbook_shared::ids::InstanceId::random(), name);
-        let opened = host.registry.open_session(&id, &hello, link(), host.clock.moment()).unwrap();
-        let services = vec![service(LOOPBACK, 1, Vec::new())];
-        host.registry.take_inventory(&opened, services, host.clock.moment());
+    for id in ["gpu-1:1", "gpu-1-000001:1", "gpu-1-127.0.0.1:1", "gpu-1-000001-127.0.0.1:1"] {
+        let own = checked_by("http://10.0.0.9:1", Check::Heartbeat);
+        host.registry.list(id, Source::Own, own, host.clock.moment());
     }
     host.tell(vec![service(LOOPBACK, 1, Vec::new())]);
     assert!(host.ids().is_empty());
@@ -208,4 +203,47 @@ fn models_told_one_by_one_are_kept_like_those_told_with_their_service() {
     // A change by hand makes the facts anew from the records.
     host.registry.drain_service("gpu-1:1", true, host.clock.moment()).unwrap();
     assert!(host.registry.service("gpu-1:1").unwrap().model("b").unwrap().warm);
+}
+
+#[test]
+fn a_server_that_is_reported_twice_is_one() {
+    let host = Host::new();
+    let twice = |address| {
+        let first = service(LOOPBACK, 11434, vec![model("a", true)]);
+        vec![first, service(address, 11434, Vec::new())]
+    };
+    for address in [LOOPBACK, "::ffff:127.0.0.1", LOOPBACK] {
+        host.tell(twice(address));
+        assert_eq!(host.ids(), ["gpu-1:11434"]);
+        assert!(host.registry.service("gpu-1:11434").unwrap().model("a").is_some());
+    }
+    assert_eq!(host.tell(twice(LOOPBACK)), [""; 0]);
+}
+
+#[test]
+fn servers_of_one_host_that_are_gone_do_not_add_up() {
+    let mut host = Host::new();
+    let n_at_once = u16::try_from(limits::SERVICES).unwrap();
+    let ports = |round: u16| 1000 + n_at_once * round..1000 + n_at_once * (round + 1);
+    let is_listed = |host: &Host, port: u16| host.ids().contains(&format!("gpu-1:{port}"));
+    for round in 0..4 {
+        host.clock.pass(1);
+        host.tell(ports(round).map(|port| service(LOOPBACK, port, Vec::new())).collect());
+        assert!(ports(round).all(|port| is_listed(&host, port)));
+        host.registry.check_indexes();
+    }
+    assert_eq!(host.ids().len(), OF_HOST_MAX);
+    assert_eq!(host.registry.n_services(), OF_HOST_MAX);
+    assert!(ports(2).all(|port| is_listed(&host, port)), "the newest that are gone stay");
+    assert_eq!(host.registry.n_let_go(), 2 * u64::from(n_at_once));
+    // What people added stays, but is no longer its host's.
+    host.registry.declare_url(Source::Manual, "http://gpu-1:9", host.clock.moment());
+    host.clock.pass(1);
+    host.tell(vec![service("0.0.0.0", 9, Vec::new())]);
+    for round in 0..3 {
+        host.clock.pass(1);
+        host.tell(ports(round).map(|port| service(LOOPBACK, port, Vec::new())).collect());
+    }
+    assert_eq!(host.registry.service("gpu-1:9").unwrap().facts.records.sources(), [Source::Manual]);
+    host.registry.check_indexes();
 }

@@ -126,7 +126,8 @@ impl Transaction<'_> {
         if !url.path().is_empty() {
             return None;
         }
-        self.declared_at(url).or_else(|| self.found_at(&url.key())).or_else(|| {
+        let found = self.declared_at(url).or_else(|| self.found_at(&url.key()));
+        found.or_else(|| {
             let known = self.registry.aliases.owner(&url.key())?;
             self.registry.service(known.as_str()).filter(|entry| entry.facts.records.may_join())
         })
@@ -134,9 +135,14 @@ impl Transaction<'_> {
 
     /// The entry that people or files declared at this very URL, path and all.
     pub(super) fn declared_at(&self, url: &ServiceUrl) -> Option<Arc<ServiceEntry>> {
-        let id = url.id();
-        let entries = self.declared(&id);
-        entries.into_iter().find(|entry| entry.facts.records.declared_ids().any(|at| at == id))
+        self.declared_now(&url.id()).next()
+    }
+
+    /// Who is declared at this very address now. An id of an entry that joined it before, or that
+    /// it would have got, is no reason to join: an agent may have called another server so since.
+    fn declared_now(&self, name: &str) -> impl Iterator<Item = Arc<ServiceEntry>> {
+        let entries = self.declared(name).into_iter();
+        entries.filter(move |entry| entry.facts.records.declared_ids().any(|id| id == name))
     }
 
     /// Who claims a name because people called it so.
@@ -145,7 +151,7 @@ impl Transaction<'_> {
         ids.iter().filter_map(|id| self.registry.service(id.as_str())).collect()
     }
 
-    /// The only entry of an agent that claims a name.
+    /// The only entry of an agent that is called so by its host, or declared so now.
     pub(super) fn found_at(&self, name: &str) -> Option<Arc<ServiceEntry>> {
         let by_host = self.registry.aliases.by_host(name);
         let mut found = match &by_host {
@@ -153,7 +159,7 @@ impl Transaction<'_> {
             Hosted::One(id) => self.registry.service(id.as_str()),
             Hosted::None => None,
         };
-        for known in self.declared(name).into_iter().filter(|e| e.facts.records.agent.is_some()) {
+        for known in self.declared_now(name).filter(|e| e.facts.records.agent.is_some()) {
             if found.as_ref().is_some_and(|found| found.id != known.id) {
                 return None;
             }
@@ -252,7 +258,7 @@ impl Transaction<'_> {
         }
         self.put_service(after, ChangeKind::ServiceChanged, Some(cause.to_owned()));
         if let Some(found) = found {
-            self.follow_services(&found.host_id, |services| services.retain(|other| other != id));
+            self.unfollow_service(&found.host_id, id);
         }
     }
 
@@ -273,9 +279,8 @@ impl Transaction<'_> {
     /// The oldest service that was declared at one of these names, if no agent found that yet.
     pub(super) fn declared_as_one_of(&self, names: &[String]) -> Option<Arc<ServiceEntry>> {
         let is_free = |name: &&String| {
-            let mut declared = self.declared(name).into_iter();
             self.registry.aliases.by_host(name) == Hosted::None
-                && declared.all(|entry| entry.facts.records.agent.is_none())
+                && self.declared_now(name).all(|entry| entry.facts.records.agent.is_none())
         };
         let declared = names.iter().filter(is_free).flat_map(|name| self.joining(name));
         declared.min_by_key(|entry| entry.age())
@@ -289,14 +294,9 @@ impl Transaction<'_> {
         }
     }
 
-    /// Who was declared at this very address and would join who is found there. An id of an entry
-    /// that joined it before is no reason: an agent may have called another server so since.
+    /// Who is declared at this very address and would join who is found there.
     fn joining(&self, name: &str) -> Vec<Arc<ServiceEntry>> {
-        let is_joining = |entry: &Arc<ServiceEntry>| {
-            let records = &entry.facts.records;
-            records.may_join() && records.declared_ids().any(|id| id == name)
-        };
-        self.declared(name).into_iter().filter(is_joining).collect()
+        self.declared_now(name).filter(|entry| entry.facts.records.may_join()).collect()
     }
 
     /// Two entries turned out to be one: the older takes in what the younger has, and its id.

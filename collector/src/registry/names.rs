@@ -36,7 +36,7 @@ impl Peer {
 }
 
 /// Where a server listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Listener {
     address: IpAddr,
     port: u16,
@@ -106,6 +106,11 @@ fn by_name(name: &str, port: u16) -> Option<String> {
     let is_name = matches!(url.host(), Some(Host::Domain(_)));
     (is_name && !url.is_loopback() && url.path().is_empty() && url.port() == port)
         .then(|| url.key())
+}
+
+/// Whether a host's name is one, so that its services may be called by it.
+pub(super) fn is_name(name: &str) -> bool {
+    by_name(name, 1).is_some()
 }
 
 fn key(address: IpAddr, port: u16) -> String {

@@ -6,7 +6,7 @@ use herdbook_shared::ids::InstanceId;
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::join::DeclaredAs;
-use crate::registry::service::{Check, ServiceStatus, Source};
+use crate::registry::service::{Check, Reachable, ServiceStatus, Source};
 use crate::registry::session::CloseReason;
 use crate::registry::testing::fleet::*;
 use crate::registry::testing::*;
@@ -189,4 +189,36 @@ fn a_name_that_is_anothers_id_is_free_once_that_is_gone() {
     fleet.registry.forget_host(1, fleet.clock.pass(1));
     assert_eq!(fleet.aliases(second), ["10.0.0.8:11434", "gpu-1:11434"]);
     assert_eq!(fleet.led_to("gpu-1:11434"), some(second));
+}
+
+#[test]
+fn a_host_that_is_named_like_an_address_gets_no_id_of_that_address() {
+    for name in ["10.0.0.7", "localhost", "[fd00::1]", "gpu-1/team"] {
+        let mut fleet = Fleet::new();
+        fleet.host(2, name, "10.0.1.2", vec![ollama("0.0.0.0")]);
+        let squatter = fleet.ids().remove(0);
+        assert_eq!(squatter, format!("{name}-000002:11434"));
+        fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+        assert_eq!(fleet.led_to("10.0.0.7:11434"), some("gpu-1:11434"), "{name}");
+        let added = fleet.add("http://10.0.0.7:11434");
+        assert_eq!(added, ("gpu-1:11434".to_owned(), DeclaredAs::Joined), "{name}");
+        assert_eq!(fleet.sources(&squatter), [Source::Agent], "{name}");
+    }
+}
+
+#[test]
+fn an_ipv4_address_that_is_written_as_ipv6_is_that_address() {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", "::ffff:10.0.0.5", vec![ollama("0.0.0.0")]);
+    fleet.host(2, "gpu-2", "10.0.0.6", vec![ollama("::ffff:127.0.0.1")]);
+    let told = |id: &str| {
+        let entry = fleet.registry.service(id).unwrap();
+        (entry.facts.url.to_string(), entry.facts.reachable)
+    };
+    let there = ("http://10.0.0.5:11434".to_owned(), Reachable::Host);
+    assert_eq!(told("gpu-1:11434"), there);
+    let own = ("http://127.0.0.1:11434".to_owned(), Reachable::Loopback);
+    assert_eq!(told("gpu-2:11434"), own);
+    let session = fleet.registry.host(host_id(1).as_str()).unwrap().session.clone().unwrap();
+    assert_eq!(session.remote_address.to_string(), "10.0.0.5");
 }

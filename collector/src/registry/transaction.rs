@@ -181,6 +181,14 @@ impl Transaction<'_> {
         let subject = Subject::NoService(id.clone(), host_id.clone());
         self.tell(kind, subject, Some(cause.to_owned()));
         if let Some(host_id) = &host_id {
+            self.unfollow_service(host_id, id);
+        }
+    }
+
+    /// A service is its host's no longer.
+    pub(super) fn unfollow_service(&self, host_id: &HostId, id: &ServiceId) {
+        let is_known = self.host(host_id).is_some_and(|host| host.services.contains(id));
+        if is_known {
             self.follow_services(host_id, |services| services.retain(|other| other != id));
         }
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use herdbook_shared::ids::ServiceId;
+
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
 use crate::registry::host::HostStatus;
+use crate::registry::ledger::Dirty;
 use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, Source, Word};
 use crate::registry::transaction::Transaction;
@@ -45,6 +48,15 @@ pub struct Removal {
     pub if_revision: Option<u64>,
 }
 
+impl Removal {
+    /// Whether the service is as whoever removes it knows it.
+    fn is_of(self, service: &ServiceEntry) -> Result<(), RemoveError> {
+        let revision = service.revision;
+        let is_known = self.if_revision.is_none_or(|known| known == revision);
+        if is_known { Ok(()) } else { Err(RemoveError::Stale { revision }) }
+    }
+}
+
 /// What became of a service.
 #[derive(Clone, Debug)]
 pub enum Removed {
@@ -71,7 +83,8 @@ impl Registry {
     }
 
     /// Removes what one source says of a service, and the service with its last source. Returns
-    /// it where it stays.
+    /// it where it stays. What a file declares is for whoever reads the files to take back: it is
+    /// listed again at the next reload.
     ///
     /// # Errors
     ///
@@ -89,7 +102,8 @@ impl Registry {
         }
     }
 
-    /// Removes a service, or what one source says of it.
+    /// Removes a service, or what one source says of it. One that was deregistered because its
+    /// beats were missing is forgotten, so that no beat of it lists it again.
     ///
     /// # Errors
     ///
@@ -101,10 +115,8 @@ impl Registry {
         moment: Moment,
     ) -> Result<Removed, RemoveError> {
         let mut transaction = self.transaction(moment);
-        let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
-        if removal.if_revision.is_some_and(|revision| revision != before.revision) {
-            return Err(RemoveError::Stale { revision: before.revision });
-        }
+        let Some(before) = self.resolve(id) else { return transaction.forget(id, removal) };
+        removal.is_of(&before)?;
         match removal.source {
             Some(source) => transaction.withdraw_source(&before, source)?,
             None => transaction.withdraw_all(&before)?,
@@ -146,6 +158,21 @@ impl Transaction<'_> {
             _ => self.lose_source(&before.id, source, CAUSE),
         }
         Ok(())
+    }
+
+    /// One that left does not come back.
+    fn forget(&mut self, id: &str, removal: Removal) -> Result<Removed, RemoveError> {
+        let departed = self.departed(&ServiceId::from_text(id));
+        let is_all = |source| departed.iter().any(|e| e.facts.records.sources() == [source]);
+        let is_whole = removal.source.is_none_or(is_all);
+        let departed = departed.filter(|_| is_whole);
+        let departed = departed.ok_or_else(|| UnknownService(id.to_owned()))?;
+        removal.is_of(&departed)?;
+        tracing::info!(service = %departed.id, "service removed by hand, which had left before");
+        self.ledger.departed.remove(&departed.id);
+        self.ledger.dirty.insert(Dirty::Service(departed.id.clone()));
+        self.registry.dirty.notify_one();
+        Ok(Removed::Gone(departed))
     }
 
     /// Whoever registered itself is deregistered, all others are removed.

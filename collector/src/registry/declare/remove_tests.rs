@@ -5,6 +5,8 @@ use herdbook_shared::wire::inventory::ServiceState;
 
 use crate::config::Liveness;
 use crate::registry::arrive::Opened;
+use crate::registry::check::beat::Beat;
+use crate::registry::service::{Role, ServiceStatus};
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 
@@ -131,4 +133,54 @@ fn a_stale_revision_removes_nothing() {
     assert_eq!(stale.unwrap_err(), RemoveError::Stale { revision: entry.revision });
     let gone = registry.withdraw_service(ID, removal(entry.revision), clock.moment());
     assert!(matches!(gone.unwrap(), Removed::Gone(_)));
+}
+
+/// Who registered itself and left, since its beats were missing.
+fn departed() -> (Registry, Clock, String) {
+    let (registry, mut clock) = (Registry::new(Liveness::default()), Clock::new());
+    let own = declared("bot", URL);
+    let id = registry.upsert_service(Source::Own, own, clock.moment()).unwrap().entry.id.clone();
+    for _ in 0..4 {
+        let moment = clock.pass(60);
+        let verdicts = registry.look_at_services(moment);
+        verdicts.iter().for_each(|verdict| registry.judge_service(verdict, moment));
+    }
+    assert!(registry.service(id.as_str()).is_none());
+    (registry, clock, id.to_string())
+}
+
+#[test]
+fn who_left_and_is_removed_does_not_come_back_with_its_next_beat() {
+    let (registry, clock, id) = departed();
+    let stale = Removal { if_revision: Some(0), ..Removal::default() };
+    let refused = registry.withdraw_service(&id, stale, clock.moment()).unwrap_err();
+    assert!(matches!(refused, RemoveError::Stale { .. }));
+    assert!(registry.remove_source(&id, Source::Manual, clock.moment()).is_err());
+    registry.ledger().dirty.clear();
+    let removed = registry.remove_service(&id, clock.moment()).unwrap();
+    assert_eq!(removed.id.as_str(), id);
+    assert!(registry.ledger().dirty.contains(&Dirty::Service(removed.id.clone())));
+    assert!(registry.beat(&id, Beat::default(), clock.moment()).is_err());
+    assert!(registry.remove_service(&id, clock.moment()).is_err());
+}
+
+#[test]
+fn who_left_and_registers_again_is_what_people_said_of_it() {
+    let (registry, mut clock) = (Registry::new(Liveness::default()), Clock::new());
+    let own = || declared("bot", URL);
+    let id = registry.upsert_service(Source::Own, own(), clock.moment()).unwrap().entry.id.clone();
+    registry.promote_service(id.as_str(), Role::Production, clock.moment()).unwrap();
+    registry.drain_service(id.as_str(), true, clock.moment()).unwrap();
+    let revision = registry.service(id.as_str()).unwrap().revision;
+    for _ in 0..4 {
+        let moment = clock.pass(60);
+        let verdicts = registry.look_at_services(moment);
+        verdicts.iter().for_each(|verdict| registry.judge_service(verdict, moment));
+    }
+    assert!(registry.service(id.as_str()).is_none());
+    let back = registry.upsert_service(Source::Own, own(), clock.pass(1)).unwrap();
+    assert!(back.is_new && back.entry.revision > revision);
+    assert_eq!((back.entry.facts.role, back.entry.facts.drain), (Role::Production, true));
+    assert_eq!(back.entry.status, ServiceStatus::Healthy);
+    assert!(registry.ledger().departed.is_empty());
 }
