@@ -10,6 +10,7 @@ use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::sample::ServiceSample;
 
 use super::judged::Judged;
+use super::words::Check;
 
 type Expires = BTreeMap<Arc<str>, Timestamp>;
 
@@ -91,6 +92,16 @@ impl ServiceLive {
     /// A check did not fail.
     pub(in crate::registry) fn clear_failures(&self) {
         self.consecutive_failures.store(0, Ordering::Relaxed);
+    }
+
+    /// Who judged it no longer does: nobody tells these numbers any more.
+    pub(in crate::registry) fn clear_told_by(&self, check: Check) {
+        let told: &[&AtomicU64] = match check {
+            Check::Agent => &[&self.requests_running, &self.queue_depth],
+            Check::Heartbeat => &[&self.queue_depth, &self.p95_us, &self.load_thousandths],
+            Check::Probe => &[],
+        };
+        told.iter().for_each(|cell| write_some(cell, None));
     }
 
     /// A request is on its way. Returns how many are now.
