@@ -13,7 +13,7 @@ use super::host::HostEntry;
 use super::inventory::{expires, shown};
 use super::names::{Listener, names_of};
 use super::service::record::Records;
-use super::service::{Name, ServiceEntry, ServiceFacts};
+use super::service::{Check, Name, ServiceEntry, ServiceFacts};
 use super::transaction::Transaction;
 use super::{Registry, SERVICES_MAX, identity};
 
@@ -127,11 +127,8 @@ impl Transaction<'_> {
         let aliases = declared.with_aliases(other_id.iter().map(ToString::to_string));
         let found = Some(Arc::new(self.found(host, report, None)));
         let records = Records { agent: found, ..declared.facts.records.clone() };
-        let (check, at) = (records.check(false), declared.facts.registered_at);
-        let facts = ServiceFacts::of(records, check, at, Some(&declared.facts));
-        let facts = Arc::new(ServiceFacts { aliases, ..facts });
+        let entry = self.with_records(declared, records, aliases);
         let names = self.names(&id, names.into_iter().map(Arc::from));
-        let entry = ServiceEntry { facts, ..declared.clone() };
         let entry = self.seen_first(entry, host, report, names);
         let cause = Some(format!("found by the agent of {}", host.facts.name));
         self.put_service(entry, ChangeKind::ServiceChanged, cause);
@@ -146,9 +143,13 @@ impl Transaction<'_> {
         report: &Service,
         names: Vec<Name>,
     ) -> ServiceEntry {
-        let (status, state) = shown(host, report.state);
+        let is_agents = entry.facts.check == Check::Agent;
+        // Until its host is heard again, whoever judges meanwhile decides.
+        let (status, state) =
+            if is_agents { shown(host, report.state) } else { (entry.status, None) };
         let (told, names) = (Some(report.state), names.into());
-        let entry = ServiceEntry { status, unconfirmed: false, state, told, names, ..entry };
+        let unconfirmed = entry.unconfirmed && !is_agents;
+        let entry = ServiceEntry { status, unconfirmed, state, told, names, ..entry };
         let findings = entry.derive_findings(self.moment.at);
         entry.live.write_expires(expires(report));
         ServiceEntry { findings, ..entry }

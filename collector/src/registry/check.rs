@@ -6,6 +6,7 @@ pub mod rule;
 
 pub mod beat;
 pub mod departed;
+mod handover;
 pub mod judge;
 pub mod probe;
 

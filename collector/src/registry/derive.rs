@@ -34,8 +34,8 @@ impl HostEntry {
 }
 
 impl ServiceEntry {
-    /// The findings that hold by what its agent told last. A server that is gone has none. One
-    /// that held before keeps its `since`.
+    /// The findings that hold by what its agent told last; that it hangs is the agent's to tell only
+    /// while it judges. A server that is gone has none. One that held before keeps its `since`.
     pub(super) fn derive_findings(&self, at: Timestamp) -> Vec<Finding> {
         let mut held = Vec::new();
         if let Some(found) = self.facts.found().filter(|_| self.told != Some(ServiceState::Down)) {

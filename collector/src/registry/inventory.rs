@@ -18,7 +18,7 @@ use super::moment::Moment;
 use super::names::Listener;
 use super::sample::NotCurrent;
 use super::service::record::{Found, Records};
-use super::service::{Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, Source};
+use super::service::{Check, Model, ServiceEntry, ServiceStatus, Source};
 use super::transaction::Transaction;
 use super::{Registry, identity};
 
@@ -131,18 +131,17 @@ impl Transaction<'_> {
     }
 
     fn apply_service(&mut self, host: &HostEntry, before: &Arc<ServiceEntry>, report: &Service) {
-        let facts = self.facts_with(before, self.found(host, report, before.facts.found()));
-        let is_agents = facts.check == Check::Agent;
+        let known = self.with_found(before, self.found(host, report, before.facts.found()));
+        let is_agents = known.facts.check == Check::Agent;
         // Until its host is heard again, whoever judges meanwhile decides.
         let (status, state) =
             if is_agents { shown(host, report.state) } else { (before.status, None) };
         let after = ServiceEntry {
-            facts,
             status,
             unconfirmed: before.unconfirmed && !is_agents,
             state,
             told: Some(report.state),
-            ..(**before).clone()
+            ..known
         };
         let findings = after.derive_findings(self.moment.at);
         let after = ServiceEntry { findings, ..after };
@@ -164,20 +163,19 @@ impl Transaction<'_> {
             down_since: known.down_since.or(Some(self.moment.at)),
             ..known.clone()
         };
-        let facts = self.facts_with(before, found);
+        let known = self.with_found(before, found);
         let told = Some(ServiceState::Down);
-        let is_agents = facts.check == Check::Agent;
+        let is_agents = known.facts.check == Check::Agent;
         let (status, state) =
             if is_agents { (ServiceStatus::Down, told) } else { (before.status, None) };
         let findings = Vec::new();
         let after = ServiceEntry {
-            facts,
             status,
             state,
             told,
             findings,
             unconfirmed: before.unconfirmed && !is_agents,
-            ..(**before).clone()
+            ..known
         };
         self.tell_service(before, after, Some("its agent no longer finds it".to_owned()));
         self.count_told(&before.id);
@@ -225,12 +223,9 @@ impl Transaction<'_> {
     }
 
     /// A known service, with what its agent says now.
-    fn facts_with(&self, before: &ServiceEntry, found: Found) -> Arc<ServiceFacts> {
-        let known = &before.facts;
-        let host = self.host(&found.host_id);
-        let records = Records { agent: Some(Arc::new(found)), ..known.records.clone() };
-        let check = records.check(host.is_some_and(|host| host.status == HostStatus::Offline));
-        Arc::new(ServiceFacts::of(records, check, known.registered_at, Some(known)))
+    fn with_found(&self, before: &ServiceEntry, found: Found) -> ServiceEntry {
+        let known = before.facts.records.clone();
+        self.judged_by(before, Records { agent: Some(Arc::new(found)), ..known })
     }
 
     /// The record of what an agent reports. `known` is what it reported before.

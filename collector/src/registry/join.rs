@@ -10,7 +10,6 @@ use herdbook_shared::time::Timestamp;
 
 use super::alias::Hosted;
 use super::change::ChangeKind;
-use super::host::HostStatus;
 use super::identity;
 use super::service::record::{Declared, Records};
 use super::service::{Check, ServiceEntry, ServiceFacts, ServiceStatus, Source};
@@ -269,11 +268,9 @@ impl Transaction<'_> {
         records: Records,
         aliases: Arc<[Arc<str>]>,
     ) -> ServiceEntry {
-        let host = records.agent.as_ref().and_then(|found| self.host(&found.host_id));
-        let check = records.check(host.is_some_and(|host| host.status == HostStatus::Offline));
-        let facts = ServiceFacts::of(records, check, known.facts.registered_at, Some(&known.facts));
-        let status = if check == known.facts.check { known.status } else { ServiceStatus::Unknown };
-        ServiceEntry { facts: Arc::new(ServiceFacts { aliases, ..facts }), status, ..known.clone() }
+        let judged = self.judged_by(known, records);
+        let facts = ServiceFacts { aliases, ..(*judged.facts).clone() };
+        ServiceEntry { facts: Arc::new(facts), ..judged }
     }
 
     /// The oldest service that was declared at one of these names, if no agent found that yet.

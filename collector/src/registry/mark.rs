@@ -102,40 +102,44 @@ impl Transaction<'_> {
     fn silence_services(&mut self, host: &HostEntry) {
         let cause = format!("host {}", host.status.word());
         for service in self.services_of(host) {
-            let check = service.facts.records.check(host.status == HostStatus::Offline);
+            let silent = self.judged_by(&service, service.facts.records.clone());
+            let check = silent.facts.check;
             let is_untold = matches!(service.status, ServiceStatus::Unknown | ServiceStatus::Down);
-            if check == service.facts.check && (is_untold || check != Check::Agent) {
+            let is_same = check == service.facts.check && (is_untold || check != Check::Agent);
+            if is_same && !service.unconfirmed {
                 continue;
             }
-            service.live.clear_failures();
-            let silent = ServiceEntry {
-                facts: service.facts.judged_by(check),
-                status: ServiceStatus::Unknown,
-                state: None,
-                ..(*service).clone()
+            let (status, state) = if is_same {
+                (service.status, service.state)
+            } else {
+                (ServiceStatus::Unknown, None)
             };
+            let silent = ServiceEntry { status, state, unconfirmed: false, ..silent };
             self.put_service(silent, ChangeKind::ServiceChanged, Some(cause.clone()));
         }
         self.follow_services(&host.id, |_| ());
+        self.settle_again(&host.id);
     }
 
     fn unsilence_services(&mut self, host: &HostEntry) {
         for service in self.services_of(host) {
             let Some(told) = service.told.filter(|_| service.state.is_none()) else { continue };
             let status = ServiceStatus::of_state(told);
-            service.live.clear_failures();
-            let facts = service.facts.judged_by(service.facts.records.check(false));
-            let unconfirmed = false;
-            let heard = ServiceEntry {
-                facts,
-                status,
-                unconfirmed,
-                state: Some(told),
-                ..(*service).clone()
-            };
+            let heard = self.judged_by(&service, service.facts.records.clone());
+            let heard = ServiceEntry { status, unconfirmed: false, state: Some(told), ..heard };
+            let findings = heard.derive_findings(self.moment.at);
+            let heard = ServiceEntry { findings, ..heard };
             self.put_service(heard, status_kind(status), Some("host heard again".to_owned()));
         }
         self.follow_services(&host.id, |_| ());
+        self.settle_again(&host.id);
+    }
+
+    /// Who judges the services of a host may have changed, and with it what holds on the host.
+    fn settle_again(&mut self, id: &HostId) {
+        if let Some(host) = self.host(id) {
+            self.settle((*host).clone());
+        }
     }
 }
 

@@ -167,11 +167,12 @@ impl ServiceEntry {
         }
     }
 
-    /// Whether it lives but does not answer. While its host is silent, what was told last holds, so
-    /// that the host comes back in the condition in which it left.
+    /// Whether it lives but does not answer, as its agent tells. While its host is silent, what was
+    /// told last holds, so that the host comes back in the condition in which it left; not while
+    /// somebody else judges the service.
     #[must_use]
     pub fn hangs(&self) -> bool {
-        self.state.or(self.told) == Some(ServiceState::Hung)
+        self.facts.check == Check::Agent && self.state.or(self.told) == Some(ServiceState::Hung)
     }
 
     /// How many requests it works on; `None` while that cannot be told.

@@ -123,15 +123,6 @@ impl ServiceFacts {
         }
     }
 
-    /// The same service, judged by somebody else.
-    #[must_use]
-    pub fn judged_by(self: &Arc<Self>, check: Check) -> Arc<Self> {
-        if check == self.check {
-            return Arc::clone(self);
-        }
-        Arc::new(Self::of(self.records.clone(), check, self.registered_at, Some(self)))
-    }
-
     /// What its agent found.
     #[must_use]
     pub fn found(&self) -> Option<&Found> {

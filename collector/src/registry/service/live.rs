@@ -13,6 +13,7 @@ use herdbook_shared::wire::sample::ServiceSample;
 use crate::serve::Rarely;
 
 use super::judged::Judged;
+use super::words::Check;
 
 /// How often it is logged, over all services, that requests end which never began.
 pub(in crate::registry) const UNBEGUN_EVERY: Duration = Duration::from_secs(10);
@@ -99,6 +100,16 @@ impl ServiceLive {
     /// A check did not fail.
     pub(in crate::registry) fn clear_failures(&self) {
         self.consecutive_failures.store(0, Ordering::Relaxed);
+    }
+
+    /// Who judged it no longer does: nobody tells these numbers any more.
+    pub(in crate::registry) fn clear_told_by(&self, check: Check) {
+        let told: &[&AtomicU64] = match check {
+            Check::Agent => &[&self.requests_running, &self.queue_depth],
+            Check::Heartbeat => &[&self.queue_depth, &self.p95_us, &self.load_thousandths],
+            Check::Probe => &[],
+        };
+        told.iter().for_each(|cell| write_some(cell, None));
     }
 
     /// A request is on its way. Returns how many are now.
