@@ -296,6 +296,26 @@ impl Transaction<'_> {
         self.declared_now(name).filter(|entry| entry.facts.records.may_join()).collect()
     }
 
+    /// How it does is what who judges it now said of either: its agent of what was found, or its
+    /// checks, which may have gone on where it was declared.
+    fn judged_as_one(
+        &self,
+        joined: ServiceEntry,
+        found: &ServiceEntry,
+        declared: &ServiceEntry,
+    ) -> ServiceEntry {
+        let check = joined.facts.check;
+        let is_of_found = check == Check::Agent || found.facts.check == check;
+        let judged = if is_of_found { found } else { declared };
+        if !is_of_found {
+            found.live.take_over_checks(&declared.live);
+        }
+        let is_known = is_of_found || judged.facts.check == check;
+        let status = if is_known { judged.status } else { ServiceStatus::Unknown };
+        let (unconfirmed, flapping) = (judged.unconfirmed, judged.flapping);
+        ServiceEntry { status, unconfirmed, flapping, ..joined }
+    }
+
     /// Two entries turned out to be one: the older takes in what the younger has, and its id.
     fn join(&mut self, found: &Arc<ServiceEntry>, declared: &Arc<ServiceEntry>) {
         let is_older = found.age() <= declared.age();
@@ -308,11 +328,9 @@ impl Transaction<'_> {
         let aliases = older.with_aliases(of_younger);
         let joined = self.with_records(older, records, aliases);
         found.live.take_over_requests(&declared.live);
-        // How it does, and what it is called, is what its agent says.
+        let joined = self.judged_as_one(joined, found, declared);
+        // What it is called, and what it does, is what its agent says.
         let joined = ServiceEntry {
-            status: if joined.facts.check == Check::Agent { found.status } else { joined.status },
-            unconfirmed: found.unconfirmed,
-            flapping: found.flapping,
             host_drains: found.host_drains,
             state: found.state,
             told: found.told,

@@ -1,6 +1,10 @@
 //! Which entries are one, whichever came first, and what becomes of them when a source goes.
 
+use crate::registry::check::probe::{ProbeFailure, Probed};
+use crate::registry::lease::{Outcome, Target};
+use crate::registry::pick::Wanted;
 use crate::registry::service::Role;
+use crate::registry::session::CloseReason;
 use crate::registry::testing::fleet::*;
 use crate::registry::testing::*;
 
@@ -308,4 +312,86 @@ fn an_address_that_moved_to_another_host_is_its_own_once_the_first_is_gone() {
         (vec!["gpu-1:11434".to_owned()], both())
     );
     fleet.registry.check_indexes();
+}
+
+/// A service that a person added, in use and checked, and a host that will be found to have it.
+fn in_use() -> (Fleet, Vec<String>) {
+    let mut fleet = Fleet::new();
+    fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    fleet.add("http://gpu-9:11434");
+    let probed = Probed { models: Some(vec![(&model("a", true)).into()]), ..Probed::default() };
+    let id = fleet.registry.resolve("gpu-9:11434").unwrap().id.clone();
+    fleet.registry.record_probe(&id, Ok(probed), fleet.clock.moment());
+    let target = Target::Service(id.to_string());
+    let leases = (0..100).map(|_| {
+        let ttl = std::time::Duration::from_secs(300);
+        let taken =
+            fleet.registry.take_lease(&target, &Wanted::default(), ttl, fleet.clock.moment());
+        taken.unwrap().lease.id.to_string()
+    });
+    let leases = leases.collect();
+    (fleet, leases)
+}
+
+#[test]
+fn leases_that_are_out_over_a_join_end_once_each() {
+    let (mut fleet, leases) = in_use();
+    fleet.host(1, "gpu-9", PEER, vec![ollama("0.0.0.0")]);
+    let entry = fleet.registry.resolve("gpu-9:11434").unwrap();
+    assert_eq!((entry.id.as_str(), entry.facts.records.sources()), ("gpu-1:11434", both()));
+    assert_eq!((entry.live.pending(), entry.live.total()), (100, 100));
+    assert_eq!(fleet.registry.begin_request("gpu-1:11434"), Ok(101));
+    for (n, lease) in leases.iter().enumerate() {
+        fleet.registry.give_back(lease, Outcome::Ok(Some(5)), fleet.clock.moment()).unwrap();
+        assert_eq!(entry.live.pending(), 100 - n as u64);
+    }
+    assert_eq!(fleet.registry.end_request("gpu-9:11434"), Ok(0));
+    assert_eq!((entry.live.total(), entry.live.latency_ms_avg()), (101, Some(5)));
+}
+
+#[test]
+fn leases_that_are_given_back_while_their_service_joins_another_end_once_each() {
+    for _ in 0..20 {
+        let (mut fleet, leases) = in_use();
+        let moment = fleet.clock.pass(1);
+        let (start, registry) = (std::sync::Barrier::new(2), &fleet.registry);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for lease in &leases {
+                    registry.give_back(lease, Outcome::Failed, moment).unwrap();
+                }
+            });
+            start.wait();
+            let arrival = Arrival { name: "gpu-9", peer: PEER, boot_id: "its own" };
+            arrive(registry, 1, arrival, moment);
+        });
+        let live = &fleet.registry.resolve("gpu-9:11434").unwrap().live;
+        assert_eq!((live.pending(), live.total()), (0, 100));
+        assert_eq!(fleet.ids(), ["gpu-1:11434"]);
+    }
+}
+
+#[test]
+fn what_checks_found_is_kept_where_it_joins_what_a_silent_host_had() {
+    let mut fleet = Fleet::new();
+    let opened = fleet.host(1, "gpu-1", PEER, vec![ollama("0.0.0.0")]);
+    let moment = fleet.clock.pass(3600);
+    let (host, session) = (&opened.host_id, &opened.session.id);
+    fleet.registry.close_session(host, session, CloseReason::Shutdown, moment);
+    fleet.add("http://gpu-9:11434");
+    let id = fleet.registry.resolve("gpu-9:11434").unwrap().id.clone();
+    for _ in 0..2 {
+        let refused = Err(ProbeFailure("refused".into()));
+        fleet.registry.record_probe(&id, refused, fleet.clock.pass(1));
+    }
+    let before = fleet.registry.service(id.as_str()).unwrap();
+    let entered = before.live.judged.entered_ms();
+    assert!(before.status == ServiceStatus::Unhealthy && entered > 0);
+    let arrival = Arrival { name: "gpu-9", peer: "10.0.0.8", boot_id: "its own" };
+    arrive(&fleet.registry, 1, arrival, fleet.clock.pass(1));
+    let after = fleet.registry.resolve("gpu-9:11434").unwrap();
+    assert_eq!((after.id.as_str(), after.facts.check), ("gpu-1:11434", Check::Probe));
+    assert_eq!((after.status, after.live.judged.entered_ms()), (before.status, entered));
+    assert_eq!(after.live.consecutive_failures(), 2);
 }

@@ -59,7 +59,7 @@ pub struct Lease {
     pub expires_at: Timestamp,
     /// The same by the clock that judges.
     expires: Instant,
-    /// What is counted there; it outlives the service's removal.
+    /// What is counted there; it outlives the service's removal, and its joining another.
     live: Arc<ServiceLive>,
     reservation: Option<Reservation>,
 }
@@ -222,9 +222,16 @@ impl Registry {
         book.expire(moment.now);
         let lease = book.end(number).ok_or(UnknownLease)?;
         if let Outcome::Ok(Some(ms)) = outcome {
-            lease.live.write_latency(ms);
+            self.live_now(&lease).write_latency(ms);
         }
         Ok(())
+    }
+
+    /// What is counted of a lease's service now, which another one may have joined since.
+    fn live_now(&self, lease: &Lease) -> Arc<ServiceLive> {
+        let now = self.resolve(lease.service_id.as_str()).map(|entry| Arc::clone(&entry.live));
+        let same = now.filter(|live| live.is_or_took_over(&lease.live));
+        same.unwrap_or_else(|| Arc::clone(&lease.live))
     }
 
     /// Ends the leases whose time is over, and the reservations of models that are in memory by

@@ -49,6 +49,19 @@ impl Judged {
         Some(beat.max(awaited)).filter(|ms| *ms != 0)
     }
 
+    /// It is judged by what was known of another entry, which turned out to be the same service.
+    pub(in crate::registry) fn take_over(&self, other: &Self) {
+        let times = [
+            (&self.beat_ms, &other.beat_ms),
+            (&self.awaited_ms, &other.awaited_ms),
+            (&self.entered_ms, &other.entered_ms),
+        ];
+        for (mine, others) in times {
+            mine.store(others.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+        self.results.store(other.results.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// It has its status from now on.
     pub(in crate::registry) fn enter(&self, ms: u64) {
         self.entered_ms.store(ms, Ordering::Relaxed);

@@ -20,6 +20,10 @@ pub(in crate::registry) const UNBEGUN_EVERY: Duration = Duration::from_secs(10);
 
 static UNBEGUN: Rarely = Rarely::every(UNBEGUN_EVERY);
 
+/// Of how many entries that joined one the requests are counted apart; those of more, the oldest,
+/// are moved.
+const JOINED_MAX: usize = 32;
+
 type Expires = BTreeMap<Arc<str>, Timestamp>;
 
 /// What moves of a service. Numbers that may be missing stand as themselves plus one; 0 is none.
@@ -37,6 +41,8 @@ pub struct ServiceLive {
     total: AtomicU64,
     consecutive_failures: AtomicU32,
     expires: ArcSwapOption<Expires>,
+    /// Those of entries that joined this one: requests that began there end there.
+    joined: ArcSwapOption<Vec<Arc<ServiceLive>>>,
     /// What judging it needs to remember.
     pub judged: Judged,
 }
@@ -115,7 +121,8 @@ impl ServiceLive {
     /// A request is on its way. Returns how many are now.
     pub fn begin_request(&self) -> u64 {
         self.total.fetch_add(1, Ordering::Relaxed);
-        self.pending.fetch_add(1, Ordering::Relaxed) + 1
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.pending()
     }
 
     /// A request came back. Returns how many are still on their way; one that never began is
@@ -129,20 +136,74 @@ impl ServiceLive {
         })
     }
 
-    /// Takes over the requests of an entry that turned out to be the same service.
-    pub(in crate::registry) fn take_over_requests(&self, other: &Self) {
-        self.pending.fetch_add(other.pending(), Ordering::Relaxed);
-        self.total.fetch_add(other.total(), Ordering::Relaxed);
+    /// Takes over the requests of an entry that turned out to be the same service. Those on their
+    /// way stay counted where they began, since they may end there at this moment.
+    pub(in crate::registry) fn take_over_requests(&self, other: &Arc<Self>) {
+        let joined = self.all_joined().into_iter().chain(other.all_joined());
+        let (mut under_way, over): (Vec<_>, Vec<_>) = joined
+            .chain([Arc::clone(other)])
+            .partition(|live| Arc::ptr_eq(live, other) || live.own_pending() > 0);
+        let n_too_many = under_way.len().saturating_sub(JOINED_MAX);
+        for live in under_way.drain(..n_too_many).chain(over) {
+            self.pending.fetch_add(live.pending.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            self.total.fetch_add(live.total.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.joined.store(Some(Arc::new(under_way)));
         if let (None, Some(ms)) = (self.latency_ms_avg(), other.latency_ms_avg()) {
             self.write_latency(ms);
         }
     }
 
+    /// Takes over what checks found of an entry that turned out to be the same service.
+    pub(in crate::registry) fn take_over_checks(&self, other: &Self) {
+        let times =
+            [(&self.checked_at_ms, &other.checked_at_ms), (&self.beat_at_ms, &other.beat_at_ms)];
+        for (mine, others) in times {
+            mine.store(others.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let numbers = [
+            (&self.check_latency_ms_avg, &other.check_latency_ms_avg),
+            (&self.requests_running, &other.requests_running),
+            (&self.queue_depth, &other.queue_depth),
+            (&self.p95_us, &other.p95_us),
+            (&self.load_thousandths, &other.load_thousandths),
+        ];
+        for (mine, others) in numbers {
+            mine.store(others.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.consecutive_failures.store(other.consecutive_failures(), Ordering::Relaxed);
+        self.judged.take_over(&other.judged);
+    }
+
+    /// Whether requests that are counted there are this one's.
+    pub(in crate::registry) fn is_or_took_over(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || self.all_joined().iter().any(|l| std::ptr::eq(&**l, other))
+    }
+
+    fn all_joined(&self) -> Vec<Arc<Self>> {
+        self.joined.load().as_deref().cloned().unwrap_or_default()
+    }
+
+    fn own_pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Over this one and those that joined it.
+    fn sum(&self, number: impl Fn(&Self) -> &AtomicU64) -> u64 {
+        let joined = self.joined.load();
+        let joined = joined.iter().flat_map(|joined| joined.iter());
+        let of_joined: u64 = joined.map(|live| number(live).load(Ordering::Relaxed)).sum();
+        number(self).load(Ordering::Relaxed) + of_joined
+    }
+
     /// A request came back. `None`: none had begun, and nothing changes.
     pub(in crate::registry) fn try_end_request(&self) -> Option<u64> {
         let less = |pending: u64| pending.checked_sub(1);
-        let before = self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
-        Some(before - 1)
+        let end = |live: &Self| {
+            live.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        };
+        let is_ended = end(self) || self.all_joined().iter().any(|live| end(live));
+        is_ended.then(|| self.pending())
     }
 
     /// Takes in how long a request took. Returns the average that this makes.
@@ -203,13 +264,13 @@ impl ServiceLive {
     /// Requests in flight, as leases and counters tell.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Relaxed)
+        self.sum(|live| &live.pending)
     }
 
     /// Requests since the collector's start.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
+        self.sum(|live| &live.total)
     }
 
     /// Checks that failed since the last success.
