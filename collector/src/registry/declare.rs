@@ -156,8 +156,7 @@ impl Transaction<'_> {
             return None;
         }
         let known = before.as_ref().map(|before| before.facts.records.clone());
-        let own = Some(Arc::new(declared));
-        let records = Records { own, ..known.unwrap_or_default() };
+        let records = known.unwrap_or_default().registered_again(declared);
         let entry = match &before {
             Some(before) => self.put_records(before, records),
             None => {

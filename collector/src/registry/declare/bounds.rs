@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use herdbook_shared::limits;
 
-use crate::registry::service::Model;
 use crate::registry::service::record::Declared;
+use crate::registry::service::{Check, Model};
 use crate::registry::url::{self, ServiceUrl};
 
 /// A service is picked before others by at most this much, or after them.
@@ -62,6 +62,9 @@ pub(super) fn whole(declared: &Declared) -> Result<ServiceUrl, OutOfBounds> {
 pub(super) fn fields(declared: &Declared) -> Checked {
     declared.name.as_ref().map_or(Ok(()), |name| named("name", name))?;
     declared.kind.as_ref().map_or(Ok(()), |kind| named("kind", kind))?;
+    if declared.check == Some(Check::Agent) {
+        return refuse("check", "only what an agent finds is judged by one", "probe or heartbeat");
+    }
     declared.caps.as_ref().map_or(Ok(()), |caps| words("caps", caps, limits::CAPABILITIES))?;
     declared.labels.as_ref().map_or(Ok(()), labels)?;
     declared.models.as_ref().map_or(Ok(()), |all| models(all))?;
