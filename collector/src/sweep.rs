@@ -107,6 +107,8 @@ impl Sweep {
         }
         if is_due(&mut self.services_swept, FORGET_SERVICES_EVERY, moment.now) {
             found.extend(self.vanished_services(registry, moment));
+            let after = registry.checks().departed_after;
+            registry.forget_departed(moment, |at| self.is_past(at, after, moment));
         }
         let judged = self.services.look(registry, moment);
         found.extend(judged.into_iter().map(|verdict| Due::Judged { verdict }));
@@ -171,7 +173,10 @@ impl Sweep {
             session_opened: host.session.as_ref().map(|session| session.opened),
             ended: host.ended.map(|ended| (ended.at, ended.goodbye)),
         };
-        let judgement = rule::judge(&heard, &self.rules, self.believed_since, moment.now)?;
+        // Who was listed a moment ago and never heard is waited for as after the start.
+        let listed = Some(host.status_entered).filter(|_| host.status == HostStatus::Unknown);
+        let believed_since = listed.map_or(self.believed_since, |at| at.max(self.believed_since));
+        let judgement = rule::judge(&heard, &self.rules, believed_since, moment.now)?;
         let status = match judgement {
             Judgement::Stale(_) => HostStatus::Stale,
             Judgement::Offline(_) => HostStatus::Offline,

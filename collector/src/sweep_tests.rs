@@ -356,3 +356,24 @@ fn a_host_that_may_be_away_goes_for_a_cause_of_its_own_during_a_mass_event() {
         assert_eq!(is_mass, change.host_id() != Some(&hosts[0].host_id), "{:?}", change.cause);
     }
 }
+
+#[test]
+fn a_host_that_is_listed_late_is_waited_for_too() {
+    let registry = Registry::new(Liveness::default());
+    let mut clock = Clock::new();
+    let mut sweep = Sweep::new(Liveness::default(), clock.moment().now);
+    let mut pass = |seconds| {
+        for _ in 0..seconds {
+            let moment = clock.pass(1);
+            sweep.tick(&registry, moment);
+        }
+        clock.moment()
+    };
+    let moment = pass(100);
+    registry.ensure_host(&host_id(5), "gpu-5", moment).unwrap();
+    let status = || registry.host(host_id(5).as_str()).unwrap().status;
+    pass(34);
+    assert_eq!(status(), HostStatus::Unknown);
+    pass(1);
+    assert_eq!(status(), HostStatus::Offline);
+}

@@ -181,8 +181,7 @@ impl Transaction<'_> {
         let departed = || self.departed(&id).filter(|_| is_new);
         let before = listed.or_else(departed);
         let known = before.as_ref().map(|before| before.facts.records.clone());
-        let own = Some(Arc::new(declared));
-        let records = Records { own, ..known.unwrap_or_default() };
+        let records = known.unwrap_or_default().registered_again(declared);
         let entry = match &before {
             Some(before) if is_new => {
                 let aliases = Arc::clone(&before.facts.aliases);

@@ -129,7 +129,7 @@ impl Registry {
             ..ServiceEntry::unjudged(id.clone(), ServiceFacts { aliases: stored.aliases, ..facts })
         };
         if let Some(at) = stored.departed_at {
-            let gone = Gone { entry: Arc::new(entry), at };
+            let gone = Gone { entry: Arc::new(entry), at, left: None };
             self.ledger().departed.insert(gone);
             return;
         }

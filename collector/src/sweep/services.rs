@@ -32,9 +32,6 @@ impl Services {
     pub(super) fn look(&mut self, registry: &Registry, moment: Moment) -> Vec<ServiceVerdict> {
         let is_due = super::is_due(&mut self.looked, registry.checks().judge_every, moment.now);
         let mut found = if is_due { registry.look_at_services(moment) } else { Vec::new() };
-        if is_due {
-            registry.forget_departed(moment);
-        }
         // Whether they are back is looked at more often than who goes.
         let is_back =
             |id: &ServiceId| registry.service(id.as_str()).is_some_and(|service| service.is_back());

@@ -99,6 +99,9 @@ impl Registry {
             Some(now) if now.beats_as(beat.health) && !now.is_news(results) => Ok(now),
             Some(now) => {
                 let mut transaction = self.transaction(moment);
+                if self.service(now.id.as_str()).is_none() {
+                    return transaction.bring_back(now.id.as_str(), beat);
+                }
                 transaction.restore_beating(&now.id, beat.health);
                 transaction.follow_results(&now.id, results);
                 drop(transaction);
@@ -108,9 +111,9 @@ impl Registry {
         }
     }
 
-    fn note_beat(&self, entry: &ServiceEntry, beat: &Beat, moment: Moment) {
+    pub(super) fn note_beat(&self, entry: &ServiceEntry, beat: &Beat, moment: Moment) {
         entry.live.write_beat(moment.at, beat.p95_ms, beat.queue_depth, beat.load);
-        entry.live.judged.write_beat(self.ms_of(moment.now));
+        entry.live.judged.write_beat(self.ms_of(moment.now), beat.health);
     }
 }
 
@@ -154,10 +157,12 @@ impl Transaction<'_> {
 
     /// Lists a service again that was deregistered because its beats were missing.
     fn bring_back(&mut self, id: &str, beat: Beat) -> Result<Arc<ServiceEntry>, BeatError> {
+        if let Some(there) = self.registry.resolve(id) {
+            return self.beat_of_listed(&there, &beat);
+        }
         let unknown = || BeatError::Unknown(id.to_owned());
         let gone = self.ledger.departed.get(id).ok_or_else(unknown)?.clone();
-        let after_ms = i64::try_from(self.registry.checks.departed_after.as_millis());
-        if self.moment.at.ms_since(gone.at) >= after_ms.unwrap_or(i64::MAX) {
+        if self.registry.is_gone_for_good(&gone, self.moment) {
             return Err(unknown());
         }
         if self.registry.services.len() >= SERVICES_MAX {
@@ -170,6 +175,21 @@ impl Transaction<'_> {
         let entry = self.put_service(entry, ChangeKind::ServiceRegistered, cause);
         self.restore_beating(&id, beat.health);
         Ok(self.registry.service(id.as_str()).unwrap_or(entry))
+    }
+
+    /// It was listed meanwhile, by another beat or by registering again.
+    fn beat_of_listed(
+        &mut self,
+        there: &Arc<ServiceEntry>,
+        beat: &Beat,
+    ) -> Result<Arc<ServiceEntry>, BeatError> {
+        let (id, check) = (there.id.clone(), there.facts.check);
+        if check != Check::Heartbeat {
+            return Err(BeatError::NotByBeats { id, check });
+        }
+        self.registry.note_beat(there, beat, self.moment);
+        self.restore_beating(&id, beat.health);
+        Ok(self.registry.service(id.as_str()).unwrap_or_else(|| Arc::clone(there)))
     }
 }
 

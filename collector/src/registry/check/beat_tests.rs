@@ -75,3 +75,41 @@ fn who_says_another_thing_each_time_flaps() {
     assert_eq!(told.iter().filter(|kind| **kind == "service.flapping").count(), 2);
     assert_eq!(told.iter().filter(|kind| **kind == "service.degraded").count(), 3, "all are sent");
 }
+
+#[test]
+fn a_beat_finds_who_was_brought_back_meanwhile() {
+    let (registry, mut clock) = world();
+    for seconds in [120, 60] {
+        let moment = clock.pass(seconds);
+        for verdict in registry.look_at_services(moment) {
+            registry.judge_service(&verdict, moment);
+        }
+    }
+    assert!(registry.service(ID).is_none());
+    let moment = clock.pass(1);
+    let degraded = Beat { health: Health::Degraded, ..Beat::default() };
+    // Both saw that it is not listed.
+    assert!(registry.transaction(moment).bring_back(ID, Beat::default()).is_ok());
+    let second = registry.transaction(moment).bring_back(ID, degraded);
+    assert_eq!(second.unwrap().status, ServiceStatus::Degraded);
+}
+
+#[test]
+fn nobody_is_brought_back_into_a_full_register() {
+    let (registry, mut clock) = world();
+    for seconds in [120, 60] {
+        let moment = clock.pass(seconds);
+        for verdict in registry.look_at_services(moment) {
+            registry.judge_service(&verdict, moment);
+        }
+    }
+    registry.list("a:2", Source::Manual, checked_by("http://a:2", Check::Probe), clock.moment());
+    let other = registry.service("a:2").unwrap();
+    let other_id = |n: usize| ServiceId::from_text(&format!("s{n}"));
+    for n in 1..SERVICES_MAX {
+        registry.services.insert(other_id(n), Arc::clone(&other));
+    }
+    assert_eq!(registry.beat(ID, Beat::default(), clock.pass(1)).err(), Some(BeatError::Full));
+    registry.services.remove(&other_id(1));
+    assert!(registry.beat(ID, Beat::default(), clock.pass(1)).is_ok());
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use herdbook_shared::ids::ServiceId;
 use herdbook_shared::time::Timestamp;
+use tokio::time::Instant;
 
 use crate::registry::service::ServiceEntry;
 
@@ -19,6 +20,8 @@ pub struct Gone {
     pub entry: Arc<ServiceEntry>,
     /// When it left, by the wall clock: the memory of it outlives the collector.
     pub at: Timestamp,
+    /// The same by the monotonic clock, where it left in this run.
+    pub left: Option<Instant>,
 }
 
 /// See the module's words.
@@ -56,15 +59,12 @@ impl Departed {
         Some(gone)
     }
 
-    /// Forgets who left at `until` or before.
-    pub fn forget(&mut self, until: Timestamp) -> Vec<ServiceId> {
-        let mut forgotten = Vec::new();
-        while let Some((at, _)) = self.by_time.first()
-            && *at <= until.unix_ms()
-            && let Some((_, id)) = self.by_time.pop_first()
-        {
-            self.by_id.remove(&id);
-            forgotten.push(id);
+    /// Forgets those of whom this is so.
+    pub fn forget(&mut self, is_over: impl Fn(&Gone) -> bool) -> Vec<ServiceId> {
+        let over = self.by_id.values().filter(|gone| is_over(gone));
+        let forgotten: Vec<ServiceId> = over.map(|gone| gone.entry.id.clone()).collect();
+        for id in &forgotten {
+            self.remove(id);
         }
         forgotten
     }
@@ -92,7 +92,7 @@ mod tests {
         let at = Timestamp::from_unix_ms(ms);
         let facts = ServiceFacts::of(Records::default(), Check::Heartbeat, at, None);
         let id = ServiceId::from_text(id);
-        Gone { entry: Arc::new(ServiceEntry::unjudged(id, facts)), at }
+        Gone { entry: Arc::new(ServiceEntry::unjudged(id, facts)), at, left: None }
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(departed.insert(gone("0", 20_000)), None, "it left again");
         assert_eq!(departed.insert(gone("x", 20_001)), Some(ServiceId::from_text("1")));
         assert_eq!((departed.len(), departed.by_time.len()), (DEPARTED_MAX, DEPARTED_MAX));
-        let forgotten = departed.forget(Timestamp::from_unix_ms(20_000));
+        let forgotten = departed.forget(|gone| gone.at.unix_ms() <= 20_000);
         assert_eq!(forgotten.len(), DEPARTED_MAX - 1);
         assert!(departed.get("0").is_none() && departed.get("x").is_some());
         assert!(departed.remove(&ServiceId::from_text("x")).is_some());

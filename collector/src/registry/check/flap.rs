@@ -1,7 +1,7 @@
 //! Whether a service changes how it does all the time: a pure value over its last results.
 //!
 //! A result is one judgement: one check of a probed service (it answered or not), one state told
-//! by an agent, one beat, and each time that beats and agents' services are looked at. Of the last
+//! by an agent, one beat, and each look at an agent's service or at one that stays silent. Of the last
 //! 21 results there are 20 pairs of neighbours; the share that differs is reckoned of these 20,
 //! also while fewer are known. At 30 % (6 pairs) a service begins to flap, below 15 % (2 pairs) it
 //! stops, once all 20 are known.

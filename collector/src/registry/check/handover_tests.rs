@@ -190,3 +190,20 @@ fn after_a_restart_a_host_that_never_comes_back_confirms_what_is_not_known() {
         assert_eq!((now.status, now.unconfirmed), (status, false), "{id}");
     }
 }
+
+#[test]
+fn a_url_that_is_never_dialled_leaves_its_service_to_the_agent() {
+    for (url, check) in [
+        ("http://169.254.169.254:11434", Check::Agent),
+        ("http://[fe80::1]:11434", Check::Agent),
+        ("http://127.0.0.1:11434", Check::Probe),
+        ("http://10.0.0.7:11434", Check::Probe),
+        ("http://gpu-1:11434", Check::Probe),
+    ] {
+        let manual = Some(Arc::new(declared("a", url)));
+        let found = now(&found_and_added().0, ID).facts.records.agent.clone();
+        let records = Records { agent: found, manual, ..Records::default() };
+        assert_eq!(records.check(true), check, "{url}");
+        assert_eq!(records.check(false), Check::Agent, "{url}");
+    }
+}

@@ -8,7 +8,6 @@ use std::time::Duration;
 use herdbook_shared::time::Timestamp;
 use tokio::time::Instant;
 
-use super::beat::Health;
 use super::departed::Gone;
 use super::flap::Results;
 use super::rule::{self, Fate, Stay};
@@ -51,12 +50,14 @@ impl Registry {
             Check::Heartbeat => judged.await_beats(self.ms_of(now)),
             _ => judged.await_no_beats(),
         }
-        let fate = self.fate(&entry, now);
+        let heard = judged.heard_ms();
+        let fate = self.fate(&entry, heard, now);
         let result = match (entry.facts.check, fate) {
             (Check::Agent, _) => entry.state.map(|_| entry.status),
             (Check::Heartbeat, Some(_)) => Some(ServiceStatus::Down),
+            // Each beat is a result already; that it stays silent is another one.
             (Check::Heartbeat, None) => {
-                Some(entry.status).filter(|status| *status != ServiceStatus::Unknown)
+                Some(entry.status).filter(|status| *status == ServiceStatus::Down)
             }
             // Each of its checks is a result already.
             (Check::Probe, _) => None,
@@ -67,8 +68,8 @@ impl Registry {
         (fate.is_some() || is_news).then_some(ServiceVerdict { entry, fate, cause: None, results })
     }
 
-    /// What is to become of a service.
-    fn fate(&self, entry: &ServiceEntry, now: Instant) -> Option<Fate> {
+    /// What is to become of a service that was heard then.
+    fn fate(&self, entry: &ServiceEntry, heard: Option<u64>, now: Instant) -> Option<Fate> {
         match entry.facts.check {
             Check::Agent => None,
             Check::Probe if entry.unconfirmed => None,
@@ -78,14 +79,15 @@ impl Registry {
             }
             Check::Heartbeat => {
                 let status = if entry.unconfirmed { ServiceStatus::Unknown } else { entry.status };
-                rule::beating(status, self.n_missed(entry, now)?, stay(entry))
+                rule::beating(status, self.n_missed(entry, heard, now)?, stay(entry))
             }
         }
     }
 
-    /// How many beats of a service are missing; `None`: nobody waits for them yet.
-    fn n_missed(&self, entry: &ServiceEntry, now: Instant) -> Option<u64> {
-        let silent_for = self.since(entry.live.judged.heard_ms()?, now);
+    /// How many beats of a service are missing that was heard then; `None`: nobody waits for them
+    /// yet.
+    fn n_missed(&self, entry: &ServiceEntry, heard: Option<u64>, now: Instant) -> Option<u64> {
+        let silent_for = self.since(heard?, now);
         let interval = Duration::from_secs(entry.facts.heartbeat_interval_s?);
         let ttl = Duration::from_secs(entry.facts.ttl_s?);
         Some(rule::missed(silent_for, interval, ttl))
@@ -102,14 +104,11 @@ impl Registry {
         let mut transaction = self.transaction(moment);
         let id = &verdict.entry.id;
         let Some(entry) = self.service(id.as_str()) else { return };
-        if let Some(fate) = verdict.fate.filter(|fate| self.fate(&entry, moment.now) == Some(*fate))
-        {
-            let heard = entry.live.judged.heard_ms();
-            transaction.meet(&entry, fate, verdict.cause.clone());
-            if entry.facts.check == Check::Heartbeat && entry.live.judged.heard_ms() != heard {
-                // A beat came meanwhile: see `Judged`.
-                transaction.restore_beating(id, Health::Ok);
-            }
+        // Read once, before it is judged by it: what comes later came meanwhile.
+        let heard = entry.live.judged.heard_ms();
+        let holds = |fate: &Fate| self.fate(&entry, heard, moment.now) == Some(*fate);
+        if let Some(fate) = verdict.fate.filter(holds) {
+            transaction.tell_fate(&entry, heard, fate, verdict.cause.clone());
         }
         transaction.follow_results(id, verdict.results);
         if let Some(host) = entry.host_id() {
@@ -117,16 +116,27 @@ impl Registry {
         }
     }
 
-    /// Forgets services that left so long ago that no beat brings them back.
-    pub fn forget_departed(&self, moment: Moment) {
-        let after_ms = i64::try_from(self.checks.departed_after.as_millis()).unwrap_or(i64::MAX);
-        let until = moment.at.unix_ms().saturating_sub(after_ms);
+    /// Forgets services that left so long ago that no beat brings them back. `is_past`: whether
+    /// this is so of a time by the wall clock, as far as that is believed.
+    pub fn forget_departed(&self, moment: Moment, is_past: impl Fn(Timestamp) -> bool) {
         let mut ledger = self.ledger();
-        let forgotten = ledger.departed.forget(Timestamp::from_unix_ms(until));
+        let forgotten = ledger.departed.forget(|gone| match gone.left {
+            Some(_) => self.is_gone_for_good(gone, moment),
+            None => is_past(gone.at),
+        });
         if !forgotten.is_empty() {
             ledger.dirty.extend(forgotten.into_iter().map(Dirty::Service));
             self.dirty.notify_one();
         }
+    }
+}
+
+impl Registry {
+    /// Whether no beat brings this one back. The wall clock may have been set since it left; what
+    /// left in another run is forgotten by the sweep, which knows.
+    pub(super) fn is_gone_for_good(&self, gone: &Gone, moment: Moment) -> bool {
+        let gone_for = |left| moment.now.saturating_duration_since(left);
+        gone.left.is_some_and(|left| gone_for(left) >= self.checks.departed_after)
     }
 }
 
@@ -141,12 +151,28 @@ fn stay(entry: &ServiceEntry) -> Stay {
 }
 
 impl Transaction<'_> {
-    fn meet(&mut self, entry: &Arc<ServiceEntry>, fate: Fate, cause: Option<String>) {
+    /// Tells what becomes of a service that was heard then, and takes it back where a beat came
+    /// meanwhile: see `Judged`.
+    fn tell_fate(
+        &mut self,
+        entry: &Arc<ServiceEntry>,
+        heard: Option<u64>,
+        fate: Fate,
+        cause: Option<String>,
+    ) {
+        let why = self.why_down(entry, heard);
+        self.meet(entry, fate, why, cause);
+        let judged = &entry.live.judged;
+        if entry.facts.check == Check::Heartbeat && judged.heard_ms() != heard {
+            self.restore_beating(&entry.id, judged.beat_health());
+        }
+    }
+
+    fn meet(&mut self, entry: &Arc<ServiceEntry>, fate: Fate, why: String, cause: Option<String>) {
         match fate {
             Fate::Down => {
                 let (status, at) = (ServiceStatus::Down, self.moment.at);
                 let known = entry.facts.records.checked.as_deref().cloned().unwrap_or_default();
-                let why = self.why_down(entry);
                 let mut checked = known;
                 checked.down_since = checked.down_since.or(Some(at));
                 if entry.facts.check == Check::Heartbeat {
@@ -155,16 +181,16 @@ impl Transaction<'_> {
                 self.tell_checked(entry, status, checked, Some(cause.unwrap_or(why)));
             }
             Fate::Deregistered => {
-                let why = cause.unwrap_or_else(|| self.why_down(entry));
-                self.deregister(entry, &why);
+                self.deregister(entry, &cause.unwrap_or(why));
             }
         }
     }
 
-    fn why_down(&self, entry: &ServiceEntry) -> String {
+    fn why_down(&self, entry: &ServiceEntry, heard: Option<u64>) -> String {
         match entry.facts.check {
             Check::Heartbeat => {
-                let n_missed = self.registry.n_missed(entry, self.moment.now).unwrap_or_default();
+                let n_missed = self.registry.n_missed(entry, heard, self.moment.now);
+                let n_missed = n_missed.unwrap_or_default();
                 format!("{n_missed} missed beats")
             }
             _ => {
@@ -177,7 +203,8 @@ impl Transaction<'_> {
     /// Takes a silent service off the list, and remembers it for a while.
     fn deregister(&mut self, entry: &Arc<ServiceEntry>, cause: &str) {
         self.unlist_service(&entry.id, ChangeKind::ServiceDeregistered, cause);
-        let gone = Gone { entry: Arc::clone(entry), at: self.moment.at };
+        let (at, left) = (self.moment.at, Some(self.moment.now));
+        let gone = Gone { entry: Arc::clone(entry), at, left };
         if let Some(forgotten) = self.ledger.departed.insert(gone) {
             self.ledger.dirty.insert(Dirty::Service(forgotten));
         }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use crate::config::{Checks, Liveness};
-use crate::registry::check::beat::{Beat, BeatError};
+use crate::registry::check::beat::{Beat, BeatError, Health};
 use crate::registry::check::probe::ProbeFailure;
 use crate::registry::service::Source;
+use crate::registry::service::record::{Declared, Records};
 use crate::registry::testing::*;
 use crate::store::{DirtySource, Row};
 
@@ -36,7 +37,7 @@ impl World {
         for verdict in self.registry.look_at_services(moment) {
             self.registry.judge_service(&verdict, moment);
         }
-        self.registry.forget_departed(moment);
+        self.registry.forget_departed(moment, |_| false);
     }
 
     fn beat(&mut self, seconds: u64) -> Result<Arc<ServiceEntry>, BeatError> {
@@ -330,7 +331,7 @@ proptest! {
         happenings in prop::collection::vec(happening(), 1..60),
     ) {
         let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
-        let declared = crate::registry::service::record::Declared {
+        let declared = Declared {
             heartbeat_interval_s: Some(interval),
             ttl_s: Some(ttl),
             ..checked_by("http://10.0.0.7:1", Check::Heartbeat)
@@ -369,3 +370,6 @@ proptest! {
         }
     }
 }
+
+#[path = "judge_clock_tests.rs"]
+mod clocks;

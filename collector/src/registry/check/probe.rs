@@ -122,7 +122,7 @@ impl Transaction<'_> {
     }
 
     /// A service is judged, and what the collector knows of it is this from now on.
-    pub(super) fn tell_checked(
+    pub(in crate::registry) fn tell_checked(
         &mut self,
         before: &Arc<ServiceEntry>,
         status: ServiceStatus,

@@ -95,6 +95,9 @@ pub(super) fn beats_of_nobody(heartbeat_interval_s: Option<u64>, ttl_s: Option<u
 pub(super) fn fields(declared: &Declared) -> Checked {
     declared.name.as_ref().map_or(Ok(()), |name| named("name", name))?;
     declared.kind.as_ref().map_or(Ok(()), |kind| named("kind", kind))?;
+    if declared.check == Some(Check::Agent) {
+        return refuse("check", "only what an agent finds is judged by one", "probe or heartbeat");
+    }
     declared.caps.as_ref().map_or(Ok(()), |caps| words("caps", caps, limits::CAPABILITIES))?;
     declared.labels.as_ref().map_or(Ok(()), labels)?;
     declared.models.as_ref().map_or(Ok(()), |all| models(all))?;

@@ -31,8 +31,23 @@ impl Registry {
             ServiceStatus::Draining => ServiceStatus::Healthy,
             other => other,
         };
-        let after = ServiceEntry { status, unconfirmed: false, ..(*before).clone() };
-        Ok(transaction.put_changed(&before, after, cause))
+        if before.facts.check == Check::Agent {
+            let after = ServiceEntry { status, unconfirmed: false, ..(*before).clone() };
+            return Ok(transaction.put_changed(&before, after, cause));
+        }
+        let known = before.facts.records.checked.as_deref().cloned();
+        let checked = judged(status, known.clone().unwrap_or_default(), moment);
+        let is_same = before.status == status && !before.unconfirmed;
+        if status.is_up() {
+            before.live.clear_failures();
+        }
+        if !is_same || checked != known.unwrap_or_default() {
+            transaction.tell_checked(&before, status, checked, cause);
+            if let Some(host) = before.host_id() {
+                transaction.follow_services(host, |_| ());
+            }
+        }
+        Ok(self.service(before.id.as_str()).unwrap_or(before))
     }
 
     /// Tells which models a service has, all of them.
@@ -58,6 +73,16 @@ impl Registry {
             transaction.follow_services(host, |_| ());
         }
         Ok(self.service(before.id.as_str()).unwrap_or(before))
+    }
+}
+
+/// What the collector knows of a service that is judged so: as if its own check had found it.
+fn judged(status: ServiceStatus, known: Checked, moment: Moment) -> Checked {
+    let is_down = status == ServiceStatus::Down;
+    Checked {
+        down_since: is_down.then(|| known.down_since.unwrap_or(moment.at)),
+        last_error: known.last_error.filter(|_| !status.is_up()),
+        ..known
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Liveness;
 use crate::registry::service::Source;
+use crate::registry::service::record::Declared;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 
@@ -90,4 +91,54 @@ fn a_host_has_in_memory_what_its_services_have_whoever_judges_them() {
     let entry = registry.update_status("gpu-1:8000", healthy, None, clock.moment()).unwrap();
     assert_eq!(entry.facts.check, Check::Probe);
     assert_eq!(warm(), ["a"]);
+}
+
+#[test]
+fn a_status_is_as_if_the_collector_had_found_it() {
+    let (registry, mut clock) = registry();
+    let id = registry.resolve("gpu-9:1").unwrap().id.clone();
+    clock.pass(3600);
+    let set = |status, moment| registry.update_status("gpu-9:1", status, None, moment).unwrap();
+    set(ServiceStatus::Unhealthy, clock.pass(1));
+    let soon = clock.pass(299);
+    assert!(registry.look_at_services(soon).is_empty(), "it is not down for so long");
+    assert_eq!(registry.look_at_services(clock.pass(1)).len(), 1);
+    let failure = crate::registry::check::probe::ProbeFailure("refused".to_owned());
+    for _ in 0..2 {
+        registry.record_probe(&id, Err(failure.clone()), clock.pass(1));
+    }
+    assert!(registry.resolve("gpu-9:1").unwrap().facts.last_error.is_some());
+    let healthy = set(ServiceStatus::Healthy, clock.pass(1));
+    assert_eq!((&healthy.facts.last_error, healthy.live.consecutive_failures()), (&None, 0));
+    let down = set(ServiceStatus::Down, clock.pass(1));
+    assert_eq!(down.facts.down_since, Some(clock.moment().at));
+    assert_eq!(set(ServiceStatus::Healthy, clock.pass(1)).facts.down_since, None);
+}
+
+#[test]
+fn who_registers_again_with_models_has_these() {
+    let (registry, mut clock) = registry();
+    let own = |name: Option<&str>| Declared {
+        models: name.map(|name| models(&[name]).into()),
+        ..declared("b", "http://gpu-9:2")
+    };
+    let id = registry.upsert_service(Source::Own, own(Some("one")), clock.pass(1)).unwrap().entry;
+    let id = id.id.as_str();
+    registry.update_models(id, &models(&["two"]), clock.pass(1)).unwrap();
+    for (named, expected) in [(None, "two"), (Some("three"), "three")] {
+        registry.upsert_service(Source::Own, own(named), clock.pass(1)).unwrap();
+        let service = registry.service(id).unwrap();
+        let names: Vec<_> = service.facts.models.iter().map(|model| &*model.name).collect();
+        assert_eq!(names, [expected]);
+    }
+}
+
+#[test]
+fn nobody_declares_that_an_agent_judges() {
+    let (registry, clock) = registry();
+    let declared = Declared { check: Some(Check::Agent), ..declared("c", "http://gpu-9:3") };
+    let refused = registry.upsert_service(Source::File, declared, clock.moment()).unwrap_err();
+    assert!(
+        matches!(refused, crate::registry::declare::UpsertError::OutOfBounds(out) if out.field == "check")
+    );
 }

@@ -1,8 +1,9 @@
 //! What judging a service needs to remember from one time to the next. Written without a lock, of
 //! this run of the collector alone; instants are those of the registry's clock, 0 is never.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::registry::check::beat::Health;
 use crate::registry::check::flap::Results;
 
 use super::words::ServiceStatus;
@@ -11,6 +12,7 @@ use super::words::ServiceStatus;
 #[derive(Debug, Default)]
 pub struct Judged {
     beat_ms: AtomicU64,
+    beat_degraded: AtomicBool,
     awaited_ms: AtomicU64,
     entered_ms: AtomicU64,
     results: AtomicU32,
@@ -22,8 +24,14 @@ impl Judged {
     /// Beats take no lock. Whoever judges looks for a later beat after it told the verdict, and
     /// who beats looks at the status after noting the beat: in one order of all of these, one of
     /// the two sees the other.
-    pub(in crate::registry) fn write_beat(&self, ms: u64) {
+    pub(in crate::registry) fn write_beat(&self, ms: u64, health: Health) {
+        self.beat_degraded.store(health == Health::Degraded, Ordering::SeqCst);
         self.beat_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// How it said that it does, when it beat last.
+    pub(in crate::registry) fn beat_health(&self) -> Health {
+        if self.beat_degraded.load(Ordering::SeqCst) { Health::Degraded } else { Health::Ok }
     }
 
     /// Its beats are waited for from now on, unless they were before.

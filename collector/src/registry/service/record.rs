@@ -2,12 +2,17 @@
 //! without taking what another said; [`super::facts`] makes one service of them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use herdbook_shared::ids::HostId;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::ToldBy;
 use serde::{Deserialize, Serialize};
+use url::Host;
+
+use crate::checks::dial;
+use crate::registry::url::ServiceUrl;
 
 use super::model::Model;
 use super::words::{Check, Reachable, Role, ServiceType, Source};
@@ -212,14 +217,53 @@ impl Records {
         self.declared().filter(is_for).find_map(|declared| declared.credential.as_deref())
     }
 
+    /// The same, with what it says of itself now: models that it names are all that it has,
+    /// whatever was known of others.
+    #[must_use]
+    pub fn registered_again(self, declared: Declared) -> Self {
+        let mut checked = self.checked;
+        if let (Some(_), Some(known)) = (&declared.models, checked.as_deref()) {
+            let known = Checked { models: None, models_left_out: 0, ..known.clone() };
+            checked = Some(Arc::new(known));
+        }
+        Self { own: Some(Arc::new(declared)), checked, ..self }
+    }
+
     /// How its life is judged: by its agent, unless its host is offline and somebody else can
     /// judge.
     #[must_use]
     pub fn check(&self, is_host_offline: bool) -> Check {
-        let other = self.file.is_some() || self.manual.is_some() || self.own.is_some();
-        if self.agent.is_some() && !(is_host_offline && other) {
-            return Check::Agent;
-        }
-        self.declared().find_map(|declared| declared.check).unwrap_or(Check::Probe)
+        let declared = self.declared().find_map(|declared| declared.check);
+        // An agent judges what it found, and nobody is an agent by declaring it.
+        let other = declared.filter(|check| *check != Check::Agent).unwrap_or(Check::Probe);
+        let is_agents =
+            self.agent.is_some() && !(is_host_offline && self.is_judged_without_agent(other));
+        if is_agents { Check::Agent } else { other }
     }
+
+    /// Whether somebody but its agent can judge it so: it beats, or a person or a file gave a URL
+    /// that may be asked.
+    fn is_judged_without_agent(&self, check: Check) -> bool {
+        let is_declared = self.file.is_some() || self.manual.is_some();
+        match check {
+            Check::Heartbeat => is_declared || self.own.is_some(),
+            _ => {
+                is_declared
+                    && self.declared().find_map(|d| d.url.as_deref()).is_some_and(may_be_asked)
+            }
+        }
+    }
+}
+
+/// Whether the collector may dial a URL, as far as that shows in it: what a name stands for is seen
+/// when it is dialled.
+fn may_be_asked(url: &str) -> bool {
+    let Ok(url) = ServiceUrl::parse(url) else { return false };
+    let address: IpAddr = match url.host() {
+        Some(Host::Ipv4(v4)) => v4.into(),
+        Some(Host::Ipv6(v6)) => v6.into(),
+        Some(Host::Domain(_)) => return true,
+        None => return false,
+    };
+    dial::refusal(address, dial::Loopback::Allowed).is_none()
 }
