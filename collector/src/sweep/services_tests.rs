@@ -3,6 +3,7 @@
 use crate::registry::check::beat::Beat;
 use crate::registry::service::{Check, ServiceStatus, Source};
 use crate::registry::testing::*;
+use crate::store::{DirtySource, Row};
 use crate::sweep::Sweep;
 
 use super::*;
@@ -117,4 +118,30 @@ fn a_collector_that_was_paused_marks_no_service() {
         world.pass(60, 0..4);
         assert!(world.causes("service.down").is_empty(), "{pause} s");
     }
+}
+
+#[test]
+fn servers_of_which_agents_tell_are_no_part_of_what_was_lost() {
+    let mut world = World::new(3);
+    let opened = connect(&world.registry, 1, world.clock.moment());
+    let servers = (1..=30).map(|port| service("127.0.0.1", port, Vec::new())).collect();
+    world.registry.take_inventory(&opened, servers, world.clock.moment());
+    world.pass(150, 0..0);
+    let told = world.causes("fleet.mass_offline");
+    assert_eq!(told, ["3 of 3 services went down together"]);
+}
+
+#[test]
+fn who_left_a_day_ago_is_forgotten_on_the_disk_too() {
+    let mut world = World::new(2);
+    world.pass(200, 1..2);
+    assert!(world.registry.service(&id(0)).is_none());
+    let forgotten = |world: &World| {
+        let rows = world.registry.take_dirty(100);
+        rows.iter().filter(|row| matches!(row, Row::Service { doc: None, .. })).count()
+    };
+    assert_eq!(forgotten(&world), 0);
+    world.clock.pass(86_400);
+    world.pass(61, 1..2);
+    assert_eq!(forgotten(&world), 1);
 }
