@@ -164,7 +164,7 @@ impl Transaction<'_> {
     ) -> Option<Arc<ServiceEntry>> {
         match source {
             Source::Own => self.registry.service(own_id(declared, url).as_str()),
-            _ => self.declared_at(url).or_else(|| self.owner_of(url)),
+            _ => self.owner_of(url),
         }
     }
 

@@ -118,15 +118,15 @@ impl Declared {
 }
 
 impl Transaction<'_> {
-    /// The entry that a declared URL joins: the one that was declared there before, else the only
-    /// one that an agent found there, else the one that is known by that name. None for a URL with
-    /// a path, nor one that only itself registered.
+    /// The entry that a declared URL is about: the one that was declared there before, else the
+    /// only one that an agent found there, else the one that is known by that name. A URL with a
+    /// path joins none, and none joins one that only itself registered.
     pub(super) fn owner_of(&self, url: &ServiceUrl) -> Option<Arc<ServiceEntry>> {
-        if !url.path().is_empty() {
-            return None;
+        let declared = self.declared_at(url);
+        if declared.is_some() || !url.path().is_empty() {
+            return declared;
         }
-        let found = self.declared_at(url).or_else(|| self.found_at(&url.key()));
-        found.or_else(|| {
+        self.found_at(&url.key()).or_else(|| {
             let known = self.registry.aliases.owner(&url.key())?;
             self.registry.service(known.as_str()).filter(|entry| entry.facts.records.may_join())
         })
@@ -177,7 +177,7 @@ impl Transaction<'_> {
     ) -> (Arc<ServiceEntry>, DeclaredAs) {
         declared.url = Some(url.as_str().to_owned());
         let declared = Arc::new(declared);
-        let known = self.declared_at(url).or_else(|| self.owner_of(url));
+        let known = self.owner_of(url);
         let Some(known) = known else {
             return (self.declare_new(source, declared, url), DeclaredAs::New);
         };
