@@ -171,7 +171,7 @@ impl Sweep {
             heard: registry.instant_of(heard_ms),
             interval: Duration::from_millis(host.facts.interval_ms),
             session_opened: host.session.as_ref().map(|session| session.opened),
-            ended: host.ended.map(|ended| (ended.at, ended.goodbye)),
+            ended: host.ended,
         };
         // Who was listed a moment ago and never heard is waited for as after the start.
         let listed = Some(host.status_entered).filter(|_| host.status == HostStatus::Unknown);

@@ -142,7 +142,7 @@ impl Registry {
             CloseReason::Upgrade => Some(GoodbyeReason::Upgrade),
             _ => None,
         };
-        let ended = Some(Ended { at: moment.now, goodbye });
+        let ended = Some(Ended { opened: session.opened, at: moment.now, goodbye });
         let successor = HostEntry { session: None, ended, ..(*host).clone() };
         transaction.put_session(successor, SessionChange::Closed(session, reason));
         if matches!(reason, CloseReason::Shutdown | CloseReason::Suspend) {
@@ -230,7 +230,8 @@ impl Transaction<'_> {
             if older.instance_id != hello.instance_id {
                 self.ledger.supersede(&entry.id, older.instance_id);
             }
-            let ended = Some(Ended { at: self.moment.now, goodbye: None });
+            let (opened, at) = (older.opened, self.moment.now);
+            let ended = Some(Ended { opened, at, goodbye: None });
             let successor = HostEntry { session: None, ended, ..(*entry).clone() };
             let change = SessionChange::Closed(older, CloseReason::Superseded);
             entry = self.put_session(successor, change);

@@ -140,9 +140,11 @@ pub struct HostEntry {
 }
 
 /// How and when a session ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// When.
+    /// When it began.
+    pub opened: Instant,
+    /// When it ended.
     pub at: Instant,
     /// `None`: the connection was lost.
     pub goodbye: Option<GoodbyeReason>,

@@ -6,7 +6,7 @@ use herdbook_shared::wire::hello::GoodbyeReason;
 use tokio::time::Instant;
 
 use crate::config::Liveness;
-use crate::registry::host::HostStatus;
+use crate::registry::host::{Ended, HostStatus};
 
 /// What the rule looks at.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,8 @@ pub struct Heard {
     pub interval: Duration,
     /// When its open session was opened.
     pub session_opened: Option<Instant>,
-    /// When its last session ended, and with which goodbye.
-    pub ended: Option<(Instant, Option<GoodbyeReason>)>,
+    /// How and when its last session ended.
+    pub ended: Option<Ended>,
 }
 
 /// What the rule says.
@@ -99,11 +99,12 @@ fn judge_disconnected(
     let since = |instant: Instant| now.saturating_duration_since(instant.max(believed_since));
     let is_grace = since(believed_since) < rules.grace;
     // What breaks right after a pause broke during it, or of it: the sessions that were silent
-    // meanwhile are closed only then. Within the grace a host's own word alone counts.
-    let counts = |(at, goodbye): &(Instant, Option<GoodbyeReason>)| {
-        *at > believed_since && (goodbye.is_some() || !is_grace)
+    // meanwhile are closed only then. Of those, within the grace, a host's own word alone counts.
+    let counts = |ended: &Ended| {
+        let is_new = ended.opened > believed_since;
+        ended.at > believed_since && (is_new || ended.goodbye.is_some() || !is_grace)
     };
-    let Some((ended_at, goodbye)) = host.ended.filter(counts) else {
+    let Some(Ended { at: ended_at, goodbye, .. }) = host.ended.filter(counts) else {
         if is_grace {
             return None;
         }

@@ -21,7 +21,7 @@ fn connected(start: Instant, heard_s: u32) -> Heard {
 }
 
 fn closed(start: Instant, at_s: u32, goodbye: Option<GoodbyeReason>) -> Heard {
-    let ended = Some((start + at_s * SECOND, goodbye));
+    let ended = Some(Ended { opened: start, at: start + at_s * SECOND, goodbye });
     Heard { session_opened: None, ended, ..connected(start, at_s) }
 }
 
@@ -108,12 +108,19 @@ fn a_connection_that_breaks_within_the_grace_waits_for_its_end() {
     let pause_ends = start + 1000 * SECOND;
     let rules = Liveness::default();
     let judged = |host: &Heard, s: u32| judge(host, &rules, pause_ends, pause_ends + s * SECOND);
-    let ended = Some((pause_ends + Duration::from_millis(1), None));
+    let at = pause_ends + Duration::from_millis(1);
+    let ended = Some(Ended { opened: start, at, goodbye: None });
     let lost = Heard { ended, session_opened: None, ..connected(start, 900) };
     assert_eq!(judged(&lost, 34), None);
     assert!(matches!(judged(&lost, 35), Some(Judgement::Stale(_))));
     let upgrade = Heard { ended: closed(start, 1001, Some(GoodbyeReason::Upgrade)).ended, ..lost };
     assert!(matches!(judged(&upgrade, 15), Some(Judgement::Stale(_))));
+    // One that was opened since says nothing of the pause.
+    let opened = pause_ends + SECOND;
+    let ended = Some(Ended { opened, at: opened + SECOND, goodbye: None });
+    let since = Heard { heard: Some(opened), ended, ..lost };
+    assert_eq!(judged(&since, 11), None);
+    assert!(matches!(judged(&since, 12), Some(Judgement::Stale(_))));
     let normal = closed(start, 1036, None);
     assert_eq!(judged(&normal, 45), None);
     assert!(matches!(judged(&normal, 46), Some(Judgement::Stale(_))));
@@ -137,7 +144,7 @@ proptest! {
             heard: heard_s.map(at),
             interval: interval_s * SECOND,
             session_opened: opened_s.map(at),
-            ended: ended_s.map(|s| (at(s), None)),
+            ended: ended_s.map(|s| Ended { opened: at(0), at: at(s), goodbye: None }),
         };
         let judgement = judge(&host, &Liveness::default(), at(1000), at(1000 + after_s));
         prop_assert_eq!(judgement, None);
