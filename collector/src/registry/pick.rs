@@ -231,8 +231,6 @@ impl Registry {
 #[cfg(test)]
 mod choice_tests;
 #[cfg(test)]
-mod figure_tests;
-#[cfg(test)]
 pub(crate) mod fleet;
 #[cfg(test)]
 #[path = "pick/oracle_tests.rs"]

@@ -28,6 +28,7 @@ const OF_BODY: [header::HeaderName; 4] =
 #[derive(Clone, Debug)]
 pub(super) struct Load {
     room: Arc<Semaphore>,
+    bytes: usize,
     complaints: Arc<Rarely>,
 }
 
@@ -47,7 +48,7 @@ impl Load {
     /// So many bytes at most.
     pub(super) fn of(bytes: usize) -> Self {
         let complaints = Arc::new(Rarely::every(LOG_EVERY));
-        Self { room: Arc::new(Semaphore::new(bytes)), complaints }
+        Self { room: Arc::new(Semaphore::new(bytes)), bytes, complaints }
     }
 
     /// The same answer, or a refusal where it is too much now.
@@ -56,6 +57,8 @@ impl Load {
         if n_bytes <= SMALL_BYTES {
             return response;
         }
+        // One that is larger than all the room takes all of it: alone, it may go.
+        let n_bytes = usize::try_from(n_bytes).unwrap_or(usize::MAX).min(self.bytes);
         let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
         match Arc::clone(&self.room).try_acquire_many_owned(n_bytes) {
             Ok(room) => response.map(|body| held(body, room)),
@@ -86,4 +89,25 @@ fn held(body: Body, room: OwnedSemaphorePermit) -> Body {
     let room = Arc::new(room);
     let hold = move |bytes| Bytes::from_owner(Held { bytes, _room: Arc::clone(&room) });
     Body::new(body.map_frame(move |frame| frame.map_data(&hold)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(n_bytes: u64) -> Response {
+        Response::new(Body::from(vec![b' '; usize::try_from(n_bytes).unwrap()]))
+    }
+
+    #[tokio::test]
+    async fn an_answer_larger_than_all_the_room_goes_alone() {
+        let load = Load::of(usize::try_from(2 * SMALL_BYTES).unwrap());
+        let alone = load.carry(answer(3 * SMALL_BYTES));
+        assert_eq!(alone.status(), 200);
+        assert_eq!(load.carry(answer(SMALL_BYTES + 1)).status(), 503);
+        assert_eq!(load.carry(answer(SMALL_BYTES)).status(), 200, "a small one never counts");
+        let written = alone.into_body().collect().await.unwrap().to_bytes();
+        drop(written);
+        assert_eq!(load.carry(answer(3 * SMALL_BYTES)).status(), 200);
+    }
 }
