@@ -40,6 +40,7 @@ use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::seal::Seal;
+use crate::store::Store;
 
 use guard::Routes;
 use live::Feed;
@@ -59,10 +60,24 @@ pub struct Api {
     pub tasks: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
+    /// What is kept.
+    pub store: Arc<Store>,
     /// What happened.
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
+}
+
+impl Api {
+    /// Waits until what this command changed is on the disk: only then is it answered.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be kept.
+    #[expect(clippy::unused_async, reason = "no command waits yet")]
+    pub async fn kept(&self) -> Result<(), Problem> {
+        Ok(())
+    }
 }
 
 /// The routes over the registry.

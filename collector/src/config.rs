@@ -1,28 +1,37 @@
 //! What the collector is told: by flag, else by `HERDBOOK_…` environment, else by a TOML file,
 //! else by default. All of it is checked here, before a port opens.
 
+mod alerts;
 mod authorities;
+mod catalog;
 mod checks;
 mod data_dir;
 mod error;
 mod file;
 mod flags;
 mod given;
+mod history;
 mod listen;
 mod liveness;
 mod log;
+mod notify;
 mod resolve;
+mod table;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use alerts::Alerts;
 pub use authorities::{Authorities, AuthoritiesError};
+pub use catalog::Catalogs;
 pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
 pub use error::ConfigError;
 pub use given::Source;
+pub use history::HistoryRules;
 pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
+pub use notify::Notify;
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
@@ -43,6 +52,14 @@ pub struct Config {
     pub liveness: Liveness,
     /// How services are judged.
     pub checks: Checks,
+    /// How much of the samples is kept.
+    pub history: HistoryRules,
+    /// What a person is alerted of.
+    pub alerts: Alerts,
+    /// Who is notified of alerts.
+    pub notify: Notify,
+    /// Which folders hold catalogs.
+    pub catalog: Catalogs,
     /// What each setting is and who said so, for `check-config`.
     pub told: Vec<Told>,
 }
@@ -51,7 +68,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Told {
     /// The key.
-    pub key: &'static str,
+    pub key: String,
     /// The value.
     pub value: String,
     /// Who said so.

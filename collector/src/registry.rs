@@ -18,6 +18,8 @@ pub mod service;
 pub mod session;
 pub mod slow;
 
+pub mod alert;
+
 pub mod change;
 pub mod encode;
 pub mod fold;

@@ -87,6 +87,7 @@ pub async fn run(
         desk: Desk::new(&loaded.collector_id),
         tasks: connections.clone(),
         stop: stop.clone(),
+        store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
     };

@@ -46,25 +46,38 @@ pub struct Loaded {
     pub hosts: Vec<String>,
     /// The document of each service, JSON.
     pub services: Vec<String>,
+    /// The document of each alert that is kept, JSON.
+    pub alerts: Vec<String>,
+    /// The document of each silence, JSON.
+    pub silences: Vec<String>,
+    /// The document of each entry that a catalog got while running, JSON.
+    pub catalog_entries: Vec<String>,
+}
+
+/// What a row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKind {
+    /// A host.
+    Host,
+    /// A service.
+    Service,
+    /// An alert.
+    Alert,
+    /// A silence.
+    Silence,
+    /// An entry that a catalog got while running.
+    CatalogEntry,
 }
 
 /// One entity as it shall be kept; no document deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Row {
-    /// A host.
-    Host {
-        /// Its id.
-        id: String,
-        /// Its document, JSON.
-        doc: Option<String>,
-    },
-    /// A service.
-    Service {
-        /// Its id.
-        id: String,
-        /// Its document, JSON.
-        doc: Option<String>,
-    },
+pub struct Row {
+    /// What it is.
+    pub kind: RowKind,
+    /// Its id.
+    pub id: String,
+    /// Its document, JSON.
+    pub doc: Option<String>,
 }
 
 /// How the store does, for `/readyz` and the page's banner.
@@ -241,16 +254,7 @@ impl Row {
     /// How large its document is.
     #[must_use]
     pub fn doc_bytes(&self) -> usize {
-        let (Self::Host { doc, .. } | Self::Service { doc, .. }) = self;
-        doc.as_ref().map_or(0, String::len)
-    }
-
-    /// The id of its entity.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Host { id, .. } | Self::Service { id, .. } => id,
-        }
+        self.doc.as_ref().map_or(0, String::len)
     }
 }
 

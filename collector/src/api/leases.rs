@@ -184,8 +184,8 @@ pub async fn list(
     let text = beside(move || {
         let moment = Moment::now();
         let (epoch, seq) = api.registry.cursor();
-        let (hosts, services) = (Vec::new(), Vec::new());
-        let snapshot = Snapshot { epoch, seq, at: moment.at, hosts, services };
+        let (hosts, services, alerts) = (Vec::new(), Vec::new(), Vec::new());
+        let snapshot = Snapshot { epoch, seq, at: moment.at, hosts, services, alerts };
         // One more than the page holds tells that there is another page.
         let leases = api.registry.leases_after(page.cursor(), limit + 1, moment);
         let leases: Vec<LeaseView> = leases.iter().map(LeaseView::of).collect();

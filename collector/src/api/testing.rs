@@ -30,7 +30,7 @@ use super::{Api, routes};
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -67,9 +67,11 @@ impl App {
         let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let (store, _) = Store::open(dir.path()).unwrap();
+        let store = Arc::new(store);
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
+            store: Arc::clone(&store),
             history: History::new(&store),
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::authorities::Authorities;
 use super::error::ConfigError;
 use super::given::{Given, Unit};
+use super::table::{Table, unknown};
 
 /// The figures of `[checks]` in the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +60,10 @@ impl Default for Checks {
     }
 }
 
-impl Checks {
-    /// Takes one figure, and returns the name of its key.
-    pub(super) fn set(&mut self, given: &Given) -> Result<&'static str, ConfigError> {
-        let known = KEYS.into_iter().find(|key| *key == given.key);
+impl Table for Checks {
+    const NAME: &'static str = "checks";
+
+    fn set(&mut self, given: &Given) -> Result<(), ConfigError> {
         match given.key.as_str() {
             "interval_s" => self.interval = given.as_duration(Unit::Seconds)?,
             "deadline_s" => self.deadline = given.as_duration(Unit::Seconds)?,
@@ -72,16 +73,16 @@ impl Checks {
             "judge_every_s" => self.judge_every = given.as_duration(Unit::Seconds)?,
             "departed_h" => self.departed_after = given.as_duration(Unit::Hours)?,
             "ca_file" => self.authorities = authorities(given)?,
-            _ => return Err(unknown(given)),
+            _ => return Err(unknown::<Self>(given, &KEYS)),
         }
-        known.ok_or_else(|| unknown(given))
+        Ok(())
     }
 
     /// A check must be over before the next one begins.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.deadline >= self.interval {
             return Err(ConfigError::Contradiction {
-                table: "checks",
+                table: Self::NAME,
                 words: "deadline_s must be less than interval_s",
             });
         }
@@ -97,14 +98,6 @@ fn authorities(given: &Given) -> Result<Authorities, ConfigError> {
         path,
         source,
     })
-}
-
-fn unknown(given: &Given) -> ConfigError {
-    ConfigError::UnknownKey {
-        key: format!("checks.{}", given.key),
-        origin: given.source.clone(),
-        expected: KEYS.join(", "),
-    }
 }
 
 #[cfg(test)]
@@ -128,7 +121,7 @@ mod tests {
                 "ca_file" => file.path().to_str().unwrap().into(),
                 _ => 7.into(),
             };
-            assert_eq!(checks.set(&given(key, value)).unwrap(), key);
+            checks.set(&given(key, value)).unwrap();
             assert_ne!(checks, Checks::default(), "{key} sets nothing");
         }
     }

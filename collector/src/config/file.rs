@@ -27,6 +27,14 @@ struct Shape {
     liveness: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     checks: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    history: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    alerts: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    notify: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    catalog: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 /// What the file says, key by key.
@@ -39,6 +47,10 @@ pub(super) struct File {
     pub(super) log_format: Option<Given>,
     pub(super) liveness: Vec<Given>,
     pub(super) checks: Vec<Given>,
+    pub(super) history: Vec<Given>,
+    pub(super) alerts: Vec<Given>,
+    pub(super) notify: Vec<Given>,
+    pub(super) catalog: Vec<Given>,
 }
 
 /// Reads the file that `origin` named.
@@ -69,6 +81,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         log_format: reader.given("log_format", shape.log_format),
         liveness: reader.table(shape.liveness),
         checks: reader.table(shape.checks),
+        history: reader.table(shape.history),
+        alerts: reader.table(shape.alerts),
+        notify: reader.table(shape.notify),
+        catalog: reader.table(shape.catalog),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::given::{Given, Unit};
+use super::table::{Table, unknown};
 
 /// The figures of `[liveness]` in the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,10 +95,10 @@ impl Default for Liveness {
     }
 }
 
-impl Liveness {
-    /// Takes one figure, and returns the name of its key.
-    pub(super) fn set(&mut self, given: &Given) -> Result<&'static str, ConfigError> {
-        let known = KEYS.into_iter().find(|key| *key == given.key);
+impl Table for Liveness {
+    const NAME: &'static str = "liveness";
+
+    fn set(&mut self, given: &Given) -> Result<(), ConfigError> {
         match given.key.as_str() {
             "stale_after_s" => self.stale_after = given.as_duration(Unit::Seconds)?,
             "stale_intervals" => self.stale_intervals = given.as_number()?,
@@ -119,13 +120,13 @@ impl Liveness {
             "mass_back" => self.mass_back = given.as_share()?,
             "disk_warning" => self.disk_warning = given.as_share()?,
             "memory_pressure_percent" => self.memory_pressure = given.as_percent()?,
-            _ => return Err(unknown(given)),
+            _ => return Err(unknown::<Self>(given, &KEYS)),
         }
-        known.ok_or_else(|| unknown(given))
+        Ok(())
     }
 
     /// The figures must leave an order: stale, then offline, then forgotten.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         let wrong = if self.stale_after >= self.offline_after {
             "stale_after_s must be less than offline_after_s"
         } else if self.stale_intervals > self.offline_intervals {
@@ -139,15 +140,7 @@ impl Liveness {
         } else {
             return Ok(());
         };
-        Err(ConfigError::Contradiction { table: "liveness", words: wrong })
-    }
-}
-
-fn unknown(given: &Given) -> ConfigError {
-    ConfigError::UnknownKey {
-        key: format!("liveness.{}", given.key),
-        origin: given.source.clone(),
-        expected: KEYS.join(", "),
+        Err(ConfigError::Contradiction { table: Self::NAME, words: wrong })
     }
 }
 

@@ -4,12 +4,11 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::checks::Checks;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::flags::{self, Flags};
 use super::given::{Given, Source};
-use super::liveness::Liveness;
+use super::table::Table;
 use super::{Command, Config, Log, LogFormat, Told, data_dir, listen, log};
 use crate::auth::HostName;
 
@@ -68,10 +67,19 @@ impl Resolver<'_> {
         let public_names = self.public_names(flags.public_name, file.public_name)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
-        let liveness = self.liveness(&file.liveness)?;
-        let checks = self.checks(&file.checks)?;
-        let log = Log { level, format };
-        Ok(Config { listen, data_dir, public_names, log, liveness, checks, told: self.told })
+        Ok(Config {
+            listen,
+            data_dir,
+            public_names,
+            log: Log { level, format },
+            liveness: self.table(&file.liveness)?,
+            checks: self.table(&file.checks)?,
+            history: self.table(&file.history)?,
+            alerts: self.table(&file.alerts)?,
+            notify: self.table(&file.notify)?,
+            catalog: self.table(&file.catalog)?,
+            told: self.told,
+        })
     }
 
     fn file(&self, flag: Option<PathBuf>) -> Result<File, ConfigError> {
@@ -166,26 +174,16 @@ impl Resolver<'_> {
         Ok(format)
     }
 
-    fn liveness(&mut self, file: &[Given]) -> Result<Liveness, ConfigError> {
-        let mut liveness = Liveness::default();
+    /// Takes a table of the file in, key by key, then looks at it as a whole.
+    fn table<T: Table>(&mut self, file: &[Given]) -> Result<T, ConfigError> {
+        let mut table = T::default();
         for given in file {
-            let key = liveness.set(given)?;
-            let value = given.value.to_string();
+            table.set(given)?;
+            let (key, value) = (format!("{}.{}", T::NAME, given.key), T::shown(given));
             self.told.push(Told { key, value, source: given.source.clone() });
         }
-        liveness.check()?;
-        Ok(liveness)
-    }
-
-    fn checks(&mut self, file: &[Given]) -> Result<Checks, ConfigError> {
-        let mut checks = Checks::default();
-        for given in file {
-            let key = checks.set(given)?;
-            let value = given.value.to_string();
-            self.told.push(Told { key, value, source: given.source.clone() });
-        }
-        checks.check()?;
-        Ok(checks)
+        table.check()?;
+        Ok(table)
     }
 
     fn one(
@@ -239,6 +237,6 @@ impl Resolver<'_> {
     }
 
     fn tell(&mut self, setting: &Setting, value: impl Display, source: Source) {
-        self.told.push(Told { key: setting.key, value: value.to_string(), source });
+        self.told.push(Told { key: setting.key.to_owned(), value: value.to_string(), source });
     }
 }

@@ -150,7 +150,7 @@ impl Follower {
                     self.forget(whose, entries);
                 }
             }
-            Subject::Session(..) | Subject::Fleet(_) => (),
+            Subject::Session(..) | Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) => {}
         }
     }
 

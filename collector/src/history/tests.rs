@@ -8,7 +8,7 @@ use crate::config::Liveness;
 use crate::registry::arrive::Opened;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
-use crate::store::Row;
+use crate::store::{Row, RowKind};
 
 use super::*;
 
@@ -125,7 +125,7 @@ async fn a_removed_host_takes_its_history_along() {
 #[tokio::test]
 async fn a_full_disk_loses_nothing_that_the_bound_holds_and_passes_by_itself() {
     let bench = bench(128);
-    let filler = |n: usize, doc| Row::Host { id: format!("filler{n}"), doc };
+    let filler = |n: usize, doc| Row { kind: RowKind::Host, id: format!("filler{n}"), doc };
     let mut n_rows = 0;
     while bench.store.write(vec![filler(n_rows, Some("x".repeat(3000)))]).await.is_ok() {
         n_rows += 1;

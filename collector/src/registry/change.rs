@@ -9,6 +9,7 @@ use herdbook_shared::time::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::alert::Alert;
 use super::host::HostEntry;
 use super::service::ServiceEntry;
 use super::session::SessionChange;
@@ -99,6 +100,14 @@ change_kinds! {
     FleetMassOffline = "fleet.mass_offline",
     /// Most of it is back, or enough time went by.
     FleetMassRecovered = "fleet.mass_recovered",
+    /// Something that a person should see began.
+    AlertRaised = "alert.raised",
+    /// It is over.
+    AlertResolved = "alert.resolved",
+    /// A catalog was loaded anew.
+    CatalogReloaded = "catalog.reloaded",
+    /// A catalog was to be loaded anew, and stays as it was.
+    CatalogRejected = "catalog.rejected",
 }
 
 impl Serialize for ChangeKind {
@@ -130,6 +139,10 @@ pub enum Subject {
     Model(Arc<ServiceEntry>, Arc<str>),
     /// The fleet as a whole.
     Fleet(Value),
+    /// An alert, as it is now.
+    Alert(Arc<Alert>),
+    /// A catalog: its name, and what came of loading it.
+    Catalog(Value),
 }
 
 /// One numbered change. It carries its whole entity, encoded once a view, when first asked for.
@@ -185,7 +198,7 @@ impl Change {
             Subject::NoHost(id) | Subject::Session(id, _) => Some(id),
             Subject::NoService(_, id) => id.as_ref(),
             Subject::Service(service) | Subject::Model(service, _) => service.host_id(),
-            Subject::Fleet(_) => None,
+            Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) => None,
         }
     }
 

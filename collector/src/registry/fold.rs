@@ -19,6 +19,8 @@ pub struct Mirror {
     pub hosts: BTreeMap<String, Value>,
     /// Services by id.
     pub services: BTreeMap<String, Value>,
+    /// Alerts that are not resolved, by id.
+    pub alerts: BTreeMap<String, Value>,
 }
 
 /// A change does not follow on what the mirror knows: take a new snapshot.
@@ -39,6 +41,7 @@ impl Mirror {
             seq: snapshot["seq"].as_u64().unwrap_or(0),
             hosts: by_id("hosts"),
             services: by_id("services"),
+            alerts: by_id("alerts"),
         }
     }
 
@@ -81,6 +84,11 @@ impl Mirror {
                     }
                 }
                 self.follow_services(&host_id, view);
+            }
+            "alert" => {
+                let is_over = !data["resolved_at"].is_null();
+                let alert = if is_over { &Value::Null } else { data };
+                put(&mut self.alerts, text(&data["id"]), alert);
             }
             _ => (),
         }

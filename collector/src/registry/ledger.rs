@@ -1,13 +1,14 @@
 //! What the one lock guards: the number of the last change, the ring of the newest ones, which
 //! entities the store has not seen yet, and who was superseded by whom.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use herdbook_shared::ids::{HostId, InstanceId, ServiceId};
 use herdbook_shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::alert::Alert;
 use super::change::{Change, ChangeKind, Subject};
 use super::check::departed::Departed;
 
@@ -45,6 +46,8 @@ pub struct Ledger {
     pub touched: BTreeSet<HostId>,
     /// Services that left and may come back.
     pub departed: Departed,
+    /// Alerts that are not resolved, by id.
+    pub alerts: BTreeMap<Arc<str>, Arc<Alert>>,
     superseded: HashMap<HostId, VecDeque<InstanceId>>,
 }
 
@@ -61,6 +64,7 @@ impl Ledger {
             dirty: BTreeSet::new(),
             touched: BTreeSet::new(),
             departed: Departed::default(),
+            alerts: BTreeMap::new(),
             superseded: HashMap::new(),
         }
     }

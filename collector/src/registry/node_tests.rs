@@ -11,7 +11,7 @@ use crate::registry::service::ServiceStatus;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 use crate::registry::view::View;
-use crate::store::{DirtySource, Row};
+use crate::store::{DirtySource, Row, RowKind};
 
 use super::*;
 
@@ -63,9 +63,10 @@ impl World {
         let registry = Registry::new(Liveness::default());
         let (mut hosts, mut services) = (Vec::new(), Vec::new());
         for row in self.registry.take_dirty(usize::MAX) {
-            match row {
-                Row::Host { doc, .. } => hosts.extend(doc),
-                Row::Service { doc, .. } => services.extend(doc),
+            match row.kind {
+                RowKind::Host => hosts.extend(row.doc),
+                RowKind::Service => services.extend(row.doc),
+                kind => panic!("{kind:?} is none of the registry\'s"),
             }
         }
         assert_eq!(registry.restore(&hosts, &services, self.clock.moment()), 0);
@@ -281,8 +282,13 @@ fn a_removed_host_is_gone_with_its_services_and_nothing_late_brings_it_back() {
 
     let rows = world.registry.take_dirty(usize::MAX);
     assert_eq!(rows.len(), 2, "{rows:?}");
-    let is_deleted =
-        |row: &Row| matches!(row, Row::Host { doc: None, .. } | Row::Service { doc: None, .. });
+    let is_deleted = |row: &Row| {
+        matches!(
+            row,
+            Row { kind: RowKind::Host, doc: None, .. }
+                | Row { kind: RowKind::Service, doc: None, .. }
+        )
+    };
     assert!(rows.iter().all(is_deleted), "{rows:?}");
 }
 

@@ -7,7 +7,7 @@ use herdbook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::store::{DirtySource, Row};
+use crate::store::{DirtySource, Row, RowKind};
 
 use super::Registry;
 use super::check::departed::Gone;
@@ -159,7 +159,11 @@ impl Registry {
         match dirty {
             Dirty::Host(id) => {
                 let host = self.host(id.as_str());
-                Row::Host { id: id.to_string(), doc: host.map(|host| host_doc(&host)) }
+                Row {
+                    kind: RowKind::Host,
+                    id: id.to_string(),
+                    doc: host.map(|host| host_doc(&host)),
+                }
             }
             Dirty::Service(id) => {
                 let listed = self.service(id.as_str()).map(|entry| service_doc(&entry, None));
@@ -167,7 +171,7 @@ impl Registry {
                     let gone = self.ledger().departed.get(id.as_str()).cloned()?;
                     Some(service_doc(&gone.entry, Some(gone.at)))
                 };
-                Row::Service { id: id.to_string(), doc: listed.or_else(departed) }
+                Row { kind: RowKind::Service, id: id.to_string(), doc: listed.or_else(departed) }
             }
         }
     }
@@ -216,9 +220,11 @@ impl DirtySource for Registry {
     }
 
     fn give_back(&self, rows: Vec<Row>) {
-        let dirty = rows.into_iter().map(|row| match row {
-            Row::Host { id, .. } => Dirty::Host(HostId::from_text(&id)),
-            Row::Service { id, .. } => Dirty::Service(ServiceId::from_text(&id)),
+        let dirty = rows.into_iter().filter_map(|row| match row.kind {
+            RowKind::Host => Some(Dirty::Host(HostId::from_text(&row.id))),
+            RowKind::Service => Some(Dirty::Service(ServiceId::from_text(&row.id))),
+            // What others write is given back to them.
+            RowKind::Alert | RowKind::Silence | RowKind::CatalogEntry => None,
         });
         self.ledger().dirty.extend(dirty);
     }

@@ -57,7 +57,10 @@ fn rows() -> (String, String) {
     let (id, session) = (&opened.host_id, &opened.session.id);
     registry.apply_inventory(id, session, inventory, clock.moment()).unwrap();
     let rows = registry.take_dirty(10);
-    let [Row::Host { doc: Some(host), .. }, Row::Service { doc: Some(service), .. }] = &rows[..]
+    let [
+        Row { kind: RowKind::Host, doc: Some(host), .. },
+        Row { kind: RowKind::Service, doc: Some(service), .. },
+    ] = &rows[..]
     else {
         panic!("a host and a service")
     };
@@ -129,8 +132,16 @@ fn all_that_was_declared_and_changed_by_hand_survives_a_restart() {
     let docs = |wanted: fn(&Row) -> Option<&String>| -> Vec<String> {
         rows.iter().filter_map(wanted).cloned().collect()
     };
-    let hosts = docs(|row| if let Row::Host { doc, .. } = row { doc.as_ref() } else { None });
-    let services = docs(|row| if let Row::Service { doc, .. } = row { doc.as_ref() } else { None });
+    let hosts =
+        docs(
+            |row| if let Row { kind: RowKind::Host, doc, .. } = row { doc.as_ref() } else { None },
+        );
+    let services =
+        docs(
+            |row| {
+                if let Row { kind: RowKind::Service, doc, .. } = row { doc.as_ref() } else { None }
+            },
+        );
     let after = Registry::new(Liveness::default());
     assert_eq!(after.restore(&hosts, &services, clock.pass(60)), 0);
     assert_eq!(after.services().len(), registry.services().len());

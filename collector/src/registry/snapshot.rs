@@ -8,6 +8,7 @@ use herdbook_shared::time::Timestamp;
 use serde::Serialize;
 
 use super::Registry;
+use super::alert::Alert;
 use super::encode::{self, json};
 use super::host::{HostEntry, HostStatus};
 use super::model::fleet_models;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub hosts: Vec<Arc<HostEntry>>,
     /// All services.
     pub services: Vec<Arc<ServiceEntry>>,
+    /// All alerts that are not resolved.
+    pub alerts: Vec<Arc<Alert>>,
 }
 
 impl Registry {
@@ -40,10 +43,11 @@ impl Registry {
         let ledger = self.ledger();
         let (epoch, seq) = (ledger.epoch(), ledger.seq());
         let (mut hosts, mut services) = (self.hosts(), self.services());
+        let alerts = ledger.alerts.values().cloned().collect();
         drop(ledger);
         hosts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         services.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Snapshot { epoch, seq, at: moment.at, hosts, services }
+        Snapshot { epoch, seq, at: moment.at, hosts, services, alerts }
     }
 }
 
@@ -107,7 +111,9 @@ impl Snapshot {
         push_list(&mut text, self.services.iter().map(|service| encode::service(service, view)));
         text.push_str("],\"fleet_models\":");
         text.push_str(&json(&models));
-        text.push_str(",\"alerts\":[],\"counts\":");
+        text.push_str(",\"alerts\":[");
+        push_list(&mut text, self.alerts.iter().map(|alert| json(alert.as_ref())));
+        text.push_str("],\"counts\":");
         text.push_str(&json(&self.counts()));
         text
     }

@@ -158,6 +158,9 @@ fn load(connection: &Connection) -> rusqlite::Result<Loaded> {
         collector_id: collector_id(connection)?,
         hosts: documents(connection, "SELECT doc FROM hosts ORDER BY id")?,
         services: documents(connection, "SELECT doc FROM services ORDER BY id")?,
+        alerts: documents(connection, "SELECT doc FROM alerts ORDER BY id")?,
+        silences: documents(connection, "SELECT doc FROM silences ORDER BY id")?,
+        catalog_entries: documents(connection, "SELECT doc FROM catalog_entries ORDER BY id")?,
     })
 }
 

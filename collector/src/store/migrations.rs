@@ -29,6 +29,11 @@ const STEPS: &[&str] = &[
     CREATE INDEX status_of_subject ON status_history (kind, id, seq);
     CREATE INDEX status_by_age ON status_history (at);
     ",
+    "
+    CREATE TABLE alerts (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE silences (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE catalog_entries (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+    ",
 ];
 
 /// Why a database is not brought up to date.

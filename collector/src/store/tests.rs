@@ -10,15 +10,15 @@ use super::*;
 const SMALL: u32 = 64;
 
 fn host(id: &str, doc: &str) -> Row {
-    Row::Host { id: id.to_owned(), doc: Some(doc.to_owned()) }
+    Row { kind: RowKind::Host, id: id.to_owned(), doc: Some(doc.to_owned()) }
 }
 
 fn no_host(id: &str) -> Row {
-    Row::Host { id: id.to_owned(), doc: None }
+    Row { kind: RowKind::Host, id: id.to_owned(), doc: None }
 }
 
 fn service(id: &str, doc: &str) -> Row {
-    Row::Service { id: id.to_owned(), doc: Some(doc.to_owned()) }
+    Row { kind: RowKind::Service, id: id.to_owned(), doc: Some(doc.to_owned()) }
 }
 
 /// A directory whose store holds two hosts and a service, closed.

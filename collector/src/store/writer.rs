@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::file::{StateFile, connect};
 use super::history::{self, BOUNDS, Entry};
 use super::lock::Lock;
-use super::{Row, WriteError};
+use super::{Row, RowKind, WriteError};
 
 /// Rows after which no further batch joins a transaction.
 const GROUP_ROWS: usize = 1000;
@@ -100,24 +100,33 @@ fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
 }
 
 fn put(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
-    let (id, doc, insert, delete) = match row {
-        Row::Host { id, doc } => (
-            id,
-            doc,
-            "INSERT INTO hosts VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
-            "DELETE FROM hosts WHERE id = ?1",
-        ),
-        Row::Service { id, doc } => (
-            id,
-            doc,
-            "INSERT INTO services VALUES (?1, ?2) \
-             ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
-            "DELETE FROM services WHERE id = ?1",
-        ),
-    };
-    match doc {
-        Some(doc) => connection.prepare_cached(insert)?.execute(params![id, doc])?,
-        None => connection.prepare_cached(delete)?.execute(params![id])?,
+    let (insert, delete) = statements(row.kind);
+    match &row.doc {
+        Some(doc) => connection.prepare_cached(insert)?.execute(params![row.id, doc])?,
+        None => connection.prepare_cached(delete)?.execute(params![row.id])?,
     };
     Ok(())
+}
+
+macro_rules! statements_of {
+    ($table:literal) => {
+        (
+            concat!(
+                "INSERT INTO ",
+                $table,
+                " VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
+            ),
+            concat!("DELETE FROM ", $table, " WHERE id = ?1"),
+        )
+    };
+}
+
+fn statements(kind: RowKind) -> (&'static str, &'static str) {
+    match kind {
+        RowKind::Host => statements_of!("hosts"),
+        RowKind::Service => statements_of!("services"),
+        RowKind::Alert => statements_of!("alerts"),
+        RowKind::Silence => statements_of!("silences"),
+        RowKind::CatalogEntry => statements_of!("catalog_entries"),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::registry::check::beat::Beat;
 use crate::registry::service::{Check, ServiceStatus, Source};
 use crate::registry::testing::*;
-use crate::store::{DirtySource, Row};
+use crate::store::{DirtySource, Row, RowKind};
 use crate::sweep::Sweep;
 
 use super::*;
@@ -138,7 +138,9 @@ fn who_left_a_day_ago_is_forgotten_on_the_disk_too() {
     assert!(world.registry.service(&id(0)).is_none());
     let forgotten = |world: &World| {
         let rows = world.registry.take_dirty(100);
-        rows.iter().filter(|row| matches!(row, Row::Service { doc: None, .. })).count()
+        rows.iter()
+            .filter(|row| matches!(row, Row { kind: RowKind::Service, doc: None, .. }))
+            .count()
     };
     assert_eq!(forgotten(&world), 0);
     world.clock.pass(86_400);

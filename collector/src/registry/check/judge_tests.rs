@@ -8,7 +8,7 @@ use crate::registry::check::probe::ProbeFailure;
 use crate::registry::service::Source;
 use crate::registry::service::record::{Declared, Records};
 use crate::registry::testing::*;
-use crate::store::{DirtySource, Row};
+use crate::store::{DirtySource, Row, RowKind};
 
 use super::*;
 
@@ -60,9 +60,7 @@ impl World {
 }
 
 fn doc(row: Row) -> Option<String> {
-    match row {
-        Row::Service { doc, .. } | Row::Host { doc, .. } => doc,
-    }
+    row.doc
 }
 
 #[test]
@@ -167,7 +165,10 @@ fn after_a_day_it_has_to_register_again() {
     let _ = world.registry.take_dirty(100);
     world.judge(0);
     let rows = world.registry.take_dirty(100);
-    assert!(matches!(&rows[..], [Row::Service { doc: None, .. }]), "forgotten on the disk too");
+    assert!(
+        matches!(&rows[..], [Row { kind: RowKind::Service, doc: None, .. }]),
+        "forgotten on the disk too"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use herdbook_shared::wire::inventory::Service;
 
 use crate::config::Liveness;
 use crate::registry::ledger::Dirty;
-use crate::store::{DirtySource, Row};
+use crate::store::{DirtySource, RowKind};
 
 use super::*;
 
@@ -93,9 +93,10 @@ pub(crate) fn restarted(registry: &Registry, moment: Moment) -> Registry {
     registry.ledger().dirty.extend(hosts.chain(services));
     let (mut hosts, mut services) = (Vec::new(), Vec::new());
     for row in registry.take_dirty(usize::MAX) {
-        match row {
-            Row::Host { doc, .. } => hosts.extend(doc),
-            Row::Service { doc, .. } => services.extend(doc),
+        match row.kind {
+            RowKind::Host => hosts.extend(row.doc),
+            RowKind::Service => services.extend(row.doc),
+            kind => panic!("{kind:?} is none of the registry\'s"),
         }
     }
     let next = Registry::new(Liveness::default()).with_boot_id(Some(BOOT.to_owned()));

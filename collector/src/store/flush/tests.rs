@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinSet;
 
+use super::super::RowKind;
 use super::*;
 
 #[derive(Default)]
@@ -17,7 +18,7 @@ struct Herd {
 
 impl Herd {
     fn change(&self, id: &str, doc: &str) {
-        let row = Row::Host { id: id.to_owned(), doc: Some(doc.to_owned()) };
+        let row = Row { kind: RowKind::Host, id: id.to_owned(), doc: Some(doc.to_owned()) };
         self.rows.lock().unwrap().insert(id.to_owned(), row);
         self.dirty.notify_one();
     }
@@ -45,7 +46,7 @@ impl DirtySource for Herd {
     fn give_back(&self, rows: Vec<Row>) {
         let mut dirty = self.rows.lock().unwrap();
         for row in rows {
-            dirty.entry(row.id().to_owned()).or_insert(row);
+            dirty.entry(row.id.to_owned()).or_insert(row);
         }
     }
 }
@@ -148,7 +149,7 @@ async fn a_full_disk_is_told_and_passes_by_itself() {
     bench.herd.change("large", &"x".repeat(150_000));
     bench.state.wait_for(|state| *state == StoreState::DiskFull).await.unwrap();
     bench.herd.change("large", &"y".repeat(150_000));
-    let space = Row::Host { id: "filler".to_owned(), doc: None };
+    let space = Row { kind: RowKind::Host, id: "filler".to_owned(), doc: None };
     bench.store.write(vec![space]).await.unwrap();
     bench.state.wait_for(|state| *state == StoreState::Ok).await.unwrap();
     assert_eq!(bench.kept().await, ["y".repeat(150_000)]);
