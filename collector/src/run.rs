@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences, Watchman};
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -76,7 +77,7 @@ pub async fn run(
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen));
+    let readiness = Arc::new(Readiness::new(state_seen.clone()));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
@@ -90,6 +91,8 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
+        alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
+        silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
@@ -101,8 +104,8 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
-    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
-    parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
+    parts.spawn(watchman(&config, &api, state_seen).run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -123,6 +126,13 @@ pub async fn run(
         store.close().await;
     }
     outcome
+}
+
+/// Who raises alerts; `told` says how the store does.
+fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+    let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
+    let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
 }
 
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
