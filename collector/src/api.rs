@@ -15,7 +15,9 @@ pub mod hosts;
 pub mod models;
 pub mod services;
 
+pub mod alerts;
 pub mod history;
+pub mod silences;
 pub mod snapshot;
 
 pub mod graph;
@@ -36,6 +38,7 @@ use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
@@ -67,6 +70,10 @@ pub struct Api {
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// The alerts that are kept.
+    pub alerts: Arc<Kept>,
+    /// Of which of them nobody wants to be told.
+    pub silences: Arc<Silences>,
 }
 
 /// The routes over the registry.
@@ -102,6 +109,8 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(alerts::routes())
+        .merge(silences::routes())
         .with_state(api)
 }
 

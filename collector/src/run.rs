@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences, Watchman};
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -23,7 +25,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, flush};
+use crate::store::{Loaded, OpenError, Store, StoreState, flush};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -88,6 +90,8 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
+        alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
+        silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
@@ -99,8 +103,8 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry, flushing).await }
     });
-    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
-    parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
+    parts.spawn(watchman(&config, &api, store.watch_state()).run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -121,6 +125,13 @@ pub async fn run(
         store.close().await;
     }
     outcome
+}
+
+/// Who raises alerts; `told` says how the store does.
+fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+    let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
+    let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
 }
 
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever

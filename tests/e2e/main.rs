@@ -20,6 +20,8 @@ mod one_entry;
 mod registers;
 mod two_ubuntus;
 
+mod alerts;
+
 mod graph;
 mod nodes;
 mod picks;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
 use crate::config::Liveness;
 use crate::history::History;
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) store: Arc<Store>,
+    pub(crate) alerts: Arc<Kept>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     _parts: JoinSet<()>,
@@ -86,6 +88,7 @@ impl App {
             let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
             async move { flush(&store, registry, CancellationToken::new()).await }
         });
+        let alerts = Arc::new(Kept::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -95,9 +98,11 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
+            alerts: Arc::clone(&alerts),
+            silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, _parts: parts, router }
+        Self { registry, seal, store, alerts, dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
