@@ -17,6 +17,10 @@ pub mod services;
 pub mod history;
 pub mod snapshot;
 
+pub mod discovery;
+pub mod metrics;
+pub mod stats;
+
 pub mod graph;
 pub mod leases;
 pub mod pick;
@@ -38,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -66,6 +71,8 @@ pub struct Api {
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// What the collector counts of itself.
+    pub meters: Arc<Meters>,
 }
 
 impl Api {
@@ -113,6 +120,9 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(metrics::routes())
+        .merge(stats::routes())
+        .merge(discovery::routes())
         .with_state(api)
 }
 

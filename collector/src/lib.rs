@@ -5,7 +5,7 @@
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
 //! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
-//! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+//! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
 
@@ -24,6 +24,8 @@ pub mod store;
 pub mod history;
 
 pub mod seal;
+
+pub mod metrics;
 
 pub mod auth;
 

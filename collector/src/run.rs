@@ -20,6 +20,7 @@ use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
@@ -80,6 +81,8 @@ pub async fn run(
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    let meters = Arc::new(Meters::new(state.subscribe(), recorder.backlog()));
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -90,10 +93,12 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
+        meters: Arc::clone(&meters),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
-    parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
+    parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
@@ -101,7 +106,6 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
-    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
