@@ -20,6 +20,10 @@ pub mod history;
 pub mod silences;
 pub mod snapshot;
 
+pub mod discovery;
+pub mod metrics;
+pub mod stats;
+
 pub mod graph;
 pub mod leases;
 pub mod pick;
@@ -42,6 +46,7 @@ use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -74,6 +79,8 @@ pub struct Api {
     pub alerts: Arc<Kept>,
     /// Of which of them nobody wants to be told.
     pub silences: Arc<Silences>,
+    /// What the collector counts of itself.
+    pub meters: Arc<Meters>,
 }
 
 /// The routes over the registry.
@@ -111,6 +118,9 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .merge(alerts::routes())
         .merge(silences::routes())
+        .merge(metrics::routes())
+        .merge(stats::routes())
+        .merge(discovery::routes())
         .with_state(api)
 }
 

@@ -6,6 +6,8 @@
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
 //! ([`store`], [`history`]), what a person should see ([`alerts`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
 
@@ -26,6 +28,8 @@ pub mod history;
 pub mod alerts;
 
 pub mod seal;
+
+pub mod metrics;
 
 pub mod auth;
 

@@ -79,11 +79,12 @@ use change::Change;
 use graph::GraphCache;
 use host::HostEntry;
 use lease::Leases;
-use ledger::{Lagged, Ledger};
+use ledger::{Depths, Lagged, Ledger};
 use model::ModelIndex;
 use pick::Needs;
 use service::ServiceEntry;
 use service::live::UNBEGUN_EVERY;
+use session::tally::Sessions;
 use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
@@ -116,6 +117,7 @@ pub struct Registry {
     checks: Checks,
     origin: Instant,
     believed_ms: AtomicU64,
+    sessions: Sessions,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
@@ -148,6 +150,7 @@ impl Registry {
             checks: Checks::default(),
             origin: Instant::now(),
             believed_ms: AtomicU64::new(0),
+            sessions: Sessions::default(),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
@@ -221,6 +224,18 @@ impl Registry {
     #[must_use]
     pub fn cursor(&self) -> (Arc<str>, u64) {
         (Arc::clone(&self.epoch), *self.seq.borrow())
+    }
+
+    /// Sessions since the start.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// How much lies in the ledger.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        self.ledger().depths()
     }
 
     /// Samples taken in since the start.

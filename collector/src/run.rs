@@ -21,6 +21,7 @@ use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
@@ -80,6 +81,8 @@ pub async fn run(
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    let meters = Arc::new(Meters::new(store.watch_state(), recorder.backlog()));
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -92,10 +95,12 @@ pub async fn run(
         feed: Feed::new(Arc::clone(&registry)),
         alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
+        meters: Arc::clone(&meters),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
-    parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
+    parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
@@ -103,7 +108,7 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry, flushing).await }
     });
-    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
+    parts.spawn(recorder.run(flushing.clone()));
     parts.spawn(watchman(&config, &api, store.watch_state()).run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))

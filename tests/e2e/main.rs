@@ -30,6 +30,7 @@ mod refusals;
 mod namespaces;
 
 mod feed;
+mod prometheus;
 mod texts;
 mod web_edges;
 

@@ -31,7 +31,7 @@ impl Running {
         );
         let (stop, mut tasks) = (CancellationToken::new(), tokio::task::JoinSet::new());
         tasks.spawn(watchman.run(stop.clone()));
-        tasks.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+        tasks.spawn(sweep::run(Arc::clone(&registry), Arc::default(), stop.clone()));
         Self { registry, store, kept, told, stop, tasks }
     }
 

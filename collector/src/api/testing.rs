@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -18,6 +19,7 @@ use crate::auth::AllowedHosts;
 use crate::config::Liveness;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::metrics::testing::meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
@@ -30,14 +32,19 @@ use super::{Api, routes};
 
 /// A collector's API without its sockets.
 pub(crate) struct App {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) seal: Arc<Seal>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) alerts: Arc<Kept>,
+    api: Api,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     _parts: JoinSet<()>,
     router: Router,
+}
+
+impl std::ops::Deref for App {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// What came back.
@@ -88,7 +95,6 @@ impl App {
             let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
             async move { flush(&store, registry, CancellationToken::new()).await }
         });
-        let alerts = Arc::new(Kept::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -98,11 +104,12 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
-            alerts: Arc::clone(&alerts),
+            alerts: Arc::new(Kept::default()),
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
+            meters: meters(),
         };
-        let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, alerts, dir, _parts: parts, router }
+        let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
+        Self { api, dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -138,15 +145,34 @@ impl App {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
-        request.extensions_mut().insert(PeerAddr(peer));
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.ask(request.body(Body::from(body.to_owned())).unwrap()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body =
             if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         Answer { status, headers, body }
+    }
+}
+
+impl App {
+    async fn ask(&self, mut request: Request<Body>) -> Response {
+        let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
+        request.extensions_mut().insert(PeerAddr(peer));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// What `GET` answers, before its body is read.
+    pub(crate) async fn open(&self, path: &str) -> Response {
+        self.ask(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+    }
+
+    /// A text that `GET` answers with 200, and of which kind it says to be.
+    pub(crate) async fn text(&self, path: &str) -> (String, String) {
+        let response = self.open(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (String::from_utf8(body.to_vec()).unwrap(), kind)
     }
 }
 
