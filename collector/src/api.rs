@@ -25,6 +25,7 @@ pub mod pick;
 pub(crate) mod testing;
 
 pub mod agent;
+pub mod events;
 pub mod live;
 
 use std::sync::Arc;
@@ -113,6 +114,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(events::routes())
         .with_state(api)
 }
 

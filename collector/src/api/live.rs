@@ -7,7 +7,7 @@ pub mod snapshots;
 
 pub mod viewer;
 
-mod line;
+pub(super) mod line;
 mod watched;
 
 #[cfg(test)]

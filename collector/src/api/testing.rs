@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) store: Arc<Store>,
+    pub(crate) stop: CancellationToken,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -68,6 +70,7 @@ impl App {
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let (store, _) = Store::open(dir.path()).unwrap();
         let store = Arc::new(store);
+        let stop = CancellationToken::new();
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -75,11 +78,11 @@ impl App {
             history: History::new(&store),
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            stop: stop.clone(),
             feed: Feed::new(Arc::clone(&registry)),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, router }
+        Self { registry, seal, store, stop, dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -106,24 +109,45 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
+        let is_json = ("content-type", "application/json");
+        let length = body.len().to_string();
+        let about = [is_json, ("content-length", &length)];
+        let about = if body.is_empty() { &[][..] } else { &about[..] };
+        self.send_as(method, path, &[about, headers].concat(), body).await
+    }
+
+    /// The same with just these headers, and that of its host.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Answer {
+        let response = self.respond(method, path, headers, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        Answer { status, headers, body }
+    }
+
+    /// The same, with an answer whose body was not read yet.
+    pub(crate) async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-        if !body.is_empty() {
-            request = request
-                .header("content-type", "application/json")
-                .header("content-length", body.len());
-        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
         let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
         request.extensions_mut().insert(PeerAddr(peer));
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body =
-            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Answer { status, headers, body }
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 
