@@ -28,6 +28,8 @@ pub mod agent;
 pub mod events;
 pub mod live;
 
+pub mod legacy;
+
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -115,6 +117,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .merge(events::routes())
+        .merge(legacy::routes())
         .with_state(api)
 }
 
