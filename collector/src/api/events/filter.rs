@@ -62,6 +62,13 @@ impl Filter {
         })
     }
 
+    /// Whether it lets everything through.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let Self { kinds, host, service, model } = self;
+        kinds.is_none() && host.is_none() && service.is_none() && model.is_none()
+    }
+
     /// Whether it lets a change through.
     #[must_use]
     pub fn lets_through(&self, change: &Change) -> bool {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::hosts::view;
 use crate::api::problem::{Checked, Kind, Problem};
+use crate::api::query::given;
 use crate::api::{Api, json};
 use crate::registry::encode;
 use crate::registry::view::View;
@@ -83,11 +84,6 @@ pub async fn get(
         }
     }
     Ok(json(gathered.answer(&follower.cursor())))
-}
-
-/// What a query says of this, where it says anything.
-pub(super) fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.is_empty())
 }
 
 impl Poll {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::api::hosts::view;
 use crate::api::problem::{Checked, Problem};
+use crate::api::query::given;
 use crate::api::{Api, owned};
 use crate::registry::Registry;
 use crate::registry::view::View;
@@ -21,7 +22,6 @@ use crate::registry::view::View;
 use super::cursor::Cursor;
 use super::filter::{Filter, Words};
 use super::follower::{Follower, Lost};
-use super::poll::given;
 use super::{Room, socket, sse};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
