@@ -4,6 +4,7 @@ pub mod guard;
 pub mod problem;
 
 pub mod body;
+pub mod durable;
 pub mod precondition;
 pub mod query;
 
@@ -69,18 +70,6 @@ pub struct Api {
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
-}
-
-impl Api {
-    /// Waits until what this command changed is on the disk: only then is it answered.
-    ///
-    /// # Errors
-    ///
-    /// Where it could not be kept.
-    #[expect(clippy::unused_async, reason = "no command waits yet")]
-    pub async fn kept(&self) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
 /// The routes over the registry.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +23,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, StoreState, flush};
+use crate::store::{Loaded, OpenError, Store, flush};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -75,8 +74,7 @@ pub async fn run(
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen));
+    let readiness = Arc::new(Readiness::new(store.watch_state()));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
@@ -99,7 +97,7 @@ pub async fn run(
     let flushing = CancellationToken::new();
     parts.spawn({
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
-        async move { flush(&store, registry.as_ref(), &state, flushing).await }
+        async move { flush(&store, registry, flushing).await }
     });
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     parts.spawn(recorder.run(flushing.clone()));

@@ -83,6 +83,7 @@ pub(super) async fn register(
     State(api): State<Api>,
     Body(registration): Body<Registration>,
 ) -> Result<Json<Registered>, Problem> {
+    api.may_write()?;
     let declared = registration.declared();
     let upserted = api.registry.upsert_service(Source::Own, declared, Moment::now())?;
     api.kept().await?;
@@ -114,6 +115,7 @@ pub(super) async fn promote(
     State(api): State<Api>,
     Body(promotion): Body<Promotion>,
 ) -> Result<Json<Map<String, Value>>, Problem> {
+    api.may_write()?;
     let patch = ServicePatch { role: Some(Some(promotion.role)), ..ServicePatch::default() };
     let service = api.registry.patch_service(&promotion.service_id, patch, None, Moment::now())?;
     api.kept().await?;
@@ -125,6 +127,7 @@ pub(super) async fn deregister(
     State(api): State<Api>,
     Body(leave): Body<Leave>,
 ) -> Result<Json<Left>, Problem> {
+    api.may_write()?;
     let moment = Moment::now();
     let removed = api.registry.withdraw_service(&leave.service_id, Removal::default(), moment)?;
     api.kept().await?;
