@@ -32,7 +32,10 @@ pub mod pick;
 pub(crate) mod testing;
 
 pub mod agent;
+pub mod events;
 pub mod live;
+
+pub mod legacy;
 
 use std::sync::Arc;
 
@@ -121,6 +124,8 @@ pub fn routes(api: Api) -> Routes {
         .merge(metrics::routes())
         .merge(stats::routes())
         .merge(discovery::routes())
+        .merge(events::routes())
+        .merge(legacy::routes())
         .with_state(api)
 }
 

@@ -136,21 +136,42 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-        if !body.is_empty() {
-            request = request
-                .header("content-type", "application/json")
-                .header("content-length", body.len());
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self.ask(request.body(Body::from(body.to_owned())).unwrap()).await;
+        let is_json = ("content-type", "application/json");
+        let length = body.len().to_string();
+        let about = [is_json, ("content-length", &length)];
+        let about = if body.is_empty() { &[][..] } else { &about[..] };
+        self.send_as(method, path, &[about, headers].concat(), body).await
+    }
+
+    /// The same with just these headers, and that of its host.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Answer {
+        let response = self.respond(method, path, headers, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body =
             if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         Answer { status, headers, body }
+    }
+
+    /// The same, with an answer whose body was not read yet.
+    pub(crate) async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 }
 
