@@ -14,6 +14,7 @@ pub mod moment;
 pub mod condition;
 pub mod finding;
 pub mod host;
+pub mod recent;
 pub mod service;
 pub mod session;
 pub mod slow;
@@ -110,6 +111,7 @@ pub struct Registry {
     liveness: Liveness,
     boot_id: Option<String>,
     checks: Checks,
+    recent: Duration,
     origin: Instant,
     believed_ms: AtomicU64,
     n_samples: AtomicU64,
@@ -140,6 +142,7 @@ impl Registry {
             liveness,
             boot_id: None,
             checks: Checks::default(),
+            recent: recent::WINDOW,
             origin: Instant::now(),
             believed_ms: AtomicU64::new(0),
             n_samples: AtomicU64::new(0),
