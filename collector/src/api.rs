@@ -15,6 +15,8 @@ pub mod models;
 pub mod services;
 
 pub mod history;
+pub mod nodes;
+pub mod samples;
 pub mod snapshot;
 
 pub mod graph;
@@ -40,6 +42,7 @@ use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::seal::Seal;
+use crate::series::SampleHistory;
 use crate::store::Store;
 
 use guard::Routes;
@@ -64,6 +67,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// What happened.
     pub history: History,
+    /// What hosts measured.
+    pub series: SampleHistory,
     /// What viewers of the live feed share.
     pub feed: Feed,
 }
@@ -113,6 +118,8 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(samples::routes())
+        .merge(nodes::routes())
         .with_state(api)
 }
 

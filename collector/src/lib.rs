@@ -22,6 +22,7 @@ pub mod checks;
 pub mod store;
 
 pub mod history;
+pub mod series;
 
 pub mod seal;
 

@@ -23,6 +23,7 @@ use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
+use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
 use crate::store::{Loaded, OpenError, Store, StoreState, flush};
 use crate::{dashboard, sweep};
@@ -76,10 +77,12 @@ pub async fn run(
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen));
+    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
+    let readiness = Arc::new(Readiness::new(state_seen, history_seen));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
+    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -89,6 +92,7 @@ pub async fn run(
         stop: stop.clone(),
         store: Arc::clone(&store),
         history: History::new(&store),
+        series,
         feed: Feed::new(Arc::clone(&registry)),
     };
     let dropped = Arc::clone(&api.desk.dropped);
@@ -102,6 +106,8 @@ pub async fn run(
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    parts.spawn(recorder.run(flushing.clone()));
+    let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
@@ -141,7 +147,7 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
-    let registry = registry.with_boot_id(boot_id());
+    let registry = registry.with_boot_id(boot_id()).with_recent(config.history.recent);
     let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());

@@ -24,6 +24,7 @@ mod graph;
 mod nodes;
 mod picks;
 mod refusals;
+mod series;
 
 mod namespaces;
 

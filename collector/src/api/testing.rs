@@ -1,7 +1,7 @@
 //! The whole API over a register of its own, asked as from this machine.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,12 +13,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::auth::AllowedHosts;
-use crate::config::Liveness;
+use crate::config::{HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
+use crate::series::{Keeper, SampleHistory};
 use crate::serve::PeerAddr;
 use crate::store::Store;
 
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) store: Arc<Store>,
+    /// Who writes the history of samples, where nobody else does.
+    pub(crate) keeper: Mutex<Keeper>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -68,18 +71,20 @@ impl App {
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let (store, _) = Store::open(dir.path()).unwrap();
         let store = Arc::new(store);
+        let (series, keeper) = SampleHistory::of_dir(dir.path(), &HistoryRules::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
             store: Arc::clone(&store),
             history: History::new(&store),
+            series,
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, router }
+        Self { registry, seal, store, keeper: Mutex::new(keeper), dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

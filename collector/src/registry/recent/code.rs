@@ -64,7 +64,7 @@ pub const OF_HOST: [Series; HOST_SERIES] = [
     float("network_transmit_bytes_per_second", 1.0, true),
     float("disk_used_bytes", 1.0, false),
     steps("memory_pressure_percent", 100.0, true),
-    float("latency_ms", 1.0, true),
+    float("latency_ms", 10.0, true),
 ];
 
 /// The series of a GPU.
