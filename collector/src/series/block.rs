@@ -70,7 +70,7 @@ pub fn encode(shape: Shape, n_gpus: usize, rows: &Rows) -> Vec<u8> {
     if rows.is_empty() {
         return bits.finish();
     }
-    let column = |of: &dyn Fn(&Rollup) -> u16| rows.iter().map(|row| of(row)).collect::<Vec<_>>();
+    let column = |of: &dyn Fn(&Rollup) -> u16| rows.iter().map(of).collect::<Vec<_>>();
     // What a code may not be is no number of samples either.
     put_column(&mut bits, &column(&|row| row.n_samples.min(MISSING - 1)));
     put_column(&mut bits, &column(&|row| u16::from(row.is_degraded)));

@@ -21,6 +21,9 @@ const STEPS: i64 = 6;
 /// All sets of the block are packed.
 const ALL: i64 = i64::MAX;
 
+/// Single rows as they were written, by their place in the block.
+type OpenRows = Vec<(u8, Vec<u8>)>;
+
 /// Packs a share of the oldest block with single rows, if it is over; `n_sets` are known in all.
 /// Returns whether there may be more to do.
 pub(super) fn pack(
@@ -86,8 +89,8 @@ fn open_rows(
     block: i64,
     first: i64,
     last: i64,
-) -> rusqlite::Result<BTreeMap<i64, Vec<(u8, Vec<u8>)>>> {
-    let mut of_set: BTreeMap<i64, Vec<(u8, Vec<u8>)>> = BTreeMap::new();
+) -> rusqlite::Result<BTreeMap<i64, OpenRows>> {
+    let mut of_set: BTreeMap<i64, OpenRows> = BTreeMap::new();
     let select = "SELECT key, row FROM open_rows WHERE key BETWEEN ?1 AND ?2";
     let mut select = connection.prepare_cached(select)?;
     for (place, step) in (0..).zip(block * STEPS_OF_BLOCK..(block + 1) * STEPS_OF_BLOCK) {
@@ -108,7 +111,7 @@ fn gpus_of(connection: &Connection, set: i64) -> rusqlite::Result<usize> {
 
 /// Rows that came since are added to those that were packed before, which only a clock that went
 /// back brings about.
-fn merged(n_gpus: usize, mut rows: Rows, open: Vec<(u8, Vec<u8>)>) -> Rows {
+fn merged(n_gpus: usize, mut rows: Rows, open: OpenRows) -> Rows {
     for (place, bytes) in open {
         let Some(row) = Rollup::from_bytes(n_gpus, &bytes) else { continue };
         let before = rows.remove(&place);

@@ -89,14 +89,14 @@ impl Builder {
 
     /// Where the columns of these GPUs stand.
     fn places(&mut self, gpus: &[Box<str>]) -> Vec<usize> {
-        let mut place = |id: &Box<str>| {
-            let known = self.gpus.iter().position(|known| **known == **id);
+        let mut place = |id: &str| {
+            let known = self.gpus.iter().position(|known| known == id);
             known.unwrap_or_else(|| {
-                self.gpus.push(id.to_string());
+                self.gpus.push(id.to_owned());
                 self.gpus.len() - 1
             })
         };
-        gpus.iter().map(&mut place).collect()
+        gpus.iter().map(|id| place(id)).collect()
     }
 
     fn add(
