@@ -17,6 +17,8 @@ pub mod services;
 
 pub mod alerts;
 pub mod history;
+pub mod nodes;
+pub mod samples;
 pub mod silences;
 pub mod snapshot;
 
@@ -52,6 +54,7 @@ use crate::ingest::Desk;
 use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
+use crate::series::SampleHistory;
 use crate::store::Store;
 
 use guard::Routes;
@@ -76,6 +79,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// What happened.
     pub history: History,
+    /// What hosts measured.
+    pub series: SampleHistory,
     /// What viewers of the live feed share.
     pub feed: Feed,
     /// The alerts that are kept.
@@ -126,6 +131,8 @@ pub fn routes(api: Api) -> Routes {
         .merge(discovery::routes())
         .merge(events::routes())
         .merge(legacy::routes())
+        .merge(samples::routes())
+        .merge(nodes::routes())
         .with_state(api)
 }
 

@@ -24,6 +24,7 @@ pub mod checks;
 pub mod store;
 
 pub mod history;
+pub mod series;
 
 pub mod alerts;
 

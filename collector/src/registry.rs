@@ -14,6 +14,7 @@ pub mod moment;
 pub mod condition;
 pub mod finding;
 pub mod host;
+pub mod recent;
 pub mod service;
 pub mod session;
 pub mod slow;
@@ -115,6 +116,7 @@ pub struct Registry {
     liveness: Liveness,
     boot_id: Option<String>,
     checks: Checks,
+    recent: Duration,
     origin: Instant,
     believed_ms: AtomicU64,
     sessions: Sessions,
@@ -148,6 +150,7 @@ impl Registry {
             liveness,
             boot_id: None,
             checks: Checks::default(),
+            recent: recent::WINDOW,
             origin: Instant::now(),
             believed_ms: AtomicU64::new(0),
             sessions: Sessions::default(),

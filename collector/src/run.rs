@@ -25,6 +25,7 @@ use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
+use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
 use crate::store::{Loaded, OpenError, Store, StoreState, flush};
 use crate::{dashboard, sweep};
@@ -77,12 +78,14 @@ pub async fn run(
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let readiness = Arc::new(Readiness::new(store.watch_state()));
+    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
+    let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     let meters = Arc::new(Meters::new(store.watch_state(), recorder.backlog()));
+    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -92,6 +95,7 @@ pub async fn run(
         stop: stop.clone(),
         store: Arc::clone(&store),
         history: History::new(&store),
+        series,
         feed: Feed::new(Arc::clone(&registry)),
         alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
@@ -110,6 +114,8 @@ pub async fn run(
     });
     parts.spawn(recorder.run(flushing.clone()));
     parts.spawn(watchman(&config, &api, store.watch_state()).run(flushing.clone()));
+    let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
+    parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -155,7 +161,7 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
-    let registry = registry.with_boot_id(boot_id());
+    let registry = registry.with_boot_id(boot_id()).with_recent(config.history.recent);
     let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());

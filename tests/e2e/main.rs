@@ -26,6 +26,7 @@ mod graph;
 mod nodes;
 mod picks;
 mod refusals;
+mod series;
 
 mod namespaces;
 

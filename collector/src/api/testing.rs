@@ -1,7 +1,7 @@
 //! The whole API over a register of its own, asked as from this machine.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -16,13 +16,14 @@ use tower::ServiceExt;
 
 use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
-use crate::config::Liveness;
+use crate::config::{HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::metrics::testing::meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
+use crate::series::{Keeper, SampleHistory};
 use crate::serve::PeerAddr;
 use crate::store::{Store, flush};
 
@@ -33,6 +34,8 @@ use super::{Api, routes};
 /// A collector's API without its sockets.
 pub(crate) struct App {
     api: Api,
+    /// Who writes the history of samples, where nobody else does.
+    pub(crate) keeper: Mutex<Keeper>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     _parts: JoinSet<()>,
@@ -95,11 +98,13 @@ impl App {
             let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
             async move { flush(&store, registry, CancellationToken::new()).await }
         });
+        let (series, keeper) = SampleHistory::of_dir(dir.path(), &HistoryRules::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
             store: Arc::clone(&store),
             history: History::new(&store),
+            series,
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -109,7 +114,7 @@ impl App {
             meters: meters(),
         };
         let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
-        Self { api, dir, _parts: parts, router }
+        Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
