@@ -4,6 +4,7 @@ pub mod guard;
 pub mod problem;
 
 pub mod body;
+pub mod durable;
 pub mod precondition;
 pub mod query;
 
@@ -73,18 +74,6 @@ pub struct Api {
     pub alerts: Arc<Kept>,
     /// Of which of them nobody wants to be told.
     pub silences: Arc<Silences>,
-}
-
-impl Api {
-    /// Waits until what this command changed is on the disk: only then is it answered.
-    ///
-    /// # Errors
-    ///
-    /// Where it could not be kept.
-    #[expect(clippy::unused_async, reason = "no command waits yet")]
-    pub async fn kept(&self) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
 /// The routes over the registry.

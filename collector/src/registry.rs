@@ -24,6 +24,7 @@ pub mod change;
 pub mod encode;
 pub mod fold;
 pub mod ledger;
+pub mod unkept;
 pub mod view;
 
 mod transaction;
@@ -71,6 +72,7 @@ use tokio::time::Instant;
 
 use crate::config::{Checks, Liveness};
 use crate::serve::Rarely;
+use crate::store::Waiting;
 
 use alias::AliasIndex;
 use change::Change;
@@ -107,6 +109,8 @@ pub struct Registry {
     epoch: Arc<str>,
     seq: watch::Sender<u64>,
     dirty: Notify,
+    urgent: Notify,
+    waiting: Waiting,
     liveness: Liveness,
     boot_id: Option<String>,
     checks: Checks,
@@ -137,6 +141,8 @@ impl Registry {
             ledger: Mutex::new(ledger),
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
+            urgent: Notify::new(),
+            waiting: Waiting::default(),
             liveness,
             boot_id: None,
             checks: Checks::default(),

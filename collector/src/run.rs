@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,7 +24,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, StoreState, flush};
+use crate::store::{Loaded, OpenError, Store, flush};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -76,8 +75,7 @@ pub async fn run(
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen.clone()));
+    let readiness = Arc::new(Readiness::new(store.watch_state()));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
@@ -102,10 +100,11 @@ pub async fn run(
     let flushing = CancellationToken::new();
     parts.spawn({
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
-        async move { flush(&store, registry.as_ref(), &state, flushing).await }
+        async move { flush(&store, registry, flushing).await }
     });
-    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
-    parts.spawn(watchman(&config, &api, state_seen).run(flushing.clone()));
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(watchman(&config, &api).run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -128,11 +127,11 @@ pub async fn run(
     outcome
 }
 
-/// Who raises alerts; `told` says how the store does.
-fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+/// Who raises alerts.
+fn watchman(config: &Config, api: &Api) -> Watchman {
     let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
     let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
-    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
 }
 
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever

@@ -10,19 +10,21 @@ mod history;
 mod lock;
 mod migrations;
 mod reader;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use flush::{DirtySource, flush};
+pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
+pub use waiting::Waiting;
 
-use writer::{Job, Writer};
+use writer::{Dirty, Job, Put, Writer};
 
 /// Batches that may wait for the writer; more wait in [`Store::write`].
 const QUEUE: usize = 64;
@@ -34,6 +36,7 @@ const PAGES_MAX: u32 = 1 << 20;
 pub struct Store {
     path: PathBuf,
     jobs: mpsc::Sender<Job>,
+    state: watch::Sender<StoreState>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -188,7 +191,8 @@ impl Store {
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
-        Ok((Self { path, jobs, writer: Some(writer) }, loaded))
+        let state = watch::Sender::new(StoreState::Ok);
+        Ok((Self { path, jobs, state, writer: Some(writer) }, loaded))
     }
 
     /// Keeps `rows`, all or none; answered once they are on the disk.
@@ -217,8 +221,33 @@ impl Store {
 
     async fn put(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job { rows, entries, done }).await.map_err(|_| WriteError::Closed)?;
+        let job = Job::Put(Put { rows, entries, done });
+        self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
         answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Keeps a batch of what this source has, and says whether there is more.
+    async fn write_dirty(
+        &self,
+        source: &Arc<dyn DirtySource>,
+        extent: Extent,
+    ) -> Result<bool, WriteError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job::Dirty(Dirty { source: Arc::clone(source), extent, done });
+        self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
+        answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// How the store does, and that it changes.
+    #[must_use]
+    pub fn watch_state(&self) -> watch::Receiver<StoreState> {
+        self.state.subscribe()
+    }
+
+    /// How the store does.
+    #[must_use]
+    pub fn state(&self) -> StoreState {
+        *self.state.borrow()
     }
 
     /// Writes what is queued, folds the log into the database and lets go of the directory.

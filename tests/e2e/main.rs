@@ -30,6 +30,7 @@ mod refusals;
 mod namespaces;
 
 mod feed;
+mod texts;
 mod web_edges;
 
 mod hostile_frames;

@@ -41,6 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How much longer than a status may stay after the start it is waited for subjects to be listed.
 const LISTED_LATER: Duration = Duration::from_secs(60);
 
+/// For how long all must have found room until the disk is not full any more: longer than whoever
+/// found none waits before the next try.
+const ROOM_FOR: Duration = Duration::from_secs(8);
 /// Why alerts of a subject are over that is no longer listed.
 const REMOVED: &str = "removed";
 /// Why a host went offline, or a service down, that went with a mass event.
@@ -60,6 +63,8 @@ pub(super) struct Engine {
     clock_read: Instant,
     looked: Instant,
     started: Instant,
+    /// Since when everything could be written that was to be.
+    room_since: Option<Instant>,
 }
 
 impl Engine {
@@ -81,6 +86,7 @@ impl Engine {
             clock_read: moment.now,
             looked: moment.now,
             started: moment.now,
+            room_since: None,
             voice: Voice::new(registry, settings, kept),
         };
         for stored in engine.voice.kept.restorable() {
@@ -264,16 +270,17 @@ impl Engine {
         self.see((SubjectKind::Fleet, sort.word(), "fleet"), Rule::MassEvent, told, moment);
     }
 
-    /// How the stores do, of which at least one told since the start.
-    pub(super) fn see_stores(&mut self, states: &[StoreState], moment: Moment) {
-        let told = if states.contains(&StoreState::DiskFull) {
+    /// How the store does, told after each try to write.
+    pub(super) fn see_store(&mut self, state: StoreState, moment: Moment) {
+        let since = self.room_since.unwrap_or(moment.now);
+        self.room_since = (state == StoreState::Ok).then_some(since);
+        if state == StoreState::DiskFull {
             let message = "the disk of the collector is full: what changes is kept in memory only";
-            Told::holds(message.to_owned(), None)
-        } else if states.iter().all(|state| *state == StoreState::Ok) {
-            Told::over("there is room again")
-        } else {
-            Told::Nothing
-        };
+            self.see_collector(Told::holds(message.to_owned(), None), moment);
+        }
+    }
+
+    fn see_collector(&mut self, told: Told, moment: Moment) {
         let subject = (SubjectKind::Collector, "collector", "collector");
         self.see(subject, Rule::CollectorDiskFull, told, moment);
     }
@@ -288,6 +295,10 @@ impl Engine {
             self.see(subject, Rule::MassEvent, told, moment);
         }
         self.masses.keep(&self.voice.kept);
+        let has_room = |since| moment.now.saturating_duration_since(since) >= ROOM_FOR;
+        if self.room_since.is_some_and(has_room) {
+            self.see_collector(Told::over("there is room again"), moment);
+        }
         if moment.now.saturating_duration_since(self.looked) >= LOOK_EVERY {
             self.looked = moment.now;
             self.look_for_gone(moment);

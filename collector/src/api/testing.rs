@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -21,7 +22,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
 use crate::serve::PeerAddr;
-use crate::store::Store;
+use crate::store::{Store, flush};
 
 use super::guard::Guarded;
 use super::live::Feed;
@@ -35,6 +36,7 @@ pub(crate) struct App {
     pub(crate) alerts: Arc<Kept>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
+    _parts: JoinSet<()>,
     router: Router,
 }
 
@@ -66,11 +68,27 @@ impl App {
 
     /// Over this register.
     pub(crate) fn of(registry: Registry) -> Self {
-        let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap().0;
+        Self::on(registry, dir, store)
+    }
+
+    /// With a database of so many pages at most.
+    pub(crate) fn with_pages(pages_max: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_bounded(dir.path(), pages_max).unwrap().0;
+        Self::on(Registry::new(Liveness::default()), dir, store)
+    }
+
+    fn on(registry: Registry, dir: tempfile::TempDir, store: Store) -> Self {
+        let (registry, store) = (Arc::new(registry), Arc::new(store));
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
-        let (store, _) = Store::open(dir.path()).unwrap();
-        let store = Arc::new(store);
         let alerts = Arc::new(Kept::default());
+        let mut parts = JoinSet::new();
+        parts.spawn({
+            let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
+            async move { flush(&store, registry, CancellationToken::new()).await }
+        });
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -84,7 +102,7 @@ impl App {
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, alerts, dir, router }
+        Self { registry, seal, store, alerts, dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -86,7 +86,7 @@ impl Registry {
         moment: Moment,
     ) -> Result<Arc<ServiceEntry>, AddError> {
         let (declared, url) = whole(source, declared)?;
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         if let Some(there) = transaction.known(source, &declared, &url) {
             return Err(AddError::Exists(there.id.clone()));
         }
@@ -107,7 +107,7 @@ impl Registry {
         moment: Moment,
     ) -> Result<Upserted, UpsertError> {
         let (declared, url) = whole(source, declared)?;
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         if let Some(other) = transaction.other_type(source, &declared, &url) {
             return Err(UpsertError::OtherType(other.word()));
         }
@@ -226,6 +226,7 @@ impl Transaction<'_> {
             && after.status == before.status
             && after.unconfirmed == before.unconfirmed;
         if is_same {
+            self.confirm(before);
             return Arc::clone(before);
         }
         let kind = before.kind_of_change(&after);

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use herdbook_shared::ids::{HostId, InstanceId, ServiceId};
+use herdbook_shared::ids::{HostId, InstanceId};
 use herdbook_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::alert::Alert;
 use super::change::{Change, ChangeKind, Subject};
 use super::check::departed::Departed;
+use super::unkept::Unkept;
 
 /// The ring keeps at least this many changes, while they fit [`RING_BYTES_MAX`].
 pub const RING_CHANGES_MIN: usize = 10_000;
@@ -24,15 +25,6 @@ const SUPERSEDED_MAX: usize = 8;
 #[error("the ring does not reach back to the cursor")]
 pub struct Lagged;
 
-/// An entity that the store has to write.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dirty {
-    /// A host, or that it is gone.
-    Host(HostId),
-    /// A service, or that it is gone.
-    Service(ServiceId),
-}
-
 /// See the module's words.
 #[derive(Debug)]
 pub struct Ledger {
@@ -41,7 +33,7 @@ pub struct Ledger {
     ring: VecDeque<Arc<Change>>,
     ring_bytes: usize,
     /// Entities that the store has not seen.
-    pub dirty: BTreeSet<Dirty>,
+    pub dirty: Unkept,
     /// Hosts that were replaced since the sweep asked.
     pub touched: BTreeSet<HostId>,
     /// Services that left and may come back.
@@ -61,7 +53,7 @@ impl Ledger {
             seq: 0,
             ring: VecDeque::new(),
             ring_bytes: 0,
-            dirty: BTreeSet::new(),
+            dirty: Unkept::default(),
             touched: BTreeSet::new(),
             departed: Departed::default(),
             alerts: BTreeMap::new(),

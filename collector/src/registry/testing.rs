@@ -15,6 +15,8 @@ use herdbook_shared::wire::sample::{GpuSample, Sample};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::store::{DirtySource, Extent, Row};
+
 use super::Registry;
 use super::arrive::{Link, OpenError, Opened};
 use super::change::ChangeKind;
@@ -235,6 +237,12 @@ impl Registry {
         let facts = ServiceFacts::of(records, before.facts.check, moment.at, Some(&before.facts));
         let after = ServiceEntry { facts: Arc::new(facts), ..(*before).clone() };
         transaction.put_service(after, ChangeKind::ServiceChanged, None);
+    }
+
+    /// What is to be kept, as rows.
+    pub(crate) fn take_dirty(&self, max: usize) -> Vec<Row> {
+        let batch = DirtySource::take(self, Extent::All, max);
+        batch.rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// The kinds of all changes after `seq`.

@@ -7,10 +7,10 @@ use herdbook_shared::ids::ServiceId;
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
 use crate::registry::host::HostStatus;
-use crate::registry::ledger::Dirty;
 use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, Source, Word};
 use crate::registry::transaction::Transaction;
+use crate::registry::unkept::Dirty;
 
 use super::UnknownService;
 
@@ -114,7 +114,7 @@ impl Registry {
         removal: Removal,
         moment: Moment,
     ) -> Result<Removed, RemoveError> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let Some(before) = self.resolve(id) else { return transaction.forget(id, removal) };
         removal.is_of(&before)?;
         match removal.source {
@@ -170,8 +170,7 @@ impl Transaction<'_> {
         removal.is_of(&departed)?;
         tracing::info!(service = %departed.id, "service removed by hand, which had left before");
         self.ledger.departed.remove(&departed.id);
-        self.ledger.dirty.insert(Dirty::Service(departed.id.clone()));
-        self.registry.dirty.notify_one();
+        self.mark_dirty(Dirty::Service(departed.id.clone()));
         Ok(Removed::Gone(departed))
     }
 
