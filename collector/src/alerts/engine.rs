@@ -44,6 +44,8 @@ const LISTED_LATER: Duration = Duration::from_secs(60);
 /// For how long all must have found room until the disk is not full any more: longer than whoever
 /// found none waits before the next try.
 const ROOM_FOR: Duration = Duration::from_secs(8);
+/// The subject of what is about the collector itself.
+const COLLECTOR: (SubjectKind, &str, &str) = (SubjectKind::Collector, "collector", "collector");
 /// Why alerts of a subject are over that is no longer listed.
 const REMOVED: &str = "removed";
 /// Why a host went offline, or a service down, that went with a mass event.
@@ -276,13 +278,9 @@ impl Engine {
         self.room_since = (state == StoreState::Ok).then_some(since);
         if state == StoreState::DiskFull {
             let message = "the disk of the collector is full: what changes is kept in memory only";
-            self.see_collector(Told::holds(message.to_owned(), None), moment);
+            let told = Told::holds(message.to_owned(), None);
+            self.see(COLLECTOR, Rule::CollectorDiskFull, told, moment);
         }
-    }
-
-    fn see_collector(&mut self, told: Told, moment: Moment) {
-        let subject = (SubjectKind::Collector, "collector", "collector");
-        self.see(subject, Rule::CollectorDiskFull, told, moment);
     }
 
     /// Once a second: looks at samples, and at what is only seen by the clock.
@@ -297,7 +295,8 @@ impl Engine {
         self.masses.keep(&self.voice.kept);
         let has_room = |since| moment.now.saturating_duration_since(since) >= ROOM_FOR;
         if self.room_since.is_some_and(has_room) {
-            self.see_collector(Told::over("there is room again"), moment);
+            let told = Told::over("there is room again");
+            self.see(COLLECTOR, Rule::CollectorDiskFull, told, moment);
         }
         if moment.now.saturating_duration_since(self.looked) >= LOOK_EVERY {
             self.looked = moment.now;
@@ -336,11 +335,11 @@ impl Engine {
         if moment.now.saturating_duration_since(self.started) < waits_for {
             return;
         }
-        let is_gone = |id: &&Arc<str>| self.voice.registry.host(id).is_none();
-        let hosts = self.book.open(SubjectKind::Host).filter(is_gone);
+        let registry = &self.voice.registry;
+        let hosts = self.book.open(SubjectKind::Host).filter(|id| registry.host(id).is_none());
         let hosts: Vec<_> = hosts.cloned().collect();
-        let is_gone = |id: &&Arc<str>| self.voice.registry.service(id).is_none();
-        let services = self.book.open(SubjectKind::Service).filter(is_gone);
+        let services = self.book.open(SubjectKind::Service);
+        let services = services.filter(|id| registry.service(id).is_none());
         let services: Vec<_> = services.cloned().collect();
         hosts.iter().for_each(|id| self.forget((SubjectKind::Host, id), None, REMOVED, moment));
         for id in services {
