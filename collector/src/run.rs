@@ -27,7 +27,7 @@ use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, StoreState, flush};
+use crate::store::{Loaded, OpenError, Store, flush};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -113,7 +113,7 @@ pub async fn run(
         async move { flush(&store, registry, flushing).await }
     });
     parts.spawn(recorder.run(flushing.clone()));
-    parts.spawn(watchman(&config, &api, store.watch_state()).run(flushing.clone()));
+    parts.spawn(watchman(&config, &api).run(flushing.clone()));
     let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
@@ -138,11 +138,11 @@ pub async fn run(
     outcome
 }
 
-/// Who raises alerts; `told` says how the store does.
-fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+/// Who raises alerts.
+fn watchman(config: &Config, api: &Api) -> Watchman {
     let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
     let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
-    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
 }
 
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever

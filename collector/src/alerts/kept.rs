@@ -122,6 +122,13 @@ impl Kept {
         self.dirty.notify_one();
     }
 
+    /// The rows that are to be written.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let batch = self.take(Extent::All, usize::MAX);
+        batch.rows.into_iter().map(|(_, row)| row).collect()
+    }
+
     /// Has an alert written once more.
     pub(super) fn write_again(&self, id: &Arc<str>) {
         self.all().dirty.insert(Arc::clone(id));
@@ -213,22 +220,14 @@ impl All {
     }
 }
 
-#[cfg(test)]
-impl Kept {
-    /// What is to be written.
-    pub(super) fn take_dirty(&self, max: usize) -> Vec<Row> {
-        self.take(Extent::All, max).rows.into_iter().map(|(_, row)| row).collect()
-    }
-}
-
 impl DirtySource for Kept {
-    fn dirty(&self) -> &Notify {
-        &self.dirty
-    }
-
     /// Nobody waits for an alert to be kept.
     fn urgent(&self) -> &Notify {
         &self.urgent
+    }
+
+    fn dirty(&self) -> &Notify {
+        &self.dirty
     }
 
     fn has_urgent(&self) -> bool {
