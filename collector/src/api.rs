@@ -17,6 +17,9 @@ pub mod services;
 pub mod history;
 pub mod snapshot;
 
+pub mod catalogs;
+pub mod skills;
+
 pub mod graph;
 pub mod leases;
 pub mod pick;
@@ -36,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Action;
+use crate::catalog::Catalogs;
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
@@ -66,6 +70,8 @@ pub struct Api {
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// What was loaded from folders.
+    pub catalogs: Arc<Catalogs>,
 }
 
 impl Api {
@@ -113,6 +119,8 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(catalogs::routes())
+        .merge(skills::routes())
         .with_state(api)
 }
 

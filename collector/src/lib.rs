@@ -4,13 +4,15 @@
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
-//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
-//! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]), how secrets are kept ([`seal`]), what it reads from folders
+//! ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), what it does
+//! when told to read things anew ([`reload`]), and [`run`], which joins them.
 
 pub mod config;
 
 pub mod budget;
 pub mod secret;
+pub mod strict;
 
 pub mod registry;
 
@@ -25,6 +27,8 @@ pub mod history;
 
 pub mod seal;
 
+pub mod catalog;
+
 pub mod auth;
 
 pub mod api;
@@ -32,4 +36,5 @@ pub mod dashboard;
 
 pub mod serve;
 
+pub mod reload;
 pub mod run;

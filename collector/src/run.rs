@@ -15,6 +15,8 @@ use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
+use crate::catalog::catalogs::Trigger;
+use crate::catalog::{self, Catalogs};
 use crate::checks::dial::Loopback;
 use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
@@ -22,6 +24,7 @@ use crate::history::{History, Recorder};
 use crate::ingest::Desk;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
+use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
 use crate::store::{Loaded, OpenError, Store, StoreState, flush};
@@ -61,23 +64,24 @@ impl RunError {
     }
 }
 
-/// Runs until `stop`, and says on `out` where it listens.
+/// Runs until it is told to stop, and says on `out` where it listens.
 ///
 /// # Errors
 ///
 /// [`RunError`].
 pub async fn run(
     config: Config,
-    stop: CancellationToken,
+    signals: Signals,
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
-    let listeners = Listeners::bind(&config.listen)?;
+    let (listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (state, state_seen) = watch::channel(StoreState::Ok);
     let readiness = Arc::new(Readiness::new(state_seen));
     let registry = restored(&config, &loaded);
+    let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
     readiness.set_restored();
 
     let connections = TaskTracker::new();
@@ -90,9 +94,12 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
+        catalogs: Arc::clone(&catalogs),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
+    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&catalogs)).run());
+    parts.spawn(catalog::watch::run(catalogs, stop.clone()));
     parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
@@ -136,6 +143,22 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
         Some((name, value))
     });
     Prober::new(config.checks.clone(), open, Loopback::Allowed)
+}
+
+/// What the folders of the catalogs hold. One that cannot be loaded does not keep the collector
+/// from starting, as a mistake in a file would else end it at the next reboot: it says so in the
+/// log and in the list of catalogs, and the services that its files declared before stay.
+async fn catalogs(
+    config: &Config,
+    loaded: &Loaded,
+    registry: &Arc<Registry>,
+    seal: &Arc<Seal>,
+) -> Arc<Catalogs> {
+    let (registry, seal) = (Arc::clone(registry), Arc::clone(seal));
+    let catalogs = Catalogs::new(&config.catalog, &loaded.catalog_entries, registry, seal);
+    let catalogs = Arc::new(catalogs);
+    catalogs.reload_all(Trigger::Start).await;
+    catalogs
 }
 
 /// The registry as it was when the collector stopped.

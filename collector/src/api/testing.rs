@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::auth::AllowedHosts;
-use crate::config::Liveness;
+use crate::catalog::Catalogs;
+use crate::config::{self, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::registry::Registry;
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) store: Arc<Store>,
+    pub(crate) catalogs: Arc<Catalogs>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -66,8 +68,12 @@ impl App {
     pub(crate) fn of(registry: Registry) -> Self {
         let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
-        let (store, _) = Store::open(dir.path()).unwrap();
+        let (store, loaded) = Store::open(dir.path()).unwrap();
         let store = Arc::new(store);
+        let rules = config::Catalogs::default().with_defaults(None, dir.path());
+        let (kept, sealing) = (&loaded.catalog_entries, Arc::clone(&seal));
+        let catalogs = Catalogs::new(&rules, kept, Arc::clone(&registry), sealing);
+        let catalogs = Arc::new(catalogs);
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -77,13 +83,26 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
+            catalogs: Arc::clone(&catalogs),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, router }
+        Self { registry, seal, store, catalogs, dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
+    }
+
+    /// An answer of which only status and headers are looked at.
+    pub(crate) async fn get_raw(&self, path: &str) -> Answer {
+        let (answer, _) = self.send_raw(Method::GET, path, &[], "").await;
+        answer
+    }
+
+    /// The body of an answer that is text.
+    pub(crate) async fn get_text(&self, path: &str) -> String {
+        let (_, body) = self.send_raw(Method::GET, path, &[], "").await;
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -106,6 +125,19 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
+        let (answer, body) = self.send_raw(method, path, headers, body).await;
+        let body =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        Answer { body, ..answer }
+    }
+
+    async fn send_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> (Answer, Bytes) {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         if !body.is_empty() {
             request = request
@@ -121,9 +153,7 @@ impl App {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body =
-            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Answer { status, headers, body }
+        (Answer { status, headers, body: Value::Null }, body)
     }
 }
 
