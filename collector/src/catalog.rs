@@ -30,3 +30,33 @@ mod stored;
 pub mod watch;
 
 pub use catalogs::Catalogs;
+
+use crate::config::{self, CatalogKind};
+
+/// A catalog that cannot be loaded as it is configured.
+#[derive(Debug, thiserror::Error)]
+#[error("the catalog {name} cannot be loaded")]
+pub struct NotLoadable {
+    /// Which.
+    pub name: String,
+    /// Why not.
+    pub source: fault::Fault,
+}
+
+/// Whether all catalogs could be loaded now; nothing is kept of it.
+///
+/// # Errors
+///
+/// [`NotLoadable`], of the first that could not.
+pub fn check(rules: &config::Catalogs) -> Result<(), NotLoadable> {
+    for (name, rules) in &rules.0 {
+        let loaded = match rules.kind {
+            CatalogKind::Skills => load::load::<skill::Skill>(&rules.folders).err(),
+            CatalogKind::Services => load::load::<service::FileService>(&rules.folders).err(),
+        };
+        if let Some(source) = loaded {
+            return Err(NotLoadable { name: name.clone(), source });
+        }
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use herdbook_collector::catalog;
 use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat};
 use herdbook_collector::reload::{Settings, Signals};
 use herdbook_collector::run::run;
@@ -25,7 +26,7 @@ const MISTAKE: u8 = 2;
 fn main() -> ExitCode {
     let done = match load() {
         Ok(Command::Run(config)) => start(config),
-        Ok(Command::CheckConfig(config)) => tell(&config).map_err(|error| failure(1, &error)),
+        Ok(Command::CheckConfig(config)) => check(&config),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
         }
@@ -113,12 +114,17 @@ fn failure(code: u8, error: &dyn Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn tell(config: &Config) -> io::Result<()> {
-    let mut out = io::stdout();
+/// Says what the configuration is, and whether what it leads to can be used.
+fn check(config: &Config) -> Result<(), ExitCode> {
+    let mut lines = String::new();
     for told in &config.told {
-        writeln!(out, "{} = {} ({})", told.key, told.value, told.source)?;
+        lines.push_str(&format!("{} = {} ({})\n", told.key, told.value, told.source));
     }
-    writeln!(out, "the configuration is good")
+    let tell =
+        |text: &str| io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error));
+    tell(&lines)?;
+    catalog::check(&config.catalog).map_err(|error| failure(MISTAKE, &error))?;
+    tell("the configuration is good\n")
 }
 
 /// Begins to log, and returns where the level is changed.

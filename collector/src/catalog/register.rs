@@ -128,3 +128,7 @@ fn of_no_file(entry: &Entry<Skill>) -> Result<(), RegisterError> {
         Origin::Manual => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "register_tests.rs"]
+mod tests;
