@@ -40,7 +40,7 @@ pub struct NotLoadable {
     /// Which.
     pub name: String,
     /// Why not.
-    pub source: fault::Fault,
+    pub source: Box<fault::Fault>,
 }
 
 /// Whether all catalogs could be loaded now; nothing is kept of it.
@@ -55,7 +55,7 @@ pub fn check(rules: &config::Catalogs) -> Result<(), NotLoadable> {
             CatalogKind::Services => load::load::<service::FileService>(&rules.folders).err(),
         };
         if let Some(source) = loaded {
-            return Err(NotLoadable { name: name.clone(), source });
+            return Err(NotLoadable { name: name.clone(), source: Box::new(source) });
         }
     }
     Ok(())

@@ -13,8 +13,9 @@ use crate::catalog::fault::{Fault, LeftOut};
 use crate::catalog::load::{Entry, Origin};
 use crate::catalog::service::FileService;
 use crate::registry::encode;
-use crate::registry::moment::Moment;
+use crate::registry::service::record::Declared;
 use crate::registry::service::{Source, Word};
+use crate::registry::url::ServiceUrl;
 
 use super::guard::Routes;
 use super::list::Page;
@@ -229,7 +230,10 @@ impl ServiceDeclaration {
             Origin::Manual => (None, None),
         };
         let declared = &entry.value.declared;
-        let listed = api.registry.declared_service(Source::File, declared, Moment::now());
+        let listed = ServiceUrl::parse(&entry.value.url).ok();
+        let listed = listed.and_then(|url| api.registry.resolve(&url.id()));
+        let is_it = |record: &Declared| record.url.as_deref() == Some(&entry.value.url);
+        let listed = listed.filter(|s| s.facts.records.file.as_deref().is_some_and(is_it));
         Self {
             name: entry.name.to_string(),
             source: Source::File.word(),

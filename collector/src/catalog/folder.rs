@@ -86,6 +86,12 @@ impl Root {
         &self.told
     }
 
+    /// Whether both are one folder, whatever they were called.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.real == other.real
+    }
+
     /// What lies in a folder within it, by name, of the names that are wanted.
     ///
     /// # Errors

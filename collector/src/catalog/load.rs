@@ -113,16 +113,22 @@ impl<T> Loaded<T> {
     }
 }
 
-/// Reads all folders. One that may be missing is empty then.
+/// Reads all folders. One that may be missing is empty then, and one that was given under two names
+/// is read once.
 ///
 /// # Errors
 ///
 /// At the first thing that is not as it should be, and where a name stands twice.
 pub fn load<T: Definition>(folders: &[CatalogFolder]) -> Result<Loaded<T>, Fault> {
     let (mut loaded, mut allowance) = (Loaded::default(), Allowance::default());
+    let mut roots: Vec<Root> = Vec::new();
     for folder in folders {
         match Root::open(&folder.path)? {
-            Some(root) => T::read(&root, &mut allowance, &mut loaded)?,
+            Some(root) if roots.iter().any(|known| known.is_same(&root)) => (),
+            Some(root) => {
+                T::read(&root, &mut allowance, &mut loaded)?;
+                roots.push(root);
+            }
             None if folder.may_be_missing => (),
             None => return Err(Fault::of(&folder.path, "there is no such folder")),
         }

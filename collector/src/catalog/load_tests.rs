@@ -51,6 +51,15 @@ fn one_name_in_two_files_rejects_both_and_names_them() {
 }
 
 #[test]
+fn a_folder_under_two_names_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("in/a/SKILL.md"), &skill("a"));
+    std::os::unix::fs::symlink("in", dir.path().join("link")).unwrap();
+    let folders = ["in", "./in", "link"].map(|name| folder(&dir.path().join(name)));
+    assert_eq!(names(&load::<Skill>(&folders).unwrap()), ["a"]);
+}
+
+#[test]
 fn what_makes_no_entry_is_left_out_with_a_word() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("good/SKILL.md"), &skill("good"));
