@@ -22,8 +22,10 @@ pub mod samples;
 pub mod silences;
 pub mod snapshot;
 
+pub mod catalogs;
 pub mod discovery;
 pub mod metrics;
+pub mod skills;
 pub mod stats;
 
 pub mod graph;
@@ -49,6 +51,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
+use crate::catalog::Catalogs;
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::metrics::meters::Meters;
@@ -89,6 +92,8 @@ pub struct Api {
     pub silences: Arc<Silences>,
     /// What the collector counts of itself.
     pub meters: Arc<Meters>,
+    /// What was loaded from folders.
+    pub catalogs: Arc<Catalogs>,
 }
 
 /// The routes over the registry.
@@ -133,6 +138,8 @@ pub fn routes(api: Api) -> Routes {
         .merge(legacy::routes())
         .merge(samples::routes())
         .merge(nodes::routes())
+        .merge(catalogs::routes())
+        .merge(skills::routes())
         .with_state(api)
 }
 

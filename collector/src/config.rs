@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 pub use alerts::{Alerts, RuleSettings};
 pub use authorities::{Authorities, AuthoritiesError};
-pub use catalog::Catalogs;
+pub use catalog::{CatalogFolder, CatalogKind, CatalogRules, Catalogs, SERVICES, SKILLS};
 pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
 pub use error::ConfigError;

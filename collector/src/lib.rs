@@ -8,11 +8,15 @@
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
 //! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]), how secrets are kept ([`seal`]), what it reads from folders
+//! ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), what it does
+//! when told to read things anew ([`reload`]), and [`run`], which joins them.
 
 pub mod config;
 
 pub mod budget;
 pub mod secret;
+pub mod strict;
 
 pub mod registry;
 
@@ -30,6 +34,7 @@ pub mod alerts;
 
 pub mod seal;
 
+pub mod catalog;
 pub mod metrics;
 
 pub mod auth;
@@ -39,4 +44,5 @@ pub mod dashboard;
 
 pub mod serve;
 
+pub mod reload;
 pub mod run;

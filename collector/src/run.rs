@@ -16,6 +16,8 @@ use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
+use crate::catalog::catalogs::Trigger;
+use crate::catalog::{self, Catalogs};
 use crate::checks::dial::Loopback;
 use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
@@ -24,6 +26,7 @@ use crate::ingest::Desk;
 use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
+use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
@@ -64,23 +67,24 @@ impl RunError {
     }
 }
 
-/// Runs until `stop`, and says on `out` where it listens.
+/// Runs until it is told to stop, and says on `out` where it listens.
 ///
 /// # Errors
 ///
 /// [`RunError`].
 pub async fn run(
     config: Config,
-    stop: CancellationToken,
+    signals: Signals,
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
-    let listeners = Listeners::bind(&config.listen)?;
+    let (listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (history_state, history_seen) = watch::channel(HistoryState::Ok);
     let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     let registry = restored(&config, &loaded);
+    let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
     readiness.set_restored();
 
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
@@ -100,9 +104,12 @@ pub async fn run(
         alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
         meters: Arc::clone(&meters),
+        catalogs: Arc::clone(&catalogs),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
+    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&catalogs)).run());
+    parts.spawn(catalog::watch::run(catalogs, stop.clone()));
     parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
     parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
@@ -156,6 +163,22 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
         Some((name, value))
     });
     Prober::new(config.checks.clone(), open, Loopback::Allowed)
+}
+
+/// What the folders of the catalogs hold. One that cannot be loaded does not keep the collector
+/// from starting, as a mistake in a file would else end it at the next reboot: it says so in the
+/// log and in the list of catalogs, and the services that its files declared before stay.
+async fn catalogs(
+    config: &Config,
+    loaded: &Loaded,
+    registry: &Arc<Registry>,
+    seal: &Arc<Seal>,
+) -> Arc<Catalogs> {
+    let (registry, seal) = (Arc::clone(registry), Arc::clone(seal));
+    let catalogs = Catalogs::new(&config.catalog, &loaded.catalog_entries, registry, seal);
+    let catalogs = Arc::new(catalogs);
+    catalogs.reload_all(Trigger::Start).await;
+    catalogs
 }
 
 /// The registry as it was when the collector stopped.

@@ -28,6 +28,8 @@ mod picks;
 mod refusals;
 mod series;
 
+mod catalog;
+
 mod namespaces;
 
 mod feed;

@@ -16,7 +16,8 @@ use tower::ServiceExt;
 
 use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
-use crate::config::{HistoryRules, Liveness};
+use crate::catalog::Catalogs;
+use crate::config::{self, HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::metrics::testing::meters;
@@ -99,6 +100,9 @@ impl App {
             async move { flush(&store, registry, CancellationToken::new()).await }
         });
         let (series, keeper) = SampleHistory::of_dir(dir.path(), &HistoryRules::default());
+        let rules = config::Catalogs::default().with_defaults(None, dir.path());
+        let sealing = Arc::clone(&seal);
+        let catalogs = Catalogs::new(&rules, &[], Arc::clone(&registry), sealing);
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -112,6 +116,7 @@ impl App {
             alerts: Arc::new(Kept::default()),
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
             meters: meters(),
+            catalogs: Arc::new(catalogs),
         };
         let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
         Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, router }
@@ -119,6 +124,19 @@ impl App {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
+    }
+
+    /// An answer of which only status and headers are looked at.
+    pub(crate) async fn get_raw(&self, path: &str) -> Answer {
+        let response = self.open(path).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: Value::Null }
+    }
+
+    /// The body of an answer that is text.
+    pub(crate) async fn get_text(&self, path: &str) -> String {
+        let body = self.open(path).await.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {

@@ -9,7 +9,7 @@ use super::file::{self, File};
 use super::flags::{self, Flags};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{Command, Config, Log, LogFormat, Told, data_dir, listen, log};
+use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log};
 use crate::auth::HostName;
 
 /// Looks an environment variable up; tests bring their own.
@@ -67,6 +67,8 @@ impl Resolver<'_> {
         let public_names = self.public_names(flags.public_name, file.public_name)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
+        let catalog = self.table::<Catalogs>(&file.catalog)?;
+        let catalog = catalog.with_defaults(file.path.as_deref(), &data_dir);
         Ok(Config {
             listen,
             data_dir,
@@ -77,7 +79,7 @@ impl Resolver<'_> {
             history: self.table(&file.history)?,
             alerts: self.table(&file.alerts)?,
             notify: self.table(&file.notify)?,
-            catalog: self.table(&file.catalog)?,
+            catalog,
             told: self.told,
         })
     }

@@ -269,6 +269,16 @@ fn whole(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), O
     Ok((declared, url))
 }
 
+/// What a source other than an agent declares, in the form in which it would be kept, and its URL;
+/// nothing is listed by it.
+///
+/// # Errors
+///
+/// Where it breaks a bound.
+pub fn checked(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), OutOfBounds> {
+    whole(source, declared)
+}
+
 /// Of two models with one name the last stays.
 fn by_name(models: &[Model]) -> Arc<[Model]> {
     let models: BTreeMap<_, _> = models.iter().map(|model| (&*model.name, model)).collect();

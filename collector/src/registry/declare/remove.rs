@@ -15,6 +15,7 @@ use crate::registry::unkept::Dirty;
 use super::UnknownService;
 
 const CAUSE: &str = "removed by hand";
+const CAUSE_OF_FILE: &str = "no file declares it any more";
 
 /// Why a service is not removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,7 +138,7 @@ impl Transaction<'_> {
         if before.facts.records.file.is_some() {
             return Err(RemoveError::Declared);
         }
-        self.end(before);
+        self.end(before, CAUSE);
         Ok(())
     }
 
@@ -153,9 +154,10 @@ impl Transaction<'_> {
         if source == Source::Agent && self.is_reported(before) {
             return Err(RemoveError::Reported);
         }
+        let cause = if source == Source::File { CAUSE_OF_FILE } else { CAUSE };
         match sources[..] {
-            [_] => self.end(before),
-            _ => self.lose_source(&before.id, source, CAUSE),
+            [_] => self.end(before, cause),
+            _ => self.lose_source(&before.id, source, cause),
         }
         Ok(())
     }
@@ -175,12 +177,12 @@ impl Transaction<'_> {
     }
 
     /// Whoever registered itself is deregistered, all others are removed.
-    fn end(&mut self, before: &ServiceEntry) {
+    fn end(&mut self, before: &ServiceEntry, cause: &str) {
         let is_own = before.facts.records.sources() == [Source::Own];
         let kind =
             if is_own { ChangeKind::ServiceDeregistered } else { ChangeKind::ServiceRemoved };
-        tracing::info!(service = %before.id, "service removed by hand");
-        self.unlist_service(&before.id, kind, CAUSE);
+        tracing::info!(service = %before.id, cause, "service removed");
+        self.unlist_service(&before.id, kind, cause);
     }
 
     /// A server that is down, or whose host is gone, is remembered and no longer reported.
