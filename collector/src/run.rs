@@ -23,7 +23,7 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, flush};
+use crate::store::{Loaded, OpenError, Store, flush, keep_snapshots};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -98,6 +98,10 @@ pub async fn run(
     parts.spawn({
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry, flushing).await }
+    });
+    parts.spawn({
+        let (store, flushing) = (store.clone(), flushing.clone());
+        async move { keep_snapshots(&store, flushing).await }
     });
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     parts.spawn(recorder.run(flushing.clone()));
