@@ -25,6 +25,8 @@ mod nodes;
 mod picks;
 mod refusals;
 
+mod storage;
+
 mod namespaces;
 
 mod feed;
