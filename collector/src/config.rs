@@ -35,6 +35,7 @@ pub use notify::Notify;
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
+use crate::store::backup::Existing;
 
 /// Everything that the collector is told.
 #[derive(Clone, Debug)]
@@ -82,6 +83,10 @@ pub enum Command {
     Run(Config),
     /// Say what the configuration is, and start nothing.
     CheckConfig(Config),
+    /// Write the database to a file.
+    Backup(Config, PathBuf, Existing),
+    /// Put a backup in the place of the database.
+    Restore(Config, PathBuf),
     /// Print help or the version.
     Print(String),
 }

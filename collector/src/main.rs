@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use herdbook_collector::catalog;
 use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat};
 use herdbook_collector::reload::{Settings, Signals};
 use herdbook_collector::run::run;
+use herdbook_collector::seal::KEY_FILE;
+use herdbook_collector::store::backup::{self, Existing, Summary};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -26,6 +29,8 @@ const MISTAKE: u8 = 2;
 fn main() -> ExitCode {
     let done = match load() {
         Ok(Command::Run(config)) => start(config),
+        Ok(Command::Backup(config, file, existing)) => back_up(&config, &file, existing),
+        Ok(Command::Restore(config, file)) => restore(&config, &file),
         Ok(Command::CheckConfig(config)) => check(&config),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
@@ -40,8 +45,7 @@ fn main() -> ExitCode {
 
 fn start(config: Config) -> Result<(), ExitCode> {
     let program = Arc::new(Program { level: init_log(&config.log) });
-    // The database and its log hold what is nobody else's business.
-    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    only_for_its_owner();
     raise_descriptor_limit();
     config::prepare(&config.data_dir).map_err(|error| failure(MISTAKE, &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -125,6 +129,43 @@ fn check(config: &Config) -> Result<(), ExitCode> {
     tell(&lines)?;
     catalog::check(&config.catalog).map_err(|error| failure(MISTAKE, &error))?;
     tell("the configuration is good\n")
+}
+
+fn back_up(config: &Config, file: &Path, existing: Existing) -> Result<(), ExitCode> {
+    let Summary { format, n_hosts, n_services } =
+        backup::back_up(&config.data_dir, file, existing).map_err(|error| failure(1, &error))?;
+    let file = file.display();
+    let told = writeln!(
+        io::stdout(),
+        "wrote {file}: {n_hosts} hosts and {n_services} services, in format {format}\n\
+         not in it: {}, without which the credentials of services cannot be opened; keep a copy \
+         of it in another place. Nor are the curves of the past, history.db",
+        config.data_dir.join(KEY_FILE).display()
+    );
+    told.map_err(|error| failure(1, &error))
+}
+
+fn restore(config: &Config, file: &Path) -> Result<(), ExitCode> {
+    only_for_its_owner();
+    config::prepare(&config.data_dir).map_err(|error| failure(MISTAKE, &error))?;
+    let (summary, replaced) =
+        backup::restore(&config.data_dir, file).map_err(|error| failure(1, &error))?;
+    let Summary { format, n_hosts, n_services } = summary;
+    let (dir, file) = (config.data_dir.display(), file.display());
+    let replaced = replaced.map_or_else(String::new, |aside| {
+        format!("\nthe database that was there is now {}", aside.display())
+    });
+    let told = writeln!(
+        io::stdout(),
+        "restored {dir} from {file}: {n_hosts} hosts and {n_services} services, in format \
+         {format}{replaced}"
+    );
+    told.map_err(|error| failure(1, &error))
+}
+
+/// The database and its log hold what is nobody else's business.
+fn only_for_its_owner() {
+    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// Begins to log, and returns where the level is changed.

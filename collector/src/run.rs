@@ -30,7 +30,7 @@ use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, flush};
+use crate::store::{Loaded, OpenError, Store, flush, keep_snapshots};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -121,6 +121,10 @@ pub async fn run(
     });
     parts.spawn(recorder.run(flushing.clone()));
     parts.spawn(watchman(&config, &api).run(flushing.clone()));
+    parts.spawn({
+        let (store, flushing) = (store.clone(), flushing.clone());
+        async move { keep_snapshots(&store, flushing).await }
+    });
     let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()

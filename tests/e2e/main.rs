@@ -30,6 +30,8 @@ mod series;
 
 mod catalog;
 
+mod storage;
+
 mod namespaces;
 
 mod feed;

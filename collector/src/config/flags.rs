@@ -38,6 +38,19 @@ pub(super) struct Flags {
 pub(super) enum Task {
     /// Check the configuration, say what each setting is and who said so, and start nothing
     CheckConfig,
+    /// Write the database to a file, while the collector runs or not
+    Backup {
+        /// The file to write
+        file: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a backup in the place of the database, which is kept beside it; the collector must not run
+    Restore {
+        /// The file that `backup` wrote
+        file: PathBuf,
+    },
 }
 
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use super::error::ConfigError;
 use super::file::{self, File};
-use super::flags::{self, Flags};
+use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
 use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log};
 use crate::auth::HostName;
+use crate::store::backup::Existing;
 
 /// Looks an environment variable up; tests bring their own.
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
@@ -46,11 +47,17 @@ pub fn load(
         Err(asked) if !asked.use_stderr() => return Ok(Command::Print(asked.to_string())),
         Err(wrong) => return Err(ConfigError::Flags(wrong.to_string())),
     };
-    let task = flags.task.as_ref().map(|flags::Task::CheckConfig| ());
+    let mut flags = flags;
+    let task = flags.task.take();
     let config = Resolver { environment, told: Vec::new() }.resolve(flags)?;
     Ok(match task {
         None => Command::Run(config),
-        Some(()) => Command::CheckConfig(config),
+        Some(Task::CheckConfig) => Command::CheckConfig(config),
+        Some(Task::Backup { file, force }) => {
+            let existing = if force { Existing::Replace } else { Existing::Keep };
+            Command::Backup(config, file, existing)
+        }
+        Some(Task::Restore { file }) => Command::Restore(config, file),
     })
 }
 

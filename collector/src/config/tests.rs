@@ -47,7 +47,7 @@ impl Said {
     fn config(&self) -> Config {
         match self.load().unwrap() {
             Command::Run(config) | Command::CheckConfig(config) => config,
-            Command::Print(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

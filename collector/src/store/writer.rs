@@ -1,6 +1,7 @@
 //! The one thread that writes. Batches that wait together share one transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
@@ -9,7 +10,8 @@ use super::file::{StateFile, connect};
 use super::flush::{Batch, DirtySource, Extent};
 use super::history::{self, BOUNDS, Entry};
 use super::lock::Lock;
-use super::{Row, RowKind, WriteError};
+use super::snapshots::Snapshots;
+use super::{Row, RowKind, WriteError, sum};
 
 /// Rows after which no further batch joins a transaction.
 const GROUP_ROWS: usize = 1000;
@@ -66,12 +68,14 @@ pub(super) struct Writer {
     file: StateFile,
     /// Whose urgent entities are written for as long as there are some, without being asked.
     source: Option<Arc<dyn DirtySource>>,
+    /// Transactions since the last snapshot.
+    n_since_snapshot: Arc<AtomicU64>,
     _lock: Lock,
 }
 
 impl Writer {
-    pub(super) fn new(file: StateFile, lock: Lock) -> Self {
-        Self { file, source: None, _lock: lock }
+    pub(super) fn new(file: StateFile, n_since_snapshot: Arc<AtomicU64>, lock: Lock) -> Self {
+        Self { file, source: None, n_since_snapshot, _lock: lock }
     }
 
     /// Until the store is closed and its queue is empty.
@@ -151,7 +155,9 @@ impl Writer {
         for entry in group.puts.iter().flat_map(|job| &job.entries) {
             history::put(&transaction, entry, &BOUNDS)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.n_since_snapshot.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn close(&mut self) {
@@ -159,6 +165,8 @@ impl Writer {
         let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = folded.and_then(|()| connection.close().map_err(|(_, error)| error)) {
             tracing::warn!(%error, "the write-ahead log stays beside the database");
+        } else if self.n_since_snapshot.load(Ordering::Relaxed) > 0 {
+            Snapshots::of(&self.file.path).take_at_stop();
         }
     }
 }
@@ -186,7 +194,10 @@ impl Group {
 fn put(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
     let (insert, delete) = statements(row.kind);
     match &row.doc {
-        Some(doc) => connection.prepare_cached(insert)?.execute(params![row.id, doc])?,
+        Some(doc) => {
+            let sum = sum::of(&row.id, doc);
+            connection.prepare_cached(insert)?.execute(params![row.id, doc, sum])?
+        }
         None => connection.prepare_cached(delete)?.execute(params![row.id])?,
     };
     Ok(())
@@ -198,7 +209,8 @@ macro_rules! statements_of {
             concat!(
                 "INSERT INTO ",
                 $table,
-                " VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
+                " (id, doc, sum) VALUES (?1, ?2, ?3) ON CONFLICT (id)
+                    DO UPDATE SET doc = excluded.doc, sum = excluded.sum"
             ),
             concat!("DELETE FROM ", $table, " WHERE id = ?1"),
         )

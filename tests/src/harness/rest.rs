@@ -113,6 +113,23 @@ impl Rest {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
+    /// The answer of a collector that may be gone, or go: `None` where there is none.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Option<(StatusCode, Value)> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        let body = answer.bytes().await.ok()?;
+        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
     /// `POST {path}` with a body.
     ///
     /// # Panics
