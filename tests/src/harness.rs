@@ -14,6 +14,8 @@ pub mod law;
 pub mod rest;
 pub mod viewer;
 
+pub mod tools;
+
 pub mod wait;
 
 pub use fleet::{Agent, AgentSetup, Fleet};
