@@ -14,7 +14,8 @@ use crate::registry::transaction::Transaction;
 
 use super::UnknownService;
 
-const CAUSE: &str = "removed by hand";
+/// Why a service is gone that somebody took off the list, or that took itself off.
+pub const REMOVED_BY_HAND: &str = "removed by hand";
 
 /// Why a service is not removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,7 +156,7 @@ impl Transaction<'_> {
         }
         match sources[..] {
             [_] => self.end(before),
-            _ => self.lose_source(&before.id, source, CAUSE),
+            _ => self.lose_source(&before.id, source, REMOVED_BY_HAND),
         }
         Ok(())
     }
@@ -181,7 +182,7 @@ impl Transaction<'_> {
         let kind =
             if is_own { ChangeKind::ServiceDeregistered } else { ChangeKind::ServiceRemoved };
         tracing::info!(service = %before.id, "service removed by hand");
-        self.unlist_service(&before.id, kind, CAUSE);
+        self.unlist_service(&before.id, kind, REMOVED_BY_HAND);
     }
 
     /// A server that is down, or whose host is gone, is remembered and no longer reported.
