@@ -17,6 +17,8 @@ pub mod services;
 pub mod history;
 pub mod snapshot;
 
+pub mod heartbeat_alerts;
+
 pub mod graph;
 pub mod leases;
 pub mod pick;
@@ -38,6 +40,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::journal::HeartbeatAlerts;
 use crate::registry::Registry;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -66,6 +69,8 @@ pub struct Api {
     pub history: History,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// What became of services that beat.
+    pub heartbeat_alerts: HeartbeatAlerts,
 }
 
 impl Api {
@@ -113,6 +118,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(heartbeat_alerts::routes())
         .with_state(api)
 }
 

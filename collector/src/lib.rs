@@ -4,7 +4,7 @@
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
-//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! ([`store`], [`history`]), what it tells of alerts ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
@@ -22,6 +22,10 @@ pub mod checks;
 pub mod store;
 
 pub mod history;
+
+pub mod journal;
+pub mod notices;
+pub mod notify;
 
 pub mod seal;
 

@@ -20,6 +20,7 @@ use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
+use crate::journal::Journal;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
@@ -80,6 +81,7 @@ pub async fn run(
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
+    let journal = Journal::new(Arc::clone(&registry), &config.data_dir);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -90,6 +92,7 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
+        heartbeat_alerts: journal.heartbeat_alerts(),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
@@ -103,6 +106,7 @@ pub async fn run(
     });
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(journal.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())

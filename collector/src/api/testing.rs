@@ -16,6 +16,7 @@ use crate::auth::AllowedHosts;
 use crate::config::Liveness;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::journal::HeartbeatAlerts;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
@@ -77,6 +78,7 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
+            heartbeat_alerts: HeartbeatAlerts::default(),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
         Self { registry, seal, store, dir, router }

@@ -1,0 +1,4 @@
+//! Who is told of alerts.
+
+#[cfg(test)]
+pub(crate) mod testing;
