@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use herdbook_collector::config::{self, Command, Config, Log, LogFormat};
-use herdbook_collector::run::run;
+use herdbook_collector::notify;
+use herdbook_collector::run::{link_to, run};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let done = match config::load(std::env::args_os(), &variable) {
         Ok(Command::Run(config)) => start(config),
         Ok(Command::CheckConfig(config)) => tell(&config).map_err(|error| failure(1, &error)),
+        Ok(Command::NotifyTest(config, name)) => notify_test(&config, name.as_deref()),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
         }
@@ -83,6 +85,17 @@ fn tell(config: &Config) -> io::Result<()> {
         writeln!(out, "{} = {} ({})", told.key, told.value, told.source)?;
     }
     writeln!(out, "the configuration is good")
+}
+
+fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {
+    init_log(&config.log);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let link = link_to(&config.listen);
+    let (notify, authorities) = (&config.notify, &config.checks.authorities);
+    let mut out = io::stdout();
+    let tested = async { notify::test(notify, authorities, &link, name, &mut out).await };
+    let ended = runtime.map_err(|error| failure(1, &error))?.block_on(tested);
+    ended.map_err(|error| failure(error.exit_code(), &error))
 }
 
 fn init_log(log: &Log) {

@@ -1,6 +1,7 @@
 //! Joins the parts: opens the store, restores, listens, sweeps, checks, and ends in order.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
 use crate::journal::Journal;
+use crate::notify::{Notifier, Silenced};
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
@@ -107,6 +109,7 @@ pub async fn run(
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     parts.spawn(recorder.run(flushing.clone()));
     parts.spawn(journal.run(flushing.clone()));
+    parts.spawn(notifier(&registry, &config, &listeners)?.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -140,6 +143,25 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
         Some((name, value))
     });
     Prober::new(config.checks.clone(), open, Loopback::Allowed)
+}
+
+/// What tells people of alerts.
+fn notifier(
+    registry: &Arc<Registry>,
+    config: &Config,
+    listeners: &Listeners,
+) -> Result<Notifier, RunError> {
+    let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
+    // Nothing is silenced yet.
+    let silenced: Silenced = Arc::new(|_| false);
+    let authorities = &config.checks.authorities;
+    Ok(Notifier::new(Arc::clone(registry), &config.notify, authorities, &link, silenced))
+}
+
+/// Where people on this machine open the page.
+#[must_use]
+pub fn link_to(listen: &[SocketAddr]) -> String {
+    listen.first().map_or_else(String::new, |address| format!("http://{address}/"))
 }
 
 /// The registry as it was when the collector stopped.

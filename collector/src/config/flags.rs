@@ -38,6 +38,11 @@ pub(super) struct Flags {
 pub(super) enum Task {
     /// Check the configuration, say what each setting is and who said so, and start nothing
     CheckConfig,
+    /// Send a test alert to each [notify.NAME] of the configuration, and say what came back
+    NotifyTest {
+        /// Only to this one
+        name: Option<String>,
+    },
 }
 
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::error::ConfigError;
 use super::file::{self, File};
-use super::flags::{self, Flags};
+use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
 use super::{Command, Config, Log, LogFormat, Told, data_dir, listen, log};
@@ -41,16 +41,17 @@ pub fn load(
     args: impl IntoIterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, ConfigError> {
-    let flags = match flags::parse(args) {
+    let mut flags = match flags::parse(args) {
         Ok(flags) => flags,
         Err(asked) if !asked.use_stderr() => return Ok(Command::Print(asked.to_string())),
         Err(wrong) => return Err(ConfigError::Flags(wrong.to_string())),
     };
-    let task = flags.task.as_ref().map(|flags::Task::CheckConfig| ());
+    let task = flags.task.take();
     let config = Resolver { environment, told: Vec::new() }.resolve(flags)?;
     Ok(match task {
         None => Command::Run(config),
-        Some(()) => Command::CheckConfig(config),
+        Some(Task::CheckConfig) => Command::CheckConfig(config),
+        Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
     })
 }
 
