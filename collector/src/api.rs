@@ -14,7 +14,9 @@ pub mod hosts;
 pub mod models;
 pub mod services;
 
+pub mod alerts;
 pub mod history;
+pub mod silences;
 pub mod snapshot;
 
 pub mod heartbeat_alerts;
@@ -37,6 +39,7 @@ use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
@@ -71,6 +74,10 @@ pub struct Api {
     pub feed: Feed,
     /// What became of services that beat.
     pub heartbeat_alerts: HeartbeatAlerts,
+    /// The alerts that are kept.
+    pub alerts: Arc<Kept>,
+    /// Of which of them nobody wants to be told.
+    pub silences: Arc<Silences>,
 }
 
 impl Api {
@@ -119,6 +126,8 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .merge(heartbeat_alerts::routes())
+        .merge(alerts::routes())
+        .merge(silences::routes())
         .with_state(api)
 }
 

@@ -96,20 +96,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins with the registry as it is: what it restored was written already.
+    /// Begins with the registry as it is: what it restored was written already. What is written
+    /// of services that beat is pushed to `recent` as well.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, data_dir: &Path) -> Self {
+    pub fn new(registry: Arc<Registry>, data_dir: &Path, recent: HeartbeatAlerts) -> Self {
         let files = Files::new(data_dir.join(FOLDER));
-        let recent = HeartbeatAlerts::of_files(&files);
         let follower = Follower::new(&registry, recent);
         let writer = Writer { files, counts: Arc::default() };
         Self { registry, follower, writer, ready: Notify::new() }
-    }
-
-    /// What `GET /alerts` tells.
-    #[must_use]
-    pub fn heartbeat_alerts(&self) -> HeartbeatAlerts {
-        self.follower.recent.clone()
     }
 
     /// What becomes of lines.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use herdbook_shared::time::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences, Watchman};
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -21,7 +23,7 @@ use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
-use crate::journal::Journal;
+use crate::journal::{HeartbeatAlerts, Journal};
 use crate::notify::{Notifier, Silenced};
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
@@ -79,11 +81,10 @@ pub async fn run(
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
     let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen));
+    let readiness = Arc::new(Readiness::new(state_seen.clone()));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
-    let journal = Journal::new(Arc::clone(&registry), &config.data_dir);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -94,7 +95,9 @@ pub async fn run(
         store: Arc::clone(&store),
         history: History::new(&store),
         feed: Feed::new(Arc::clone(&registry)),
-        heartbeat_alerts: journal.heartbeat_alerts(),
+        heartbeat_alerts: HeartbeatAlerts::of_data_dir(&config.data_dir),
+        alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
+        silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
@@ -106,10 +109,13 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry.as_ref(), &state, flushing).await }
     });
-    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
-    parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
+    parts.spawn(watchman(&config, &api, state_seen).run(flushing.clone()));
+    // After the watchman, who restores the alerts that were told before.
+    let recent = api.heartbeat_alerts.clone();
+    let journal = Journal::new(Arc::clone(&registry), &config.data_dir, recent);
     parts.spawn(journal.run(flushing.clone()));
-    parts.spawn(notifier(&registry, &config, &listeners)?.run(flushing.clone()));
+    parts.spawn(notifier(&config, &api, &listeners)?.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
@@ -132,6 +138,13 @@ pub async fn run(
     outcome
 }
 
+/// Who raises alerts; `told` says how the store does.
+fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+    let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
+    let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
+}
+
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
 /// declares a service is on this machine.
 fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
@@ -146,16 +159,13 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
 }
 
 /// What tells people of alerts.
-fn notifier(
-    registry: &Arc<Registry>,
-    config: &Config,
-    listeners: &Listeners,
-) -> Result<Notifier, RunError> {
+fn notifier(config: &Config, api: &Api, listeners: &Listeners) -> Result<Notifier, RunError> {
     let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
-    // Nothing is silenced yet.
-    let silenced: Silenced = Arc::new(|_| false);
-    let authorities = &config.checks.authorities;
-    Ok(Notifier::new(Arc::clone(registry), &config.notify, authorities, &link, silenced))
+    let silences = Arc::clone(&api.silences);
+    let silenced: Silenced =
+        Arc::new(move |alert| silences.silenced_by(alert, Timestamp::now()).is_some());
+    let (registry, authorities) = (Arc::clone(&api.registry), &config.checks.authorities);
+    Ok(Notifier::new(registry, &config.notify, authorities, &link, silenced))
 }
 
 /// Where people on this machine open the page.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
 use crate::config::Liveness;
 use crate::history::History;
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) seal: Arc<Seal>,
     pub(crate) store: Arc<Store>,
+    pub(crate) alerts: Arc<Kept>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     router: Router,
@@ -69,6 +71,7 @@ impl App {
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let (store, _) = Store::open(dir.path()).unwrap();
         let store = Arc::new(store);
+        let alerts = Arc::new(Kept::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -79,9 +82,11 @@ impl App {
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
             heartbeat_alerts: HeartbeatAlerts::default(),
+            alerts: Arc::clone(&alerts),
+            silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
         };
         let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, router }
+        Self { registry, seal, store, alerts, dir, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -2,8 +2,10 @@
 //! the files.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::FOLDER;
 use super::files::Files;
 use super::line::{HeartbeatAlert, Log};
 
@@ -17,8 +19,14 @@ const READ_BYTES_MAX: u64 = 1024 * 1024;
 pub struct HeartbeatAlerts(Arc<Mutex<VecDeque<HeartbeatAlert>>>);
 
 impl HeartbeatAlerts {
+    /// Those that the files of a data directory hold.
+    #[must_use]
+    pub fn of_data_dir(data_dir: &Path) -> Self {
+        Self::of_files(&Files::new(data_dir.join(FOLDER)))
+    }
+
     /// Those that the files hold; a line that is broken is passed over.
-    pub(super) fn of_files(files: &Files) -> Self {
+    fn of_files(files: &Files) -> Self {
         let lines = files.last(Log::Heartbeats, RECENT_MAX, READ_BYTES_MAX);
         let alerts = lines.iter().filter_map(|line| serde_json::from_slice(line).ok());
         Self(Arc::new(Mutex::new(alerts.collect())))

@@ -27,8 +27,10 @@ impl World {
     }
 
     fn start(&self) -> (HeartbeatAlerts, Arc<JournalCounts>, JoinHandle<()>) {
-        let journal = Journal::new(Arc::clone(&self.registry), self.dir.path());
-        let (alerts, counts) = (journal.heartbeat_alerts(), journal.counts());
+        let alerts = HeartbeatAlerts::of_data_dir(self.dir.path());
+        let registry = Arc::clone(&self.registry);
+        let journal = Journal::new(registry, self.dir.path(), alerts.clone());
+        let counts = journal.counts();
         #[expect(clippy::disallowed_methods, reason = "a test owns its task by its handle")]
         let task = tokio::spawn(journal.run(self.stop.clone()));
         (alerts, counts, task)
@@ -133,8 +135,7 @@ async fn what_became_of_a_service_that_beats_is_told_and_survives_a_restart() {
     let path = world.today("heartbeat_alerts");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("\u{0}\nnot JSON\n{text}{{\"alert_type\":")).unwrap();
-    let again = Journal::new(Arc::clone(&world.registry), world.dir.path());
-    assert_eq!(again.heartbeat_alerts().all(), told);
+    assert_eq!(HeartbeatAlerts::of_data_dir(world.dir.path()).all(), told);
 }
 
 #[test]
