@@ -20,6 +20,9 @@ mod one_entry;
 mod registers;
 mod two_ubuntus;
 
+mod journal;
+mod notify;
+
 mod graph;
 mod nodes;
 mod picks;

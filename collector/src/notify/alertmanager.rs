@@ -7,6 +7,7 @@ use std::time::Duration;
 use herdbook_shared::time::Timestamp;
 use serde::Serialize;
 
+use crate::notices::What;
 use crate::registry::alert::{Alert, SubjectKind};
 
 use super::message::{Message, is_moment, severity_word};
@@ -33,31 +34,32 @@ struct Postable<'a> {
 
 /// The body that tells of these alerts.
 pub(super) fn body(message: &Message, link: &str, now: Timestamp) -> String {
-    let alerts = message.alerts.iter().map(|alert| Postable::of(alert, link, now));
+    let what = message.what;
+    let alerts = message.alerts.iter().map(|alert| Postable::of(what, alert, link, now));
     // These types have nothing that JSON cannot say.
     serde_json::to_string(&alerts.collect::<Vec<_>>()).unwrap_or_default()
 }
 
 impl<'a> Postable<'a> {
-    fn of(alert: &'a Alert, link: &'a str, now: Timestamp) -> Self {
+    fn of(what: What, alert: &'a Alert, link: &'a str, now: Timestamp) -> Self {
         let mut annotations = BTreeMap::from([("summary", alert.message.as_str())]);
         annotations.extend(alert.cause.as_deref().map(|cause| ("description", cause)));
         Self {
             labels: labels(alert),
             annotations,
             starts_at: alert.raised_at,
-            ends_at: ends_at(alert, now),
+            ends_at: ends_at(what, alert, now),
             generator_url: link,
         }
     }
 }
 
-fn ends_at(alert: &Alert, now: Timestamp) -> Timestamp {
-    match alert.resolved_at {
-        None => after(now.max(alert.raised_at)),
-        // What only happened is over at once; said so, nobody would be told of it.
-        Some(_) if is_moment(alert) => after(alert.raised_at),
-        Some(at) => at.max(alert.raised_at),
+fn ends_at(what: What, alert: &Alert, now: Timestamp) -> Timestamp {
+    match (what, alert.resolved_at) {
+        (_, None) => after(now.max(alert.raised_at)),
+        // What only happened is over before it is told; said so, nobody would hear of it.
+        (What::Raised, Some(_)) if is_moment(alert) => after(alert.raised_at),
+        (_, Some(at)) => at.max(alert.raised_at),
     }
 }
 
@@ -89,11 +91,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::notices::What;
     use crate::notify::testing::alert;
 
     fn told(alert: Alert) -> Value {
-        let message = Message::of(What::Raised, &Arc::new(alert));
+        told_as(What::Raised, alert)
+    }
+
+    fn told_as(what: What, alert: Alert) -> Value {
+        let message = Message::of(what, &Arc::new(alert));
         let now = "2026-11-20T10:00:00Z".parse().unwrap();
         let body: Value = serde_json::from_str(&body(&message, "http://h/", now)).unwrap();
         body[0].clone()
@@ -140,6 +145,9 @@ mod tests {
         let over = |text: &str| told(Alert { resolved_at: Some(at(text)), ..known() });
         assert_eq!(over("2026-11-20T09:30:00Z")["endsAt"], "2026-11-20T09:30:00.000Z");
         assert_eq!(over("2026-11-20T09:00:00Z")["endsAt"], "2026-11-20T09:05:00.000Z");
+        // It was told before, and is over soon after.
+        let soon = Alert { resolved_at: Some(at("2026-11-20T09:00:00.4Z")), ..known() };
+        assert_eq!(told_as(What::Resolved, soon)["endsAt"], "2026-11-20T09:00:00.400Z");
         // A clock that was set back: it refuses an end before the beginning.
         let ahead = Alert { raised_at: at("2026-11-20T11:00:00Z"), ..known() };
         assert_eq!(told(ahead)["endsAt"], "2026-11-20T11:05:00.000Z");
