@@ -24,6 +24,7 @@ pub mod snapshot;
 
 pub mod catalogs;
 pub mod discovery;
+pub mod heartbeat_alerts;
 pub mod metrics;
 pub mod skills;
 pub mod stats;
@@ -54,6 +55,7 @@ use crate::auth::Action;
 use crate::catalog::Catalogs;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::journal::HeartbeatAlerts;
 use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
@@ -86,6 +88,8 @@ pub struct Api {
     pub series: SampleHistory,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// What became of services that beat.
+    pub heartbeat_alerts: HeartbeatAlerts,
     /// The alerts that are kept.
     pub alerts: Arc<Kept>,
     /// Of which of them nobody wants to be told.
@@ -129,6 +133,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(heartbeat_alerts::routes())
         .merge(alerts::routes())
         .merge(silences::routes())
         .merge(metrics::routes())

@@ -11,11 +11,11 @@
 pub mod dial;
 
 mod ask;
-mod http;
-mod lookup;
+pub(crate) mod http;
+pub(crate) mod lookup;
 mod models;
 mod plan;
-mod tls;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -31,7 +31,7 @@ pub use given::Source;
 pub use history::HistoryRules;
 pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
-pub use notify::Notify;
+pub use notify::{Notify, Target, TargetKind};
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
@@ -87,6 +87,8 @@ pub enum Command {
     Backup(Config, PathBuf, Existing),
     /// Put a backup in the place of the database.
     Restore(Config, PathBuf),
+    /// Send a test alert to the target of this name, or to each.
+    NotifyTest(Config, Option<String>),
     /// Print help or the version.
     Print(String),
 }

@@ -4,6 +4,7 @@
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
+//! ([`store`], [`history`]), what it tells of alerts ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! ([`store`], [`history`]), what a person should see ([`alerts`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
 //! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
@@ -31,6 +32,9 @@ pub mod history;
 pub mod series;
 
 pub mod alerts;
+pub mod journal;
+pub mod notices;
+pub mod notify;
 
 pub mod seal;
 

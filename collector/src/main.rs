@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use herdbook_collector::catalog;
 use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat};
+use herdbook_collector::notify;
 use herdbook_collector::reload::{Settings, Signals};
-use herdbook_collector::run::run;
+use herdbook_collector::run::{link_to, run};
 use herdbook_collector::seal::KEY_FILE;
 use herdbook_collector::store::backup::{self, Existing, Summary};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Ok(Command::Backup(config, file, existing)) => back_up(&config, &file, existing),
         Ok(Command::Restore(config, file)) => restore(&config, &file),
         Ok(Command::CheckConfig(config)) => check(&config),
+        Ok(Command::NotifyTest(config, name)) => notify_test(&config, name.as_deref()),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
         }
@@ -85,7 +87,7 @@ impl Settings for Program {
         match load()? {
             Command::Run(config) | Command::CheckConfig(config) => Ok(config),
             // The command line is the same as when it started.
-            Command::Print(text) => Err(ConfigError::Flags(text)),
+            other => Err(ConfigError::Flags(format!("{other:?}"))),
         }
     }
 
@@ -166,6 +168,17 @@ fn restore(config: &Config, file: &Path) -> Result<(), ExitCode> {
 /// The database and its log hold what is nobody else's business.
 fn only_for_its_owner() {
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {
+    init_log(&config.log);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let link = link_to(&config.listen);
+    let (notify, authorities) = (&config.notify, &config.checks.authorities);
+    let mut out = io::stdout();
+    let tested = async { notify::test(notify, authorities, &link, name, &mut out).await };
+    let ended = runtime.map_err(|error| failure(1, &error))?.block_on(tested);
+    ended.map_err(|error| failure(error.exit_code(), &error))
 }
 
 /// Begins to log, and returns where the level is changed.

@@ -1,37 +1,38 @@
 //! Joins the parts: opens the store, restores, listens, sweeps, checks, and ends in order.
 
+mod parts;
+
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alerts::{Kept, Silences, Watchman};
+use crate::alerts::{Kept, Silences};
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
 use crate::auth::AllowedHosts;
+use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
-use crate::catalog::{self, Catalogs};
-use crate::checks::dial::Loopback;
-use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
+use crate::dashboard;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
+use crate::journal::HeartbeatAlerts;
 use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
-use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, flush, keep_snapshots};
-use crate::{dashboard, sweep};
+use crate::serve::{BindError, Listeners};
+use crate::store::{Loaded, OpenError, Store};
+
+use parts::Parts;
 
 /// How long connections may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -81,92 +82,63 @@ pub async fn run(
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
-    let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     let registry = restored(&config, &loaded);
     let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
+    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
+    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
+    let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     readiness.set_restored();
 
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
-    let meters = Arc::new(Meters::new(store.watch_state(), recorder.backlog()));
-    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
-    let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
-        seal: Arc::clone(&seal),
+        seal,
         desk: Desk::new(&loaded.collector_id),
-        tasks: connections.clone(),
+        tasks: TaskTracker::new(),
         stop: stop.clone(),
         store: Arc::clone(&store),
         history: History::new(&store),
         series,
         feed: Feed::new(Arc::clone(&registry)),
+        heartbeat_alerts: HeartbeatAlerts::of_data_dir(&config.data_dir),
         alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
-        meters: Arc::clone(&meters),
-        catalogs: Arc::clone(&catalogs),
+        meters: Arc::new(Meters::new(store.watch_state(), recorder.backlog())),
+        catalogs,
     };
-    let dropped = Arc::clone(&api.desk.dropped);
-    let mut parts = JoinSet::new();
-    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&catalogs)).run());
-    parts.spawn(catalog::watch::run(catalogs, stop.clone()));
-    parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
-    parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
-    parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
-    parts.spawn(api.feed.clone().run(stop.clone()));
-    let flushing = CancellationToken::new();
-    parts.spawn({
-        let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
-        async move { flush(&store, registry, flushing).await }
-    });
-    parts.spawn(recorder.run(flushing.clone()));
-    parts.spawn(watchman(&config, &api).run(flushing.clone()));
-    parts.spawn({
-        let (store, flushing) = (store.clone(), flushing.clone());
-        async move { keep_snapshots(&store, flushing).await }
-    });
-    let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
-    parts.spawn(recorder.run(flushing.clone()));
+    let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
+    let mut parts = Parts::new(stop.clone());
+    parts.watch(&config, &api);
+    parts.keep(&api);
+    parts.spawn_until_kept(|kept| recorder.run(kept));
+    let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
+    parts.spawn_until_kept(|kept| samples.run(kept));
+    parts.tell(&config, &api, &link);
+    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&api.catalogs)).run());
+
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
-        .merge(api::routes(api));
+        .merge(api::routes(api.clone()));
     let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
     listeners.announce(out).map_err(RunError::Announce)?;
-
-    let mut outcome = serve_until_broken(listeners, app, &mut parts, &stop).await;
-    end_connections(&connections).await;
-    flushing.cancel();
-    while let Some(ended) = parts.join_next().await {
-        outcome = outcome.and(ended.map_err(RunError::Broken));
-    }
-    let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
-    let n_let_go = registry.n_let_go();
-    tracing::info!(n_samples, n_unlisted, n_let_go, dropped = ?dropped.all(), "stopped");
+    let served = parts.serve_until_broken(listeners, app).await;
+    end_connections(&api.tasks).await;
+    let outcome = served.and(parts.end().await);
+    tell_the_end(&api);
+    drop(api);
     if let Ok(store) = Arc::try_unwrap(store) {
         store.close().await;
     }
     outcome
 }
 
-/// Who raises alerts.
-fn watchman(config: &Config, api: &Api) -> Watchman {
-    let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
-    let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
-    Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
-}
-
-/// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
-/// declares a service is on this machine.
-fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
-    let open: OpenCredential = Arc::new(move |credential| {
-        let name = credential.header.parse().ok()?;
-        let opened = seal.open(credential).ok()?;
-        let mut value = HeaderValue::from_str(opened.expose()).ok()?;
-        value.set_sensitive(true);
-        Some((name, value))
-    });
-    Prober::new(config.checks.clone(), open, Loopback::Allowed)
+/// What was counted, in the last line.
+fn tell_the_end(api: &Api) {
+    let registry = &api.registry;
+    let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
+    let (n_let_go, dropped) = (registry.n_let_go(), api.desk.dropped.all());
+    tracing::info!(n_samples, n_unlisted, n_let_go, ?dropped, "stopped");
 }
 
 /// What the folders of the catalogs hold. One that cannot be loaded does not keep the collector
@@ -185,6 +157,12 @@ async fn catalogs(
     catalogs
 }
 
+/// Where people on this machine open the page.
+#[must_use]
+pub fn link_to(listen: &[SocketAddr]) -> String {
+    listen.first().map_or_else(String::new, |address| format!("http://{address}/"))
+}
+
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
@@ -200,24 +178,6 @@ fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
 fn boot_id() -> Option<String> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(boot_id.trim().to_owned()).filter(|boot_id| !boot_id.is_empty())
-}
-
-/// Serves until `stop`, or until one of the parts that never end does so.
-async fn serve_until_broken(
-    listeners: Listeners,
-    app: Guarded,
-    parts: &mut JoinSet<()>,
-    stop: &CancellationToken,
-) -> Result<(), RunError> {
-    let mut serving = std::pin::pin!(serve(listeners, app, stop.clone()));
-    tokio::select! {
-        () = &mut serving => Ok(()),
-        Some(ended) = parts.join_next() => {
-            stop.cancel();
-            serving.await;
-            ended.map_err(RunError::Broken)
-        }
-    }
 }
 
 /// Connections were told to end; those that do not within the grace are dropped.

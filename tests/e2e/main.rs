@@ -21,6 +21,8 @@ mod registers;
 mod two_ubuntus;
 
 mod alerts;
+mod journal;
+mod notify;
 
 mod graph;
 mod nodes;

@@ -11,6 +11,7 @@ pub mod host_files;
 
 pub mod fold;
 pub mod law;
+pub mod receiver;
 pub mod rest;
 pub mod viewer;
 
@@ -21,6 +22,7 @@ pub mod wait;
 pub use fleet::{Agent, AgentSetup, Fleet};
 pub use host_files::{FakeProcess, HostFiles};
 pub use program::Program;
+pub use receiver::{Manners, Receiver};
 pub use rest::{Rest, encoded};
 pub use viewer::Viewer;
 pub use wait::{eventually, throughout};

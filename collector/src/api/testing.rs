@@ -20,6 +20,7 @@ use crate::catalog::Catalogs;
 use crate::config::{self, HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::journal::HeartbeatAlerts;
 use crate::metrics::testing::meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
@@ -113,6 +114,7 @@ impl App {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
+            heartbeat_alerts: HeartbeatAlerts::default(),
             alerts: Arc::new(Kept::default()),
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
             meters: meters(),

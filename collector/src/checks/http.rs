@@ -57,7 +57,7 @@ pub(super) struct Reply {
 
 /// What came of a body.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Whole(Vec<u8>),
     /// It has more bytes than are read.
     TooLarge,
@@ -70,7 +70,7 @@ pub(super) enum Read {
     UpTo(usize),
 }
 
-pub(super) fn failure(words: impl Into<String>) -> ProbeFailure {
+pub(crate) fn failure(words: impl Into<String>) -> ProbeFailure {
     ProbeFailure(words.into())
 }
 
@@ -84,13 +84,7 @@ impl Server {
         trust: &Trust,
     ) -> Result<Self, ProbeFailure> {
         let url = ServiceUrl::parse(url).map_err(|bad| failure(format!("its URL: {bad}")))?;
-        let addresses = match url.host() {
-            Some(Host::Ipv4(v4)) => vec![SocketAddr::new(v4.into(), url.port())],
-            Some(Host::Ipv6(v6)) => vec![SocketAddr::new(v6.into(), url.port())],
-            Some(Host::Domain(name)) => resolved(name, url.port(), resolve).await?,
-            None => Vec::new(),
-        };
-        let addresses = allowed(addresses, loopback)?;
+        let addresses = addresses(url.host(), url.port(), loopback, resolve).await?;
         let (scheme, rest) = url.as_str().split_once("://").unwrap_or(("http", ""));
         let secure = if scheme == "https" { Some(trust.towards(&url).await?) } else { None };
         let authority = rest.split('/').next().unwrap_or_default();
@@ -104,7 +98,8 @@ impl Server {
     /// Asks for a path below the server's URL.
     pub(super) async fn get(&self, path: &str, read: Read) -> Result<Reply, ProbeFailure> {
         let request = self.request(path)?;
-        let stream = self.dial().await?;
+        let stream = dial(&self.addresses).await?;
+        let read = async move |response| answer(response, read).await;
         match &self.secure {
             Some(secure) => exchange(secure.over(stream).await?, request, read).await,
             None => exchange(stream, request, read).await,
@@ -124,32 +119,53 @@ impl Server {
         }
         request.body(Empty::new()).map_err(|_| failure("its URL cannot be asked"))
     }
-
-    async fn dial(&self) -> Result<TcpStream, ProbeFailure> {
-        let mut last = failure("its name has no address");
-        let n_addresses = self.addresses.len();
-        for (n, address) in self.addresses.iter().enumerate() {
-            let dialled = TcpStream::connect(address);
-            let dialled = if n + 1 < n_addresses {
-                timeout(NEXT_ADDRESS_AFTER, dialled).await.unwrap_or_else(|late| Err(late.into()))
-            } else {
-                dialled.await
-            };
-            match dialled {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = failure(in_words(&error)),
-            }
-        }
-        Err(last)
-    }
 }
 
-/// Asks over a connection, which is used up.
-async fn exchange(
+/// Where a host is dialled. A name is resolved, and what may not be dialled is left out.
+pub(crate) async fn addresses(
+    host: Option<Host<&str>>,
+    port: u16,
+    loopback: Loopback,
+    resolve: &Resolve,
+) -> Result<Vec<SocketAddr>, ProbeFailure> {
+    let addresses = match host {
+        Some(Host::Ipv4(v4)) => vec![SocketAddr::new(v4.into(), port)],
+        Some(Host::Ipv6(v6)) => vec![SocketAddr::new(v6.into(), port)],
+        Some(Host::Domain(name)) => resolved(name, port, resolve).await?,
+        None => Vec::new(),
+    };
+    allowed(addresses, loopback)
+}
+
+/// Connects to the first of them that answers.
+pub(crate) async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, ProbeFailure> {
+    let mut last = failure("its name has no address");
+    for (n, address) in addresses.iter().enumerate() {
+        let dialled = TcpStream::connect(address);
+        let dialled = if n + 1 < addresses.len() {
+            timeout(NEXT_ADDRESS_AFTER, dialled).await.unwrap_or_else(|late| Err(late.into()))
+        } else {
+            dialled.await
+        };
+        match dialled {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = failure(in_words(&error)),
+        }
+    }
+    Err(last)
+}
+
+/// Asks over a connection, which is used up, and reads the answer.
+pub(crate) async fn exchange<B, T>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<Empty<Bytes>>,
-    read: Read,
-) -> Result<Reply, ProbeFailure> {
+    request: Request<B>,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, ProbeFailure>,
+) -> Result<T, ProbeFailure>
+where
+    B: hyper::body::Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let mut builder = http1::Builder::new();
     builder.max_headers(100).max_buf_size(LIVENESS_BYTES_MAX);
     let (mut sender, connection) =
@@ -157,7 +173,7 @@ async fn exchange(
     let mut connection = std::pin::pin!(connection);
     let mut reply = std::pin::pin!(async move {
         let response = sender.send_request(request).await.map_err(|error| told(&error))?;
-        answer(response, read).await
+        read(response).await
     });
     tokio::select! {
         biased;
@@ -206,7 +222,8 @@ async fn answer(response: Response<Incoming>, read: Read) -> Result<Reply, Probe
     Ok(Reply { status, body })
 }
 
-async fn bounded(mut body: Incoming, max: usize) -> Result<Body, ProbeFailure> {
+/// Reads a body of at most so many bytes.
+pub(crate) async fn bounded(mut body: Incoming, max: usize) -> Result<Body, ProbeFailure> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| told(&error))?;

@@ -13,11 +13,11 @@ use tokio::sync::{Semaphore, oneshot};
 const LOOKUPS_MAX: usize = 32;
 
 /// Turns a name into addresses; tests have their own.
-pub(super) type Resolve =
+pub(crate) type Resolve =
     Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// What the machine says.
-pub(super) fn by_system() -> Resolve {
+pub(crate) fn by_system() -> Resolve {
     let turns = Arc::new(Semaphore::new(LOOKUPS_MAX));
     Arc::new(move |name, port| Box::pin(look_up(Arc::clone(&turns), name, port)))
 }

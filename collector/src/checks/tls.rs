@@ -29,10 +29,10 @@ const NAMES_TOLD: usize = 3;
 const NAME_BYTES: usize = 100;
 
 /// Reads what the system trusts; tests have their own.
-pub(super) type SystemAuthorities = fn() -> Vec<CertificateDer<'static>>;
+pub(crate) type SystemAuthorities = fn() -> Vec<CertificateDer<'static>>;
 
 /// What the machine trusts. It is read from its disk.
-pub(super) fn of_system() -> Vec<CertificateDer<'static>> {
+pub(crate) fn of_system() -> Vec<CertificateDer<'static>> {
     let read = rustls_native_certs::load_native_certs();
     let n_errors = read.errors.len();
     if let Some(error) = read.errors.first() {
@@ -43,20 +43,30 @@ pub(super) fn of_system() -> Vec<CertificateDer<'static>> {
 
 /// Whom is trusted. What the system trusts is read when it is asked for first.
 #[derive(Clone)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     named: Authorities,
     system: SystemAuthorities,
     config: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
 impl Trust {
-    pub(super) fn new(named: Authorities, system: SystemAuthorities) -> Self {
+    pub(crate) fn new(named: Authorities, system: SystemAuthorities) -> Self {
         Self { named, system, config: Arc::default() }
     }
 
     /// Makes ready to speak with the server of a URL.
     pub(super) async fn towards(&self, url: &ServiceUrl) -> Result<Secure, ProbeFailure> {
-        let name = match url.host() {
+        let plain = url.as_str().replacen("https:", "http:", 1);
+        self.towards_host(url.host(), plain).await
+    }
+
+    /// The same of a host. `plain`: what is said where it does not speak TLS.
+    pub(crate) async fn towards_host(
+        &self,
+        host: Option<Host<&str>>,
+        plain: String,
+    ) -> Result<Secure, ProbeFailure> {
+        let name = match host {
             Some(Host::Ipv4(v4)) => ServerName::from(std::net::IpAddr::V4(v4)),
             Some(Host::Ipv6(v6)) => ServerName::from(std::net::IpAddr::V6(v6)),
             Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
@@ -66,7 +76,7 @@ impl Trust {
         // One that could not be made is tried again: the certificates may be installed by then.
         let config = self.config.get_or_try_init(|| self.read()).await?;
         let connector = TlsConnector::from(Arc::clone(config));
-        Ok(Secure { connector, name, plain: url.as_str().replacen("https:", "http:", 1) })
+        Ok(Secure { connector, name, plain })
     }
 
     /// The system's certificates are some hundred files, so they are read beside the loop.
@@ -100,7 +110,7 @@ impl Trust {
 }
 
 /// How one server is spoken with.
-pub(super) struct Secure {
+pub(crate) struct Secure {
     connector: TlsConnector,
     name: ServerName<'static>,
     /// Its URL, were it one of http.
@@ -115,7 +125,7 @@ impl std::fmt::Debug for Secure {
 
 impl Secure {
     /// Makes a connection one that only this server can read.
-    pub(super) async fn over(
+    pub(crate) async fn over(
         &self,
         stream: TcpStream,
     ) -> Result<TlsStream<TcpStream>, ProbeFailure> {

@@ -51,6 +51,11 @@ pub(super) enum Task {
         /// The file that `backup` wrote
         file: PathBuf,
     },
+    /// Send a test alert to each [notify.NAME] of the configuration, and say what came back
+    NotifyTest {
+        /// Only to this one
+        name: Option<String>,
+    },
 }
 
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {

@@ -42,12 +42,11 @@ pub fn load(
     args: impl IntoIterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, ConfigError> {
-    let flags = match flags::parse(args) {
+    let mut flags = match flags::parse(args) {
         Ok(flags) => flags,
         Err(asked) if !asked.use_stderr() => return Ok(Command::Print(asked.to_string())),
         Err(wrong) => return Err(ConfigError::Flags(wrong.to_string())),
     };
-    let mut flags = flags;
     let task = flags.task.take();
     let config = Resolver { environment, told: Vec::new() }.resolve(flags)?;
     Ok(match task {
@@ -58,6 +57,7 @@ pub fn load(
             Command::Backup(config, file, existing)
         }
         Some(Task::Restore { file }) => Command::Restore(config, file),
+        Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
     })
 }
 

@@ -46,7 +46,9 @@ impl Said {
 
     fn config(&self) -> Config {
         match self.load().unwrap() {
-            Command::Run(config) | Command::CheckConfig(config) => config,
+            Command::Run(config)
+            | Command::CheckConfig(config)
+            | Command::NotifyTest(config, _) => config,
             other => panic!("{other:?}"),
         }
     }

@@ -69,6 +69,11 @@ impl Departed {
         forgotten
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Gone> {
+        self.by_id.values()
+    }
+
     /// How many are remembered.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -133,6 +133,13 @@ impl Registry {
 }
 
 impl Registry {
+    /// Services that were deregistered because their beats were missing, and that a beat may still
+    /// bring back.
+    #[must_use]
+    pub fn departed_services(&self) -> Vec<Gone> {
+        self.ledger().departed.iter().cloned().collect()
+    }
+
     /// Whether no beat brings this one back. The wall clock may have been set since it left; what
     /// left in another run is forgotten by the sweep, which knows.
     pub(super) fn is_gone_for_good(&self, gone: &Gone, moment: Moment) -> bool {

@@ -14,7 +14,8 @@ use crate::registry::unkept::Dirty;
 
 use super::UnknownService;
 
-const CAUSE: &str = "removed by hand";
+/// Why a service is gone that somebody took off the list, or that took itself off.
+pub const REMOVED_BY_HAND: &str = "removed by hand";
 const CAUSE_OF_FILE: &str = "no file declares it any more";
 
 /// Why a service is not removed.
@@ -138,7 +139,7 @@ impl Transaction<'_> {
         if before.facts.records.file.is_some() {
             return Err(RemoveError::Declared);
         }
-        self.end(before, CAUSE);
+        self.end(before, REMOVED_BY_HAND);
         Ok(())
     }
 
@@ -154,7 +155,7 @@ impl Transaction<'_> {
         if source == Source::Agent && self.is_reported(before) {
             return Err(RemoveError::Reported);
         }
-        let cause = if source == Source::File { CAUSE_OF_FILE } else { CAUSE };
+        let cause = if source == Source::File { CAUSE_OF_FILE } else { REMOVED_BY_HAND };
         match sources[..] {
             [_] => self.end(before, cause),
             _ => self.lose_source(&before.id, source, cause),
