@@ -223,6 +223,16 @@ async fn sessions_are_counted_with_the_reason_of_their_end() {
     assert_eq!(counted(&world, "superseded"), (3, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_store_has_not_seen_and_what_followers_may_still_read_is_counted() {
+    let mut world = World::new();
+    world.host(1);
+    let depths = world.registry.depths();
+    assert_eq!(depths.dirty, 2, "a host and its service");
+    assert_eq!(depths.ring_changes as u64, world.registry.cursor().1);
+    assert!(depths.ring_bytes > 1000);
+}
+
 #[test]
 fn names_are_unique_and_counters_alone_end_in_total() {
     let mut names = std::collections::HashSet::new();
