@@ -47,8 +47,6 @@ async fn the_minutes_before_a_crash_are_there_after_it() {
     let rest = fleet.rest();
     let _agent = fleet.agent("gpu-1").start();
     let id = fleet.id_of("gpu-1").await;
-    let recent = samples(&rest, &id, "").await;
-    assert_eq!(recent["step_s"], 1, "{recent}");
     let before = rows(&rest, &id, 15, WITHIN).await;
     assert!(column(&before, "cpu_percent").iter().any(Value::is_number), "{before}");
     assert!(column(&before, "memory_used_bytes").iter().all(Value::is_u64), "{before}");
