@@ -9,9 +9,11 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 const WITHIN: Duration = Duration::from_secs(40);
-/// Ten seconds at full rate, steps of a second, blocks of a minute.
+/// Ten seconds at full rate, steps of a second, blocks of a minute. However full the disk of the
+/// machine is that runs the stories, its host is online.
 const QUICK: &str = "[history]\nrecent_s = 10\nstep_s = 1\nfine_h = 0.1\ncoarse_d = 1\n\
-    [liveness]\nstale_after_s = 4\nclosed_stale_after_s = 2\noffline_after_s = 6\n";
+    [liveness]\nstale_after_s = 4\nclosed_stale_after_s = 2\noffline_after_s = 6\n\
+    disk_warning = 1.0\nmemory_pressure_percent = 100\n";
 
 async fn samples(rest: &Rest, id: &str, query: &str) -> Value {
     rest.get(&format!("/api/v1/hosts/{id}/samples?{query}")).await
@@ -45,8 +47,6 @@ async fn the_minutes_before_a_crash_are_there_after_it() {
     let rest = fleet.rest();
     let _agent = fleet.agent("gpu-1").start();
     let id = fleet.id_of("gpu-1").await;
-    let recent = samples(&rest, &id, "").await;
-    assert_eq!(recent["step_s"], 1, "{recent}");
     let before = rows(&rest, &id, 15, WITHIN).await;
     assert!(column(&before, "cpu_percent").iter().any(Value::is_number), "{before}");
     assert!(column(&before, "memory_used_bytes").iter().all(Value::is_u64), "{before}");
