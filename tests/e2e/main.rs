@@ -16,6 +16,7 @@ mod identity;
 mod silence;
 
 mod by_hand;
+mod old_clients;
 mod one_entry;
 mod registers;
 mod two_ubuntus;
@@ -27,6 +28,7 @@ mod refusals;
 
 mod namespaces;
 
+mod events;
 mod feed;
 mod texts;
 mod web_edges;
