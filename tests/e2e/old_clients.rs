@@ -176,7 +176,7 @@ fn logged(dir: &Path) -> Vec<Value> {
         let day = name.strip_prefix("heartbeat_alerts_").and_then(|n| n.strip_suffix(".jsonl"));
         day.is_some_and(|day| day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let texts = files.iter().filter(is_log).map(|path| std::fs::read_to_string(path));
+    let texts = files.iter().filter(is_log).map(std::fs::read_to_string);
     let texts: Vec<String> = texts.map(|text| text.expect("a readable log")).collect();
     let lines = texts.iter().flat_map(|text| text.lines());
     lines.map(|line| serde_json::from_str(line).expect("JSON in each line")).collect()
