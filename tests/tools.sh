@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Checks that what the tests need is here, and installs what a build does not: a browser, and the
-# tools for network namespaces. Says what is missing where it cannot be installed.
+# tools for network namespaces. Fetches what is only to be run, not installed: Prometheus and
+# Alertmanager. Says what is missing where it cannot be had.
 set -euo pipefail
 
 node_major_min=20
+debian_tools=$(dirname "$0")/../target/tools/debian
 
 missing() {
     printf 'make test: %s\n' "$1" >&2
@@ -28,6 +30,38 @@ install() {
         apt-get install -y -qq --no-install-recommends "$@" </dev/null
 }
 
+# debian_tool PACKAGE PROGRAM…: a Debian package's programs under target/tools/debian. Nothing of it
+# is installed, none of its daemons is started, and no root is needed. A program that the machine has
+# is good as well.
+debian_tool() {
+    local package=$1 program has_all=yes
+    shift
+    for program in "$@"; do
+        [ -x "$debian_tools/usr/bin/$program" ] || command -v "$program" >/dev/null || has_all=
+    done
+    [ -z "$has_all" ] || return 0
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+        missing "$* is missing: install it (package $package of Debian)"
+    mkdir -p "$debian_tools/usr/bin"
+    (
+        cd "$(mktemp -d "$debian_tools/.fetch.XXXXXX")"
+        trap 'rm -rf "$PWD"' EXIT
+        download "$package" || missing "$package: cannot be downloaded (apt-get download $package)"
+        dpkg -x "$package"_*.deb .
+        # A rename, so that a program is whole or not there, also where two runs fetch it at once.
+        for program in "$@"; do mv -f "usr/bin/$program" ../usr/bin/; done
+    )
+}
+
+# download PACKAGE: into this folder. Where the machine's own lists lack it, with lists of our own.
+download() {
+    local own=(-qq -o "APT::Sandbox::User=$(id -un)")
+    apt-get "${own[@]}" download "$1" </dev/null 2>/dev/null && return
+    mkdir -p apt/lists/partial apt/cache/archives/partial
+    own+=(-o "Dir::State::lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt/cache")
+    apt-get "${own[@]}" update </dev/null && apt-get "${own[@]}" download "$1" </dev/null
+}
+
 need cargo 'install Rust, see rust-version in Cargo.toml'
 need cc 'install a C compiler (apt-get install build-essential)'
 need curl 'install curl (apt-get install curl)'
@@ -47,3 +81,7 @@ PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || install "ip is missing" i
 command -v unshare >/dev/null || install "unshare is missing" util-linux
 unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
     missing "no network namespace can be made: run as root, or let users make namespaces"
+
+command -v strace >/dev/null || install "strace is missing" strace
+debian_tool prometheus prometheus promtool
+debian_tool prometheus-alertmanager prometheus-alertmanager amtool

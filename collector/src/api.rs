@@ -15,8 +15,16 @@ pub mod hosts;
 pub mod models;
 pub mod services;
 
+pub mod alerts;
 pub mod history;
+pub mod nodes;
+pub mod samples;
+pub mod silences;
 pub mod snapshot;
+
+pub mod discovery;
+pub mod metrics;
+pub mod stats;
 
 pub mod graph;
 pub mod leases;
@@ -39,11 +47,14 @@ use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
+use crate::series::SampleHistory;
 use crate::store::Store;
 
 use guard::Routes;
@@ -68,8 +79,16 @@ pub struct Api {
     pub store: Arc<Store>,
     /// What happened.
     pub history: History,
+    /// What hosts measured.
+    pub series: SampleHistory,
     /// What viewers of the live feed share.
     pub feed: Feed,
+    /// The alerts that are kept.
+    pub alerts: Arc<Kept>,
+    /// Of which of them nobody wants to be told.
+    pub silences: Arc<Silences>,
+    /// What the collector counts of itself.
+    pub meters: Arc<Meters>,
 }
 
 /// The routes over the registry.
@@ -105,8 +124,15 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .merge(alerts::routes())
+        .merge(silences::routes())
+        .merge(metrics::routes())
+        .merge(stats::routes())
+        .merge(discovery::routes())
         .merge(events::routes())
         .merge(legacy::routes())
+        .merge(samples::routes())
+        .merge(nodes::routes())
         .with_state(api)
 }
 

@@ -21,7 +21,7 @@ mod table;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use alerts::Alerts;
+pub use alerts::{Alerts, RuleSettings};
 pub use authorities::{Authorities, AuthoritiesError};
 pub use catalog::Catalogs;
 pub use checks::Checks;

@@ -4,8 +4,10 @@
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
-//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! ([`store`], [`history`]), what a person should see ([`alerts`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
 
 pub mod config;
 
@@ -22,8 +24,13 @@ pub mod checks;
 pub mod store;
 
 pub mod history;
+pub mod series;
+
+pub mod alerts;
 
 pub mod seal;
+
+pub mod metrics;
 
 pub mod auth;
 

@@ -14,6 +14,7 @@ pub mod moment;
 pub mod condition;
 pub mod finding;
 pub mod host;
+pub mod recent;
 pub mod service;
 pub mod session;
 pub mod slow;
@@ -79,11 +80,12 @@ use change::Change;
 use graph::GraphCache;
 use host::HostEntry;
 use lease::Leases;
-use ledger::{Lagged, Ledger};
+use ledger::{Depths, Lagged, Ledger};
 use model::ModelIndex;
 use pick::Needs;
 use service::ServiceEntry;
 use service::live::UNBEGUN_EVERY;
+use session::tally::Sessions;
 use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
@@ -114,8 +116,10 @@ pub struct Registry {
     liveness: Liveness,
     boot_id: Option<String>,
     checks: Checks,
+    recent: Duration,
     origin: Instant,
     believed_ms: AtomicU64,
+    sessions: Sessions,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
@@ -146,8 +150,10 @@ impl Registry {
             liveness,
             boot_id: None,
             checks: Checks::default(),
+            recent: recent::WINDOW,
             origin: Instant::now(),
             believed_ms: AtomicU64::new(0),
+            sessions: Sessions::default(),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
@@ -221,6 +227,18 @@ impl Registry {
     #[must_use]
     pub fn cursor(&self) -> (Arc<str>, u64) {
         (Arc::clone(&self.epoch), *self.seq.borrow())
+    }
+
+    /// Sessions since the start.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// How much lies in the ledger.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        self.ledger().depths()
     }
 
     /// Samples taken in since the start.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{Kept, Silences, Watchman};
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -19,9 +21,11 @@ use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::{KeyError, Seal};
+use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
 use crate::store::{Loaded, OpenError, Store, flush};
 use crate::{dashboard, sweep};
@@ -74,10 +78,14 @@ pub async fn run(
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let readiness = Arc::new(Readiness::new(store.watch_state()));
+    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
+    let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     let registry = restored(&config, &loaded);
     readiness.set_restored();
 
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    let meters = Arc::new(Meters::new(store.watch_state(), recorder.backlog()));
+    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -87,11 +95,16 @@ pub async fn run(
         stop: stop.clone(),
         store: Arc::clone(&store),
         history: History::new(&store),
+        series,
         feed: Feed::new(Arc::clone(&registry)),
+        alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
+        silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
+        meters: Arc::clone(&meters),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
-    parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
+    parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
@@ -99,7 +112,9 @@ pub async fn run(
         let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
         async move { flush(&store, registry, flushing).await }
     });
-    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    parts.spawn(recorder.run(flushing.clone()));
+    parts.spawn(watchman(&config, &api).run(flushing.clone()));
+    let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn(recorder.run(flushing.clone()));
     let routes = Routes::new()
         .merge(health::routes(readiness))
@@ -123,6 +138,13 @@ pub async fn run(
     outcome
 }
 
+/// Who raises alerts.
+fn watchman(config: &Config, api: &Api) -> Watchman {
+    let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
+    let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
+}
+
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
 /// declares a service is on this machine.
 fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
@@ -139,7 +161,7 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
-    let registry = registry.with_boot_id(boot_id());
+    let registry = registry.with_boot_id(boot_id()).with_recent(config.history.recent);
     let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());

@@ -96,6 +96,21 @@ pub enum StoreState {
     Failing,
 }
 
+impl StoreState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::DiskFull, Self::Failing];
+
+    /// The word in the API.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::DiskFull => "disk_full",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// The store cannot be opened: a matter of the directory that was configured.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -193,6 +208,12 @@ impl Store {
             .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
         let state = watch::Sender::new(StoreState::Ok);
         Ok((Self { path, jobs, state, writer: Some(writer) }, loaded))
+    }
+
+    /// Batches that wait for the writer.
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
     }
 
     /// Keeps `rows`, all or none; answered once they are on the disk.

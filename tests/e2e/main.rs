@@ -21,15 +21,19 @@ mod one_entry;
 mod registers;
 mod two_ubuntus;
 
+mod alerts;
+
 mod graph;
 mod nodes;
 mod picks;
 mod refusals;
+mod series;
 
 mod namespaces;
 
 mod events;
 mod feed;
+mod prometheus;
 mod texts;
 mod web_edges;
 

@@ -17,8 +17,6 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 /// Whether `/alerts` and the log of heartbeats are there.
 const TELLS_ALERTS: bool = false;
-/// Whether `/api/nodes` is there.
-const TELLS_NODES: bool = false;
 
 fn form() -> Value {
     json!({
@@ -234,9 +232,6 @@ async fn hosts_are_nodes_with_their_beats_and_a_graph() {
 
 /// What `/api/nodes` says of one host that is online.
 async fn told_as_node(curl: &Curl, id: &str) {
-    if !TELLS_NODES {
-        return;
-    }
     let nodes = curl.get("/api/nodes").await;
     let node = &nodes["nodes"][0];
     let expected = json!({"id": id, "name": "gpu-1", "role": "worker", "status": "online",

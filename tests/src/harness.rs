@@ -15,6 +15,8 @@ pub mod law;
 pub mod rest;
 pub mod viewer;
 
+pub mod tools;
+
 pub mod wait;
 
 pub use curl::Curl;

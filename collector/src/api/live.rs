@@ -84,6 +84,12 @@ impl Feed {
         Self { registry, pulse: Pulse::new(), snapshots: Snapshots::default(), room }
     }
 
+    /// How many viewers there are.
+    #[must_use]
+    pub fn n_viewers(&self) -> usize {
+        VIEWERS_MAX - self.room.available_permits()
+    }
+
     /// Does until `stop` what is done once for all viewers.
     pub async fn run(self, stop: CancellationToken) {
         let pulse = self.pulse.run(self.registry, stop.clone());

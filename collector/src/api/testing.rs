@@ -1,7 +1,7 @@
 //! The whole API over a register of its own, asked as from this machine.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,13 +14,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
-use crate::config::Liveness;
+use crate::config::{HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
+use crate::metrics::testing::meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
+use crate::series::{Keeper, SampleHistory};
 use crate::serve::PeerAddr;
 use crate::store::{Store, flush};
 
@@ -30,14 +33,21 @@ use super::{Api, routes};
 
 /// A collector's API without its sockets.
 pub(crate) struct App {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) seal: Arc<Seal>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) stop: CancellationToken,
+    api: Api,
+    /// Who writes the history of samples, where nobody else does.
+    pub(crate) keeper: Mutex<Keeper>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     _parts: JoinSet<()>,
     router: Router,
+}
+
+impl std::ops::Deref for App {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// What came back.
@@ -83,24 +93,28 @@ impl App {
     fn on(registry: Registry, dir: tempfile::TempDir, store: Store) -> Self {
         let (registry, store) = (Arc::new(registry), Arc::new(store));
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
-        let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
         parts.spawn({
             let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
             async move { flush(&store, registry, CancellationToken::new()).await }
         });
+        let (series, keeper) = SampleHistory::of_dir(dir.path(), &HistoryRules::default());
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
             store: Arc::clone(&store),
             history: History::new(&store),
+            series,
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
-            stop: stop.clone(),
+            stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
+            alerts: Arc::new(Kept::default()),
+            silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
+            meters: meters(),
         };
-        let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, stop, dir, _parts: parts, router }
+        let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
+        Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -162,10 +176,29 @@ impl App {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+}
+
+impl App {
+    async fn ask(&self, mut request: Request<Body>) -> Response {
         let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
         request.extensions_mut().insert(PeerAddr(peer));
         self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// What `GET` answers, before its body is read.
+    pub(crate) async fn open(&self, path: &str) -> Response {
+        self.ask(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+    }
+
+    /// A text that `GET` answers with 200, and of which kind it says to be.
+    pub(crate) async fn text(&self, path: &str) -> (String, String) {
+        let response = self.open(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (String::from_utf8(body.to_vec()).unwrap(), kind)
     }
 }
 

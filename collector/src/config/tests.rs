@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::alerts::Rule;
+
 use super::*;
 
 /// What a user says, in each of the places where it can be said.
@@ -93,7 +95,8 @@ fn everything_can_stand_in_the_file() {
         .file(
             "listen = '127.0.0.1:7000'\ndata_dir = '/srv/herdbook'\npublic_name = 'Fleet.example'\n\
              log_level = 'warn,herdbook_collector=debug'\nlog_format = 'json'\n\
-             [liveness]\nstale_after_s = 20\nmass_share = 0.5\n[checks]\ninterval_s = 10\n",
+             [liveness]\nstale_after_s = 20\nmass_share = 0.5\n[checks]\ninterval_s = 10\n\
+             [alerts.gpu_hot]\ncelsius = 85\n[alerts.host_offline]\nenabled = false\n",
         )
         .config();
     assert_eq!(config.data_dir, Path::new("/srv/herdbook"));
@@ -102,6 +105,10 @@ fn everything_can_stand_in_the_file() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.liveness.stale_after.as_secs(), 20);
     assert_eq!(config.checks.interval.as_secs(), 10);
+    assert!((config.alerts.of(Rule::GpuHot).threshold - 85.0).abs() < f64::EPSILON);
+    assert!(!config.alerts.of(Rule::HostOffline).enabled);
+    let told = config.told.iter().find(|told| told.key == "alerts.gpu_hot").unwrap();
+    assert_eq!(told.value, "{ celsius = 85 }");
     assert!((config.liveness.mass_share - 0.5).abs() < f64::EPSILON);
 }
 
@@ -149,6 +156,9 @@ fn a_mistake_in_the_file_names_its_line() {
         ("listen = 5", 1, "listen: expected an address and a port"),
         ("listen = ['127.0.0.1:1',\n 7]", 1, "listen: expected an address and a port"),
         ("data_dir = ''", 1, "data_dir: expected the path of a directory"),
+        ("[alerts.gpu_cold]\nfor_s = 1", 1, "there is no key `alerts.gpu_cold`; expected one of"),
+        ("\n[alerts]\ngpu_hot = 5", 3, "gpu_hot: expected a table of its own"),
+        ("[alerts.gpu_hot]\ncelsius = 'hot'", 1, "gpu_hot.celsius: expected degrees Celsius"),
         ("public_name = 'http://x'", 1, "public_name: expected a host name without scheme"),
         ("listen = ['127.0.0.1:1', '127.0.0.1:1']", 1, "listen: expected each address once"),
     ] {

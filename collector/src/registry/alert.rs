@@ -11,6 +11,7 @@ use super::Registry;
 use super::change::{ChangeKind, Subject};
 use super::finding::Severity;
 use super::moment::Moment;
+use super::service::{ServiceEntry, Word};
 
 /// Most alerts that are not resolved at one time.
 pub const ALERTS_MAX: usize = 10_000;
@@ -61,6 +62,31 @@ pub struct Alert {
     pub resolved_at: Option<Timestamp>,
 }
 
+impl Word for SubjectKind {
+    const ALL: &'static [Self] = &[Self::Host, Self::Service, Self::Fleet, Self::Collector];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Service => "service",
+            Self::Fleet => "fleet",
+            Self::Collector => "collector",
+        }
+    }
+}
+
+impl Word for Severity {
+    const ALL: &'static [Self] = &[Self::Info, Self::Warning, Self::Critical];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// There are too many alerts already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {ALERTS_MAX} alerts are open")]
@@ -105,6 +131,12 @@ impl Registry {
     #[must_use]
     pub fn open_alerts(&self) -> Vec<Arc<Alert>> {
         self.ledger().alerts.values().cloned().collect()
+    }
+
+    /// A service that was deregistered since its beats were missing, while it may come back.
+    #[must_use]
+    pub fn departed(&self, id: &str) -> Option<Arc<ServiceEntry>> {
+        self.ledger().departed.get(id).map(|gone| Arc::clone(&gone.entry))
     }
 
     /// Tells what came of loading a catalog.

@@ -22,9 +22,12 @@ use crate::sweep::Sweep;
 
 use super::Mirror;
 
+use alerted::Alerting;
 use checked::Checking;
 use declared::Declaring;
 
+#[path = "fold_alerted_tests.rs"]
+mod alerted;
 #[path = "fold_checked_tests.rs"]
 mod checked;
 #[path = "fold_declared_tests.rs"]
@@ -51,6 +54,7 @@ enum Happening {
     Declare(Declaring),
     Sleep { seconds: u64 },
     Check(Checking),
+    Alert(Alerting),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -77,6 +81,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => declared::declaring().prop_map(Happening::Declare),
         1 => (4..400u64).prop_map(|seconds| Happening::Sleep { seconds }),
         6 => checked::checking().prop_map(Happening::Check),
+        3 => alerted::alerting().prop_map(Happening::Alert),
     ]
 }
 
@@ -161,6 +166,7 @@ impl World {
                 self.sweep.tick(&self.registry, moment);
             }
             Happening::Check(checking) => checking.happen(&self.registry, moment),
+            Happening::Alert(alerting) => alerting.happen(&self.registry, moment),
             Happening::Pass { seconds } => {
                 for _ in 0..seconds {
                     let moment = self.clock.pass(1);

@@ -25,6 +25,17 @@ const SUPERSEDED_MAX: usize = 8;
 #[error("the ring does not reach back to the cursor")]
 pub struct Lagged;
 
+/// How much lies in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Changes in the ring.
+    pub ring_changes: usize,
+    /// What they take in memory, about.
+    pub ring_bytes: usize,
+    /// Entities that the store has not seen.
+    pub dirty: usize,
+}
+
 /// See the module's words.
 #[derive(Debug)]
 pub struct Ledger {
@@ -71,6 +82,13 @@ impl Ledger {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// How much lies here.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        let (ring_changes, ring_bytes) = (self.ring.len(), self.ring_bytes);
+        Depths { ring_changes, ring_bytes, dirty: self.dirty.len() }
     }
 
     /// Numbers a change and takes it into the ring, which forgets its oldest ones at its bounds.

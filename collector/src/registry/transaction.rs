@@ -90,6 +90,7 @@ impl Transaction<'_> {
         change: SessionChange,
     ) -> Arc<HostEntry> {
         let entry = self.replace_host(entry);
+        self.registry.sessions.count(&change);
         let (kind, cause) = match &change {
             SessionChange::Opened(_) => (ChangeKind::SessionOpened, None),
             SessionChange::Closed(_, why) => {

@@ -91,6 +91,12 @@ impl Unkept {
         self.urgent.is_empty() && self.later.is_empty()
     }
 
+    /// How many entities are to be written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.urgent.len() + self.later.len()
+    }
+
     fn number(&mut self, dirty: Dirty, number: u64) {
         self.numbers.insert(dirty.clone(), number);
         self.urgent.insert((number, dirty));

@@ -20,6 +20,8 @@ pub struct Folded {
     pub hosts: BTreeMap<String, Value>,
     /// Services by id.
     pub services: BTreeMap<String, Value>,
+    /// Alerts that are open, by id.
+    pub alerts: BTreeMap<String, Value>,
     /// Every change since the viewer came, in order.
     pub changes: Vec<Value>,
     /// How many sample frames named each host.
@@ -51,6 +53,7 @@ impl Folded {
         self.seq = frame["seq"].as_u64().unwrap_or_default();
         self.hosts = by_id(&frame["hosts"]);
         self.services = by_id(&frame["services"]);
+        self.alerts = by_id(&frame["alerts"]);
     }
 
     fn take_change(&mut self, change: &Value) {
@@ -86,7 +89,28 @@ impl Folded {
                 }
                 self.follow_services(&text(&change["host_id"]));
             }
+            "alert" => self.apply_alert(&kind, data),
             _ => {}
+        }
+    }
+
+    /// An alert is raised once and resolved once, and is itself before and after.
+    fn apply_alert(&mut self, kind: &str, alert: &Value) {
+        let id = text(&alert["id"]);
+        let before = match kind {
+            "alert.raised" => self.alerts.insert(id, alert.clone()),
+            _ => self.alerts.remove(&id),
+        };
+        let follows = match (kind, before) {
+            ("alert.raised", before) => before.is_none() && alert["resolved_at"].is_null(),
+            (_, Some(mut before)) => {
+                before["resolved_at"] = alert["resolved_at"].clone();
+                before == *alert && alert["resolved_at"].is_string()
+            }
+            (_, None) => false,
+        };
+        if !follows {
+            self.faults.push(format!("{kind} of {alert}"));
         }
     }
 
@@ -216,6 +240,19 @@ mod tests {
         folded.take(&change(5, left));
         assert_eq!(folded.hosts["h"]["services"], json!(["s"]));
         assert!(folded.faults.is_empty());
+    }
+
+    #[test]
+    fn an_alert_is_open_until_it_is_resolved() {
+        let mut folded = snapshot();
+        let open = json!({"id": "a", "rule": "gpu_lost", "resolved_at": null});
+        let over = json!({"id": "a", "rule": "gpu_lost", "resolved_at": "2026-11-20T10:00:00Z"});
+        folded.take(&change(4, json!({"type": "alert.raised", "data": open})));
+        assert_eq!(folded.alerts["a"], open);
+        folded.take(&change(5, json!({"type": "alert.resolved", "data": over})));
+        assert!(folded.alerts.is_empty() && folded.faults.is_empty());
+        folded.take(&change(6, json!({"type": "alert.resolved", "data": over})));
+        assert_eq!(folded.faults.len(), 1);
     }
 
     #[test]

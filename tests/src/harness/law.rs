@@ -62,6 +62,7 @@ pub async fn holds(viewer: &Viewer, rest: &Rest) -> Folded {
     assert_eq!(folded.n_snapshots, 1, "the viewer fell behind");
     same_entities("host", &folded.hosts, &fresh.hosts);
     same_entities("service", &folded.services, &fresh.services);
+    same_entities("alert", &folded.alerts, &fresh.alerts);
     folded
 }
 

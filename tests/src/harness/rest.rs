@@ -51,6 +51,18 @@ impl Rest {
         }
     }
 
+    /// The text that `GET {path}` answers with status 200.
+    ///
+    /// # Panics
+    ///
+    /// Where the answer is anything else.
+    pub async fn text(&self, path: &str) -> String {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await;
+        let answer = answer.unwrap_or_else(|e| panic!("GET {path}: {e:?}"));
+        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
+        answer.text().await.unwrap_or_else(|e| panic!("GET {path}: {e:?}"))
+    }
+
     /// The status of `GET {path}` sent with one header of the caller's.
     ///
     /// # Panics
