@@ -64,6 +64,7 @@ download() {
 
 need cargo 'install Rust, see rust-version in Cargo.toml'
 need cc 'install a C compiler (apt-get install build-essential)'
+need curl 'install curl (apt-get install curl)'
 need node "install Node.js $node_major_min or later"
 need npm "install npm, which comes with Node.js"
 node_major=$(node -p 'process.versions.node.split(".")[0]')

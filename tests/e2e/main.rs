@@ -16,6 +16,7 @@ mod identity;
 mod silence;
 
 mod by_hand;
+mod old_clients;
 mod one_entry;
 mod registers;
 mod two_ubuntus;
@@ -36,6 +37,7 @@ mod storage;
 
 mod namespaces;
 
+mod events;
 mod feed;
 mod prometheus;
 mod texts;

@@ -9,6 +9,7 @@ pub mod program;
 
 pub mod host_files;
 
+pub mod curl;
 pub mod fold;
 pub mod law;
 pub mod receiver;
@@ -19,6 +20,7 @@ pub mod tools;
 
 pub mod wait;
 
+pub use curl::Curl;
 pub use fleet::{Agent, AgentSetup, Fleet};
 pub use host_files::{FakeProcess, HostFiles};
 pub use program::Program;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::curl::Curl;
 use super::program::{Program, built, command};
 use super::rest::Rest;
 use super::viewer::Viewer;
@@ -109,6 +110,12 @@ impl Fleet {
     #[must_use]
     pub fn rest(&self) -> Rest {
         Rest::new(&self.url())
+    }
+
+    /// curl, to ask the collector.
+    #[must_use]
+    pub fn curl(&self) -> Curl {
+        Curl::new(&self.url(), self.dir.path())
     }
 
     /// A viewer of the full feed.
