@@ -27,6 +27,8 @@ pub(crate) mod testing;
 pub mod agent;
 pub mod live;
 
+pub mod contract;
+
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -114,6 +116,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
         .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
         .with_state(api)
+        .merge(contract::routes())
 }
 
 /// Looks through the fleet and writes an answer beside the thread that carries all sockets: with

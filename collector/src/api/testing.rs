@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use crate::seal::Seal;
 use crate::serve::PeerAddr;
 use crate::store::Store;
 
-use super::guard::Guarded;
+use super::guard::{Declared, Guarded};
 use super::live::Feed;
 use super::{Api, routes};
 
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
+    /// Every route.
+    pub(crate) declared: Vec<Declared>,
     router: Router,
 }
 
@@ -78,8 +81,10 @@ impl App {
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
         };
-        let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, dir, router }
+        let routes = routes(api);
+        let declared = routes.declared().to_vec();
+        let router = Guarded::new(routes, AllowedHosts::new([])).router();
+        Self { registry, seal, store, dir, declared, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -106,6 +111,34 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
+        let response = self.respond(method, path, headers, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        Answer { status, headers, body }
+    }
+
+    /// The status alone: some answers never end.
+    pub(crate) async fn status(&self, method: Method, path: &str) -> u16 {
+        self.respond(method, path, &[], "").await.status().as_u16()
+    }
+
+    /// What is no JSON, with its headers.
+    pub(crate) async fn text(&self, path: &str) -> (HeaderMap, String) {
+        let response = self.respond(Method::GET, path, &[], "").await;
+        let headers = response.headers().clone();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         if !body.is_empty() {
             request = request
@@ -118,12 +151,7 @@ impl App {
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
         let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
         request.extensions_mut().insert(PeerAddr(peer));
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body =
-            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Answer { status, headers, body }
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 

@@ -16,7 +16,20 @@ use super::moment::Moment;
 pub const ALERTS_MAX: usize = 10_000;
 
 /// What an alert is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[schemars(rename = "AlertSubjectKind")]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// A host.
@@ -30,7 +43,9 @@ pub enum SubjectKind {
 }
 
 /// Whom an alert is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct AlertSubject {
     /// Of which kind.
     pub kind: SubjectKind,
@@ -41,7 +56,7 @@ pub struct AlertSubject {
 }
 
 /// One alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Alert {
     /// A random UUID: the same condition that comes again is another alert.
     pub id: Arc<str>,
