@@ -27,6 +27,7 @@ mod refusals;
 
 mod namespaces;
 
+mod contract;
 mod feed;
 mod web_edges;
 
