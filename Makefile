@@ -47,6 +47,10 @@ test: test-tools page $(BROWSER)/node_modules/.installed ## run every test
 test-tools: ## install what the tests need and this machine lacks
 	@tests/tools.sh
 
+.PHONY: contracts
+contracts: ## write docs/openapi.json and docs/schemas from the types
+	HERDBOOK_WRITE_CONTRACTS=1 cargo test -q --locked -p herdbook-collector --lib the_committed_files_are_what_the_types_say
+
 .PHONY: lint
 lint: fmt clippy doc deny page-check shell sizes units ## every lint
 

@@ -83,6 +83,21 @@ command -v unshare >/dev/null || install "unshare is missing" util-linux
 unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
     missing "no network namespace can be made: run as root, or let users make namespaces"
 
-command -v strace >/dev/null || install "strace is missing" strace
 debian_tool prometheus prometheus promtool
 debian_tool prometheus-alertmanager prometheus-alertmanager amtool
+
+# schemathesis, as tests/schemathesis.txt pins it, in an environment of its own.
+python_tools() {
+    local pins=tests/schemathesis.txt into=target/tools/schemathesis
+    cmp -s "$pins" "$into/pins.txt" && return
+    command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null ||
+        install "python3 with venv is missing" python3-venv
+    rm -rf "$into"
+    python3 -m venv "$into" && "$into/bin/pip" install -q --no-input --disable-pip-version-check \
+        -r "$pins" </dev/null || missing "schemathesis cannot be installed (pip install -r $pins)"
+    cp "$pins" "$into/pins.txt"
+}
+
+cd "$(dirname "$0")/.."
+mkdir -p target/tools
+python_tools

@@ -40,6 +40,7 @@ pub mod agent;
 pub mod events;
 pub mod live;
 
+pub mod contract;
 pub mod legacy;
 
 use std::sync::Arc;
@@ -146,6 +147,7 @@ pub fn routes(api: Api) -> Routes {
         .merge(catalogs::routes())
         .merge(skills::routes())
         .with_state(api)
+        .merge(contract::routes())
 }
 
 /// Looks through the fleet and writes an answer beside the thread that carries all sockets: with

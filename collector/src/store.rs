@@ -94,7 +94,7 @@ pub struct Row {
 }
 
 /// How the store does, for `/readyz` and the page's banner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreState {
     /// What is written is kept.

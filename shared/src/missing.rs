@@ -10,6 +10,7 @@ pub type Missing = BTreeMap<String, MissingReason>;
 
 /// Why one value is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MissingReason {
     /// The hardware, driver or kernel does not have it.

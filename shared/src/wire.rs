@@ -39,6 +39,7 @@ pub const SUBPROTOCOL: &str = "herdbook.v1";
 
 /// What an agent says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AgentMessage {
     /// Who it is; the first message of a connection.
@@ -53,6 +54,7 @@ pub enum AgentMessage {
 
 /// What a collector says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CollectorMessage {
     /// The hello was good; samples may flow.

@@ -37,6 +37,7 @@ mod storage;
 
 mod namespaces;
 
+mod contract;
 mod events;
 mod feed;
 mod prometheus;

@@ -26,7 +26,8 @@ pub struct Readiness {
 }
 
 /// How ready the collector is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Readiness")]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It has not restored what it knew yet.
@@ -37,8 +38,9 @@ pub enum Status {
     Degraded,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ReadinessReport")]
+pub(in crate::api) struct Report {
     status: Status,
     store: StoreState,
     history: HistoryState,

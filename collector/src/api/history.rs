@@ -15,9 +15,10 @@ use super::problem::{Checked, Kind, Problem};
 use super::{Api, json};
 
 /// Which sessions.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Wanted {
+    #[schemars(with = "Option<bool>")]
     active: Option<String>,
 }
 
@@ -50,8 +51,10 @@ pub async fn sessions(
     Ok(json(encode::json(&Sessions { sessions, next_cursor })))
 }
 
-#[derive(Debug, Serialize)]
-struct Sessions<T> {
+/// A page of sessions, newest first.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SessionList")]
+pub(super) struct Sessions<T> {
     sessions: Vec<T>,
     next_cursor: Option<String>,
 }
@@ -86,12 +89,15 @@ pub async fn of_service(
     history(&api, Whose::Service(service.id.to_string()), &page).await
 }
 
+/// A page of a history, newest first.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "History")]
+pub(super) struct Statuses<T> {
+    history: Vec<T>,
+    next_cursor: Option<String>,
+}
+
 async fn history(api: &Api, whose: Whose, page: &Page) -> Result<Response, Problem> {
-    #[derive(Debug, Serialize)]
-    struct Statuses<T> {
-        history: Vec<T>,
-        next_cursor: Option<String>,
-    }
     let (before, limit) = (before(page)?, page.limit()?);
     let mut rows = api.history.statuses(whose, before, limit + 1).await?;
     let next_cursor = cut(&mut rows, limit, None);

@@ -21,9 +21,11 @@ use super::problem::{Checked, Problem};
 use super::{Api, beside, entity_unless, json};
 
 /// Which hosts.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "HostFilter")]
 #[serde(default)]
 pub struct Filter {
+    #[schemars(with = "Option<HostStatus>")]
     status: Option<String>,
     role: Option<String>,
     /// `key` or `key=value`.
@@ -33,6 +35,7 @@ pub struct Filter {
     model: Option<String>,
     /// Part of a name, id or label, in any case.
     q: Option<String>,
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
 }
 

@@ -28,7 +28,8 @@ use super::{Api, beside, json};
 const LATENCY_MS_MAX: u64 = TTL_S_MAX * 1000;
 
 /// What a lease is wanted for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "LeaseForm")]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     model: Option<String>,
@@ -127,9 +128,10 @@ fn problem(error: &TakeError) -> Problem {
 }
 
 /// How a request ended.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ended {
+    #[schemars(with = "Option<u64>")]
     latency_ms: Option<String>,
     outcome: Option<String>,
 }
@@ -194,8 +196,9 @@ pub async fn list(
     text.await.map(json)
 }
 
-#[derive(Serialize)]
-struct TakenView<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TakenLease")]
+pub(in crate::api) struct TakenView<'a> {
     lease_id: String,
     model: Option<&'a str>,
     service: ServiceView<'a>,
@@ -217,8 +220,9 @@ impl<'a> TakenView<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct LeaseView<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Lease")]
+pub(in crate::api) struct LeaseView<'a> {
     id: String,
     service_id: &'a str,
     model: Option<&'a str>,

@@ -16,9 +16,10 @@ pub const LIMIT_MAX: usize = 10_000;
 const ENTRY_BYTES: usize = 512;
 
 /// Which page.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Page {
+    #[schemars(with = "Option<u64>")]
     limit: Option<String>,
     cursor: Option<String>,
 }

@@ -20,18 +20,21 @@ use super::problem::{Checked, Kind, Problem};
 use super::{Api, beside, json};
 
 /// What is asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
     model: Option<String>,
     /// From where it shall be called: a host's id or name.
     from: Option<String>,
+    #[schemars(with = "Option<Role>")]
     role: Option<String>,
+    #[schemars(with = "Option<ServiceType>")]
     r#type: Option<String>,
     cap: Option<String>,
     /// `key` or `key=value`.
     label: Option<String>,
     /// Tokens.
+    #[schemars(with = "Option<u64>")]
     min_ctx: Option<String>,
 }
 
@@ -108,8 +111,9 @@ pub(super) fn caller(api: &Api, from: Option<&str>, peer: IpAddr) -> Result<Call
     })
 }
 
-#[derive(Serialize)]
-struct PickedView<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Picked")]
+pub(super) struct PickedView<'a> {
     model: Option<&'a str>,
     service: ServiceView<'a>,
     why: &'a [String],
@@ -119,7 +123,8 @@ struct PickedView<'a> {
 }
 
 /// A service that can be used, with the model as it calls it.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PickedService")]
 pub(super) struct ServiceView<'a> {
     id: &'a str,
     url: &'a str,
@@ -127,14 +132,16 @@ pub(super) struct ServiceView<'a> {
     model: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PickedAlternative")]
 struct AlternativeView<'a> {
     #[serde(flatten)]
     service: ServiceView<'a>,
     why: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RejectedService")]
 struct RejectedView<'a> {
     id: &'a str,
     why: &'a str,
@@ -175,19 +182,22 @@ impl<'a> RejectedView<'a> {
     }
 }
 
+/// A problem that says of each service why it cannot be used.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NoneUsable")]
+pub(super) struct NoneUsableView<'a> {
+    #[serde(flatten)]
+    problem: Problem,
+    model: Option<&'a str>,
+    rejected: Vec<RejectedView<'a>>,
+    considered: usize,
+}
+
 /// The answer where nothing can be used: a problem that says of each why, and what to do.
 pub(super) fn none_usable(none: &NoneUsable, wanted: &Wanted) -> Response {
-    #[derive(Serialize)]
-    struct View<'a> {
-        #[serde(flatten)]
-        problem: Problem,
-        model: Option<&'a str>,
-        rejected: Vec<RejectedView<'a>>,
-        considered: usize,
-    }
     let problem = Problem::new(Kind::NotFound, none_in_words(none.n_considered, wanted));
     let status = problem.status();
-    let view = View {
+    let view = NoneUsableView {
         problem,
         model: wanted.model.as_deref(),
         rejected: RejectedView::all(&none.rejected),

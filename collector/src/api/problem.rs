@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use rejections::Checked;
 
 /// One refusal. Its type is a stable word that programs may compare; the rest is for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -70,7 +70,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn words(self) -> (StatusCode, &'static str, &'static str) {
+    pub(in crate::api) const fn words(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::BadRequest => {
                 (StatusCode::BAD_REQUEST, "urn:herdbook:bad_request", "Unreadable request")

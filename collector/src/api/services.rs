@@ -1,6 +1,6 @@
 //! Services: the list with its filters, one, and what is done with one by hand.
 
-mod change;
+pub(super) mod change;
 mod refusal;
 mod register;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::registry::encode;
 use crate::registry::lookup::{self, Listed};
-use crate::registry::service::{ServiceEntry, Word};
+use crate::registry::service::{Role, ServiceEntry, ServiceStatus, ServiceType, Word};
 use crate::registry::view::View;
 
 pub use change::{drain, patch, promote, remove};
@@ -31,14 +31,18 @@ use super::{Api, beside, entity_unless, json};
 const WRITTEN_HERE_MAX: usize = 32;
 
 /// Which services, as a query says it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ServiceFilter")]
 #[serde(default)]
 pub struct Filter {
     model: Option<String>,
     name: Option<String>,
+    #[schemars(with = "Option<ServiceType>")]
     r#type: Option<String>,
     kind: Option<String>,
+    #[schemars(with = "Option<ServiceStatus>")]
     status: Option<String>,
+    #[schemars(with = "Option<Role>")]
     role: Option<String>,
     /// What it or one of its models can do.
     cap: Option<String>,
@@ -46,9 +50,11 @@ pub struct Filter {
     label: Option<String>,
     /// The host's id.
     host: Option<String>,
+    #[schemars(with = "Option<bool>")]
     healthy: Option<String>,
     /// Part of an id or name, in any case.
     q: Option<String>,
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
 }
 

@@ -12,9 +12,10 @@ use super::problem::{Checked, Problem};
 use super::{Api, beside, json};
 
 /// Which view.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Wanted {
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
 }
 

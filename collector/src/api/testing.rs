@@ -29,7 +29,7 @@ use crate::series::{Keeper, SampleHistory};
 use crate::serve::PeerAddr;
 use crate::store::{Store, flush};
 
-use super::guard::Guarded;
+use super::guard::{Declared, Guarded};
 use super::live::Feed;
 use super::{Api, routes};
 
@@ -41,6 +41,8 @@ pub(crate) struct App {
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
     _parts: JoinSet<()>,
+    /// Every route.
+    pub(crate) declared: Vec<Declared>,
     router: Router,
 }
 
@@ -120,8 +122,10 @@ impl App {
             meters: meters(),
             catalogs: Arc::new(catalogs),
         };
-        let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
-        Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, router }
+        let routes = routes(api.clone());
+        let declared = routes.declared().to_vec();
+        let router = Guarded::new(routes, AllowedHosts::new([])).router();
+        Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, declared, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -184,6 +188,11 @@ impl App {
         Answer { status, headers, body }
     }
 
+    /// The status alone: some answers never end.
+    pub(crate) async fn status(&self, method: Method, path: &str) -> u16 {
+        self.respond(method, path, &[], "").await.status().as_u16()
+    }
+
     /// The same, with an answer whose body was not read yet.
     pub(crate) async fn respond(
         &self,
@@ -210,6 +219,14 @@ impl App {
     /// What `GET` answers, before its body is read.
     pub(crate) async fn open(&self, path: &str) -> Response {
         self.ask(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+    }
+
+    /// What is no JSON, with its headers.
+    pub(crate) async fn page(&self, path: &str) -> (HeaderMap, String) {
+        let response = self.open(path).await;
+        let headers = response.headers().clone();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
     /// A text that `GET` answers with 200, and of which kind it says to be.

@@ -17,7 +17,20 @@ use super::service::{ServiceEntry, Word};
 pub const ALERTS_MAX: usize = 10_000;
 
 /// What an alert is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[schemars(rename = "AlertSubjectKind")]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// A host.
@@ -31,7 +44,9 @@ pub enum SubjectKind {
 }
 
 /// Whom an alert is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct AlertSubject {
     /// Of which kind.
     pub kind: SubjectKind,
@@ -42,7 +57,7 @@ pub struct AlertSubject {
 }
 
 /// One alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Alert {
     /// A random UUID: the same condition that comes again is another alert.
     pub id: Arc<str>,

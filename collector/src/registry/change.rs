@@ -1,5 +1,7 @@
 //! What the registry says happened: the only thing that leaves it besides a snapshot.
 
+mod schema;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -116,6 +118,19 @@ change_kinds! {
 impl Serialize for ChangeKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
+    }
+}
+
+impl schemars::JsonSchema for ChangeKind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ChangeType".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words: Vec<_> = Self::ALL.iter().map(|kind| kind.word()).collect();
+        schemars::json_schema!({
+            "description": "What happened, as `entity.verb`.", "type": "string", "enum": words,
+        })
     }
 }
 

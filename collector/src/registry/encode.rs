@@ -1,9 +1,10 @@
 //! Entries and changes to JSON text.
 
 use bytes::Bytes;
+use herdbook_shared::time::Timestamp;
 use serde::Serialize;
 
-use super::change::{Change, Subject};
+use super::change::{Change, ChangeKind, Subject};
 use super::host::HostEntry;
 use super::service::ServiceEntry;
 use super::session::SessionChange;
@@ -41,22 +42,36 @@ pub fn push_service(text: &mut Vec<u8>, service: &ServiceEntry, view: View) {
     }
 }
 
+/// A change as it is told.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Envelope<'a> {
+    /// This run of the collector.
+    epoch: &'a str,
+    /// Its number within the epoch, without gaps.
+    seq: u64,
+    /// When, by the collector's wall clock.
+    #[schemars(with = "Timestamp")]
+    at: String,
+    /// What happened, as `entity.verb`.
+    #[schemars(with = "ChangeKind")]
+    r#type: &'static str,
+    /// The host that it is about.
+    host_id: Option<&'a str>,
+    /// The service that it is about.
+    service_id: Option<&'a str>,
+    /// The model that it is about; only there where `type` begins with `model.`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    /// The whole entity after the change, `null` once it is gone.
+    #[schemars(with = "serde_json::Value")]
+    data: Box<serde_json::value::RawValue>,
+    /// Why, in words.
+    cause: Option<&'a str>,
+}
+
 /// A change in a view.
 #[must_use]
 pub fn change(change: &Change, view: View) -> Bytes {
-    #[derive(Serialize)]
-    struct Envelope<'a> {
-        epoch: &'a str,
-        seq: u64,
-        at: String,
-        r#type: &'static str,
-        host_id: Option<&'a str>,
-        service_id: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        model: Option<&'a str>,
-        data: Box<serde_json::value::RawValue>,
-        cause: Option<&'a str>,
-    }
     let envelope = Envelope {
         epoch: &change.epoch,
         seq: change.seq,

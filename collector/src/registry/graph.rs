@@ -39,7 +39,8 @@ pub(super) struct GraphCache {
     last: Mutex<Option<Arc<Graph>>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GraphNode")]
 struct Node<'a> {
     id: Cow<'a, str>,
     name: &'a str,
@@ -49,7 +50,8 @@ struct Node<'a> {
     domain: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GraphLink")]
 struct Link<'a> {
     source: Cow<'a, str>,
     target: Cow<'a, str>,
@@ -57,8 +59,9 @@ struct Link<'a> {
     session_id: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Whole<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Graph")]
+pub(crate) struct Whole<'a> {
     nodes: Vec<Node<'a>>,
     links: Vec<Link<'a>>,
 }

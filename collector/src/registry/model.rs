@@ -15,7 +15,7 @@ use super::url::ServiceUrl;
 pub(super) use index::ModelIndex;
 
 /// One model over the fleet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FleetModel {
     /// `llama3.1:8b`.
     pub name: String,

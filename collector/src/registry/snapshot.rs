@@ -52,7 +52,7 @@ impl Registry {
 }
 
 /// How many of what.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// Hosts by status.
     pub hosts: BTreeMap<&'static str, usize>,
@@ -122,17 +122,6 @@ impl Snapshot {
     /// are of what.
     #[must_use]
     pub fn fleet_frame(&self) -> String {
-        #[derive(Default, Serialize)]
-        struct Fleet {
-            r#type: &'static str,
-            seq: u64,
-            n_hosts: usize,
-            cpu_percent: Vec<Option<f64>>,
-            memory_percent: Vec<Option<f64>>,
-            vram_percent: Vec<Option<f64>>,
-            gpu_percent: Vec<Option<f64>>,
-            counts: Counts,
-        }
         let n_hosts = self.hosts.len();
         let (r#type, seq, counts) = ("fleet", self.seq, self.counts());
         let mut fleet = Fleet { r#type, seq, n_hosts, counts, ..Fleet::default() };
@@ -146,6 +135,20 @@ impl Snapshot {
         }
         json(&fleet)
     }
+}
+
+/// What moves of all hosts in packed columns, in the ascending order of their ids.
+#[derive(Default, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "FleetFrame")]
+pub(crate) struct Fleet {
+    r#type: &'static str,
+    seq: u64,
+    n_hosts: usize,
+    cpu_percent: Vec<Option<f64>>,
+    memory_percent: Vec<Option<f64>>,
+    vram_percent: Vec<Option<f64>>,
+    gpu_percent: Vec<Option<f64>>,
+    counts: Counts,
 }
 
 /// Puts commas between.

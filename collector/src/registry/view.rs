@@ -13,7 +13,8 @@ pub mod service;
 use serde::Serialize;
 
 /// How much is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, schemars::JsonSchema)]
+#[schemars(rename = "ViewWord", rename_all = "snake_case")]
 pub enum View {
     /// What a table of the fleet needs.
     Summary,

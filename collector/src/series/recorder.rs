@@ -28,7 +28,7 @@ const AFTER_STEP_MS: i64 = 2_000;
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// How the history of samples does, for `/readyz` and the page's banner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryState {
     /// What is rolled up is kept.

@@ -39,7 +39,8 @@ pub enum Entry {
 }
 
 /// A session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Session")]
 #[expect(missing_docs, reason = "the fields of the session, documented there")]
 pub struct SessionRow {
     pub id: String,
@@ -58,7 +59,8 @@ pub struct SessionRow {
 }
 
 /// A change of status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StatusChange")]
 pub struct StatusRow {
     /// When.
     pub at: Timestamp,

@@ -7,6 +7,7 @@ use crate::missing::Missing;
 /// What moves slowly or is long to tell; with every tenth sample. Shares and rates are over the
 /// time since the last detail. An absent value is missing, and `missing` says why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Detail {
     /// Busy share of each logical processor that is online, 0 to 100, in the kernel's order.
@@ -55,6 +56,7 @@ pub struct Detail {
 
 /// A file system on a real disk, and what the disk does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct DiskDetail {
     /// The block device, `nvme0n1p2`.
@@ -80,6 +82,7 @@ pub struct DiskDetail {
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct InterfaceDetail {
     /// `eth0`.
@@ -103,6 +106,7 @@ pub struct InterfaceDetail {
 
 /// What one sensor says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Temperature {
     /// Chip and label, `coretemp Package id 0`.
@@ -116,6 +120,7 @@ pub struct Temperature {
 
 /// What a control group may use, and uses. Absent is no limit, unless `missing` says why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Limits {
     /// Processors' time, in whole processors: 1.5 is one and a half.
@@ -131,6 +136,7 @@ pub struct Limits {
 
 /// The slow part of one GPU's sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct GpuDetail {
     /// Share of time in which memory was read or written.
@@ -167,6 +173,7 @@ pub struct GpuDetail {
 
 /// What moves of one MIG instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MigSample {
     /// The id from the inventory.

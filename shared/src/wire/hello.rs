@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 
 /// The protocol versions that a side can speak, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProtocolRange {
     /// The oldest.
     pub min: u32,
@@ -27,6 +28,7 @@ impl ProtocolRange {
 
 /// Who an agent is. An id is an attribute here, never a credential.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hello {
     /// The versions that the agent speaks.
     pub protocol: ProtocolRange,
@@ -66,6 +68,7 @@ fn default_interval_ms() -> u64 {
 
 /// The collector takes the host in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Welcome {
     /// Which collector this is; random, kept with its data.
     pub collector_id: String,
@@ -84,6 +87,7 @@ pub struct Welcome {
 
 /// The collector does not take the host in, or ends the connection, and says why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refused {
     /// Why, for programs.
     pub code: RefusalCode,
@@ -96,6 +100,7 @@ pub struct Refused {
 
 /// Why a collector refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// A frame that is no JSON, or no message.
@@ -127,6 +132,7 @@ pub enum RefusalCode {
 
 /// The agent leaves on purpose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Goodbye {
     /// Why.
     pub reason: GoodbyeReason,
@@ -136,6 +142,7 @@ pub struct Goodbye {
 
 /// Why an agent leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GoodbyeReason {
     /// The agent or its host stops.

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 /// carries system, addresses and GPUs, every part carries services, and a service that stands in
 /// several parts has its models spread over them. The collector applies them as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Inventory {
     /// Which part this is, from 1.
     #[serde(default = "one")]
@@ -42,6 +43,7 @@ fn one() -> u32 {
 
 /// The machine and its operating system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct System {
     /// Name and version, `Debian 12`.
@@ -66,6 +68,7 @@ pub struct System {
 
 /// One address of a host, and how far it reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Address {
     /// Without brackets or zone.
@@ -81,6 +84,7 @@ pub struct Address {
 
 /// How far an address reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Anywhere.
@@ -101,6 +105,7 @@ pub enum Scope {
 
 /// One GPU, as far as it does not move.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gpu {
     /// The vendor's unique id, `GPU-5f…`.
     pub id: String,
@@ -155,6 +160,7 @@ pub struct Gpu {
 /// A part of a GPU that programs see as a device (Multi-Instance GPU,
 /// <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/>).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MigInstance {
     /// `MIG-…`.
@@ -173,6 +179,7 @@ pub struct MigInstance {
 
 /// Who made a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
     /// NVIDIA.
@@ -185,6 +192,7 @@ pub enum Vendor {
 
 /// Whose memory a GPU uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MemoryKind {
     /// Its own.
@@ -199,6 +207,7 @@ pub enum MemoryKind {
 
 /// A model server that an agent found on its host. (address, port) names it within the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Service {
     /// `ollama` and kin; an open word.
     pub kind: String,
@@ -249,6 +258,7 @@ fn is_zero(n: &u64) -> bool {
 
 /// How an agent knows what a model server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToldBy {
     /// The server's own lists of models, and how fast they came.
@@ -266,6 +276,7 @@ pub enum ToldBy {
 
 /// What a model server does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
     /// It answers, and nothing is loaded.
@@ -288,6 +299,7 @@ pub enum ServiceState {
 
 /// A model on a service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Model {
     /// `llama3.1:8b`.

@@ -14,6 +14,7 @@ use super::inventory::is_false;
 /// before, be it a value or the reason why there is none. A session's first sample, and one after a
 /// dropped one, is complete. Any other absent value is missing, and `missing` says why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Sample {
     /// Counts the samples of one instance from 1.
@@ -70,6 +71,7 @@ pub struct Sample {
 
 /// A time in which the host did not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gap {
     /// The last instant before, by the host's wall clock.
     pub from: Timestamp,
@@ -80,6 +82,7 @@ pub struct Gap {
 /// Share of the last 10 s in which some task stalled, percent
 /// (<https://docs.kernel.org/accounting/psi.html>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Pressure {
     /// For want of a processor.
@@ -92,6 +95,7 @@ pub struct Pressure {
 
 /// Space on the root disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disk {
     /// Not free, as `df` counts.
     pub used_bytes: u64,
@@ -101,6 +105,7 @@ pub struct Disk {
 
 /// What moves of one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct GpuSample {
     /// The id from the inventory.
@@ -139,6 +144,7 @@ pub struct GpuSample {
 
 /// A process with a context on a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GpuProcess {
     /// In the host's PID namespace.
     pub pid: u32,
@@ -164,6 +170,7 @@ pub struct GpuProcess {
 
 /// What moves of one service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceSample {
     /// The address from the inventory.
     pub address: String,
@@ -188,6 +195,7 @@ pub struct ServiceSample {
 
 /// When one loaded model expires.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Expiry {
     /// Its name.
     pub model: String,

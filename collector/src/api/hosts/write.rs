@@ -25,7 +25,8 @@ use super::Filter;
 const HOSTS_A_TURN: usize = 40;
 
 /// The body of a PATCH: what is absent stays, `null` takes back what people said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "HostPatch")]
 #[serde(deny_unknown_fields)]
 pub struct HostForm {
     #[serde(default, deserialize_with = "present")]
@@ -118,8 +119,8 @@ pub async fn patch_many(
 }
 
 /// The hosts that a change made another of.
-#[derive(Debug, Serialize)]
-struct ChangedHosts {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(in crate::api) struct ChangedHosts {
     changed: usize,
     hosts: Vec<HostId>,
 }

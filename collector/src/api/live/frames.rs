@@ -17,7 +17,7 @@ pub const WATCHED_MAX: usize = 500;
 pub const SAMPLES_PER_SECOND_MAX: f64 = 2.0;
 
 /// What a viewer may say.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ViewerMessage {
     /// From now on, these: the set of before is forgotten.
@@ -65,14 +65,17 @@ pub fn change(encoded: &Bytes) -> String {
     format!("{{\"type\":\"change\",\"change\":{text}}}")
 }
 
+/// What a viewer said was not understood.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "FeedError")]
+pub(crate) struct Error<'a> {
+    r#type: &'static str,
+    detail: &'a str,
+}
+
 /// Tells a viewer that what it said was not understood.
 #[must_use]
 pub fn error(detail: &str) -> String {
-    #[derive(Serialize)]
-    struct Error<'a> {
-        r#type: &'static str,
-        detail: &'a str,
-    }
     json(&Error { r#type: "error", detail })
 }
 
@@ -91,16 +94,18 @@ pub fn samples(
     text
 }
 
+/// What moved of a host.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct HostSample<'a> {
+    host_id: &'a str,
+    last_seen: Option<Timestamp>,
+    latency_ms: Option<u64>,
+    clock_skew_ms: Option<i64>,
+    resources: Option<ResourcesView<'a>>,
+    gpus: Option<Vec<GpuView<'a>>>,
+}
+
 fn host_sample(host: &HostEntry) -> String {
-    #[derive(Serialize)]
-    struct HostSample<'a> {
-        host_id: &'a str,
-        last_seen: Option<Timestamp>,
-        latency_ms: Option<u64>,
-        clock_skew_ms: Option<i64>,
-        resources: Option<ResourcesView<'a>>,
-        gpus: Option<Vec<GpuView<'a>>>,
-    }
     let (present, slow) = (host.present(), host.present_slow());
     let (sample, slow) = (present.as_deref(), slow.as_deref());
     let gpu = |gpu| GpuView::of(gpu, sample, slow);
@@ -115,28 +120,33 @@ fn host_sample(host: &HostEntry) -> String {
     })
 }
 
+/// When a model leaves memory.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ModelExpiry")]
+struct Expiry<'a> {
+    name: &'a str,
+    expires_at: Option<Timestamp>,
+}
+
+/// What moved of a service.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct ServiceSample<'a> {
+    id: &'a str,
+    last_check: Option<Timestamp>,
+    last_heartbeat: Option<Timestamp>,
+    consecutive_failures: u32,
+    pending: u64,
+    total: u64,
+    latency_ms_avg: Option<u64>,
+    check_latency_ms_avg: Option<u64>,
+    p95_ms: Option<f64>,
+    requests_running: Option<u64>,
+    queue_depth: Option<u64>,
+    load: Option<f64>,
+    models: Vec<Expiry<'a>>,
+}
+
 fn service_sample(service: &ServiceEntry) -> String {
-    #[derive(Serialize)]
-    struct Expiry<'a> {
-        name: &'a str,
-        expires_at: Option<Timestamp>,
-    }
-    #[derive(Serialize)]
-    struct ServiceSample<'a> {
-        id: &'a str,
-        last_check: Option<Timestamp>,
-        last_heartbeat: Option<Timestamp>,
-        consecutive_failures: u32,
-        pending: u64,
-        total: u64,
-        latency_ms_avg: Option<u64>,
-        check_latency_ms_avg: Option<u64>,
-        p95_ms: Option<f64>,
-        requests_running: Option<u64>,
-        queue_depth: Option<u64>,
-        load: Option<f64>,
-        models: Vec<Expiry<'a>>,
-    }
     let live = &service.live;
     let models = service.warm().map(|name| {
         let expires_at = live.expires_at(name);

@@ -38,9 +38,10 @@ pub async fn patch(
 }
 
 /// Which part of a service to remove.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Part {
+    #[schemars(with = "Option<Source>")]
     source: Option<String>,
 }
 
@@ -71,7 +72,7 @@ pub async fn remove(
 }
 
 /// The role that a service shall have.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promotion {
     role: Role,
@@ -94,9 +95,10 @@ pub async fn promote(
 }
 
 /// Whether a service shall drain; without a word it shall.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Drain")]
 #[serde(deny_unknown_fields)]
-struct Draining {
+pub(in crate::api) struct Draining {
     #[serde(default = "yes")]
     drain: bool,
 }

@@ -23,7 +23,8 @@ const P95_MS_MAX: f64 = 86_400_000.0;
 const LOAD_MAX: f64 = 1000.0;
 
 /// The body of a beat; every field may be missing.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Heartbeat")]
 #[serde(deny_unknown_fields, default)]
 pub struct Form {
     pub(in crate::api) status: Option<Status>,
@@ -33,7 +34,8 @@ pub struct Form {
 }
 
 /// How a service says that it does.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, schemars::JsonSchema)]
+#[schemars(rename = "HeartbeatStatus", rename_all = "snake_case")]
 pub(in crate::api) enum Status {
     /// All is well.
     Ok,
@@ -58,8 +60,9 @@ impl<'de> Deserialize<'de> for Status {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Answer<'a> {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "HeartbeatAnswer")]
+pub(in crate::api) struct Answer<'a> {
     id: &'a ServiceId,
     status: ServiceStatus,
     heartbeat_interval_s: Option<u64>,

@@ -1,10 +1,12 @@
 //! What a request or a file says of a service, as it is written there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -18,7 +20,8 @@ use super::bounds::{self, OutOfBounds};
 use super::patch::given;
 
 /// A service as it is declared.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ServiceForm")]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields of the record, documented there")]
 pub struct Form {
@@ -53,7 +56,8 @@ pub struct Form {
 }
 
 /// The checks that can be asked for; an agent's is not among them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "CheckForm", rename_all = "snake_case")]
 pub enum OwnOrProbe {
     /// The collector asks it.
     Probe,
@@ -79,11 +83,13 @@ impl<'de> Deserialize<'de> for OwnOrProbe {
 }
 
 /// A header that the checks of a service shall send.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename = "Credential", deny_unknown_fields)]
 pub struct CredentialForm {
     /// Its name.
     pub header: String,
     /// Its value, which is told to nobody.
+    #[schemars(with = "String")]
     pub value: Secret,
 }
 
@@ -189,6 +195,22 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     }
 }
 
+impl JsonSchema for ModelForm {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NameOrModel".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (name, model) =
+            (generator.subschema_for::<String>(), generator.subschema_for::<ModelFields>());
+        json_schema!({ "anyOf": [name, model] })
+    }
+}
+
 impl From<ModelForm> for Model {
     fn from(form: ModelForm) -> Self {
         form.0.into()
@@ -197,7 +219,8 @@ impl From<ModelForm> for Model {
 
 /// The fields of a model as the views tell them, so that what was read can be declared. When it
 /// expires moves, and is not taken over.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ModelForm")]
 #[serde(deny_unknown_fields)]
 struct ModelFields {
     name: String,
@@ -223,6 +246,7 @@ struct ModelFields {
     vram_bytes: Option<u64>,
     #[serde(default)]
     loaded_context_length: Option<u64>,
+    /// Read, and not taken over.
     #[serde(default, rename = "expires_at")]
     _expires_at: Option<Timestamp>,
     #[serde(default)]
@@ -231,7 +255,8 @@ struct ModelFields {
     remote: Option<bool>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 enum Forever {
     Forever,
 }

@@ -19,7 +19,7 @@ type LabelEdits = BTreeMap<String, Option<String>>;
 
 /// Which fields to change. A field that is not there stays; `null` takes back what was changed by
 /// hand, so that the sources count again.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields of the record, documented there")]
 pub struct ServicePatch {

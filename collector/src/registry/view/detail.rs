@@ -9,7 +9,8 @@ use super::missing::{Reasons, give_reasons, reasons};
 use super::rounded;
 
 /// The slow part of a host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "HostDetail")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct DetailView<'a> {
     pub cores_percent: Option<&'a [u8]>,
@@ -76,7 +77,8 @@ impl<'a> DetailView<'a> {
 }
 
 /// A file system on a real disk.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Disk")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct DiskView<'a> {
     pub device: &'a str,
@@ -119,7 +121,8 @@ impl<'a> DiskView<'a> {
 }
 
 /// A network interface.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NetworkInterface")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct InterfaceView<'a> {
     pub name: &'a str,
@@ -161,7 +164,8 @@ impl<'a> InterfaceView<'a> {
 }
 
 /// What one sensor says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Temperature")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct TemperatureView<'a> {
     pub sensor: &'a str,
@@ -184,7 +188,8 @@ impl<'a> TemperatureView<'a> {
 }
 
 /// What the agent's control group may use.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Limits")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct LimitsView<'a> {
     /// `null` with the reason `not_supported`: this is not limited.

@@ -17,7 +17,8 @@ use super::resources::why;
 use super::rounded;
 
 /// One GPU: what it is, and what it does now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GpuShort")]
 #[expect(missing_docs, reason = "the fields of inventory and sample, documented there")]
 pub struct GpuView<'a> {
     pub id: &'a str,
@@ -119,7 +120,8 @@ static EMPTY: GpuSample = GpuSample {
 };
 
 /// A process with a context on a GPU.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GpuProcess")]
 #[expect(missing_docs, reason = "the fields of the wire's process, documented there")]
 pub struct ProcessView<'a> {
     pub pid: u32,
@@ -151,7 +153,8 @@ impl<'a> ProcessView<'a> {
 }
 
 /// One GPU with all that is known of it. In the full view alone, as what it adds hardly moves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Gpu")]
 #[expect(missing_docs, reason = "the fields of inventory and sample, documented there")]
 pub struct FullGpuView<'a> {
     pub cuda_version: Option<&'a str>,
@@ -206,7 +209,8 @@ impl<'a> FullGpuView<'a> {
 }
 
 /// A part of a GPU that programs see as a device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MigInstance")]
 #[expect(missing_docs, reason = "the fields of the wire's instance, documented there")]
 pub struct MigView<'a> {
     pub id: &'a str,
@@ -236,7 +240,8 @@ impl<'a> MigView<'a> {
 }
 
 /// The slow part of a GPU.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GpuDetail")]
 #[expect(missing_docs, reason = "the fields of the wire's detail, documented there")]
 pub struct GpuDetailView<'a> {
     pub memory_utilization_percent: Option<f64>,
@@ -284,7 +289,8 @@ impl<'a> GpuDetailView<'a> {
 }
 
 /// What moves of a part of a GPU.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MigUse")]
 #[expect(missing_docs, reason = "the fields of the wire's sample, documented there")]
 pub struct MigUseView<'a> {
     pub id: &'a str,

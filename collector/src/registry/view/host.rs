@@ -23,7 +23,8 @@ use super::resources::{ResourcesView, vram, why};
 use super::{percent, rounded};
 
 /// Everything about a host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Host")]
 #[expect(missing_docs, reason = "the fields of the entry, documented there")]
 pub struct HostView<'a> {
     pub id: &'a HostId,
@@ -56,7 +57,8 @@ pub struct HostView<'a> {
 }
 
 /// The open session of a host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "OpenSession")]
 pub struct OpenSessionView<'a> {
     /// Which.
     pub id: &'a SessionId,
@@ -131,7 +133,7 @@ impl<'a> HostView<'a> {
 }
 
 /// What a table of the fleet needs of a host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the fields of the full view, in short")]
 pub struct HostSummary<'a> {
     pub id: &'a HostId,
@@ -158,7 +160,7 @@ pub struct HostSummary<'a> {
 }
 
 /// A finding in short.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct FindingSummary {
     /// What.
     pub code: Code,

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::missing::{Reasons, give_reasons};
 
 /// The machine and its operating system.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "System")]
 #[expect(missing_docs, reason = "the fields of the wire's system, documented there")]
 pub struct SystemView<'a> {
     pub os: &'a str,
@@ -53,7 +54,8 @@ impl<'a> SystemView<'a> {
 }
 
 /// One address, and how far it reaches.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Address")]
 #[expect(missing_docs, reason = "the fields of the wire's address, documented there")]
 pub struct AddressView<'a> {
     pub address: &'a str,

@@ -13,7 +13,8 @@ use super::missing::{Reasons, give_reasons, reasons};
 use super::rounded;
 
 /// What a host uses now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Resources")]
 #[expect(missing_docs, reason = "the fields of the sample, documented there")]
 pub struct ResourcesView<'a> {
     pub at: Timestamp,

@@ -18,7 +18,8 @@ use crate::registry::service::{
 use super::missing::{Reasons, give_reasons, why_no_place};
 
 /// Everything about a service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Service")]
 #[expect(missing_docs, reason = "the fields of the entry, documented there")]
 pub struct ServiceView<'a> {
     pub id: &'a ServiceId,
@@ -163,7 +164,8 @@ fn credential_header(records: &Records) -> Option<&str> {
 }
 
 /// A model on a service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Model")]
 #[expect(missing_docs, reason = "the fields of the wire's model, documented there")]
 pub struct ModelView<'a> {
     pub name: &'a str,
@@ -214,7 +216,7 @@ impl<'a> ModelView<'a> {
 }
 
 /// What a table of the fleet needs of a service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the fields of the full view, in short")]
 pub struct ServiceSummary<'a> {
     pub id: &'a ServiceId,

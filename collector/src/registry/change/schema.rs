@@ -1,0 +1,69 @@
+//! The JSON Schema of a change as it is told: what stands in `data` follows from `type`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use crate::registry::alert::Alert;
+use crate::registry::encode::Envelope;
+use crate::registry::view::host::{HostSummary, HostView, OpenSessionView};
+use crate::registry::view::service::{ModelView, ServiceSummary, ServiceView};
+
+use super::{Change, ChangeKind};
+
+impl JsonSchema for Change {
+    fn schema_name() -> Cow<'static, str> {
+        "Change".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut change = Envelope::json_schema(generator);
+        let families: Vec<Value> = families(generator)
+            .into_iter()
+            .map(|(entities, data)| of_family(entities, &data).to_value())
+            .collect();
+        change.insert("oneOf".to_owned(), families.into());
+        change
+    }
+}
+
+/// The first parts of the types, and what `data` is with them. What is gone is `null`.
+fn families(generator: &mut SchemaGenerator) -> Vec<(&'static [&'static str], Vec<Schema>)> {
+    let null = || json_schema!({ "type": "null" });
+    let g = generator;
+    vec![
+        (
+            &["host", "gpu"],
+            vec![g.subschema_for::<HostView>(), g.subschema_for::<HostSummary>(), null()],
+        ),
+        (&["session"], vec![g.subschema_for::<OpenSessionView>(), null()]),
+        (
+            &["service"],
+            vec![g.subschema_for::<ServiceView>(), g.subschema_for::<ServiceSummary>(), null()],
+        ),
+        (&["model"], vec![g.subschema_for::<ModelView>(), null()]),
+        (&["alert"], vec![g.subschema_for::<Alert>()]),
+        (&["catalog"], vec![json_schema!({ "type": "object" })]),
+        (&["fleet"], vec![mass()]),
+    ]
+}
+
+fn mass() -> Schema {
+    json_schema!({
+        "description": "How many went, or were away.",
+        "type": "object",
+        "properties": {
+            "n_hosts": { "type": "integer", "minimum": 0 },
+            "n_services": { "type": "integer", "minimum": 0 },
+        },
+    })
+}
+
+fn of_family(entities: &[&str], data: &[Schema]) -> Schema {
+    let is_of = |kind: &&ChangeKind| {
+        entities.iter().any(|entity| kind.word().split('.').next() == Some(entity))
+    };
+    let words: Vec<&str> = ChangeKind::ALL.iter().filter(is_of).map(|kind| kind.word()).collect();
+    json_schema!({ "properties": { "type": { "enum": words }, "data": { "anyOf": data } } })
+}
