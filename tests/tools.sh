@@ -77,6 +77,7 @@ if [ ! -x "$chromium" ]; then
 fi
 
 PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || install "ip is missing" iproute2
+command -v strace >/dev/null || install "strace is missing" strace
 command -v unshare >/dev/null || install "unshare is missing" util-linux
 unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
     missing "no network namespace can be made: run as root, or let users make namespaces"

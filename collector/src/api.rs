@@ -4,6 +4,7 @@ pub mod guard;
 pub mod problem;
 
 pub mod body;
+pub mod durable;
 pub mod precondition;
 pub mod query;
 
@@ -16,10 +17,17 @@ pub mod services;
 
 pub mod alerts;
 pub mod history;
+pub mod nodes;
+pub mod samples;
 pub mod silences;
 pub mod snapshot;
 
+pub mod catalogs;
+pub mod discovery;
 pub mod heartbeat_alerts;
+pub mod metrics;
+pub mod skills;
+pub mod stats;
 
 pub mod graph;
 pub mod leases;
@@ -29,7 +37,10 @@ pub mod pick;
 pub(crate) mod testing;
 
 pub mod agent;
+pub mod events;
 pub mod live;
+
+pub mod legacy;
 
 use std::sync::Arc;
 
@@ -41,11 +52,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
+use crate::catalog::Catalogs;
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::journal::HeartbeatAlerts;
+use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
+use crate::series::SampleHistory;
 use crate::store::Store;
 
 use guard::Routes;
@@ -70,6 +84,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// What happened.
     pub history: History,
+    /// What hosts measured.
+    pub series: SampleHistory,
     /// What viewers of the live feed share.
     pub feed: Feed,
     /// What became of services that beat.
@@ -78,18 +94,10 @@ pub struct Api {
     pub alerts: Arc<Kept>,
     /// Of which of them nobody wants to be told.
     pub silences: Arc<Silences>,
-}
-
-impl Api {
-    /// Waits until what this command changed is on the disk: only then is it answered.
-    ///
-    /// # Errors
-    ///
-    /// Where it could not be kept.
-    #[expect(clippy::unused_async, reason = "no command waits yet")]
-    pub async fn kept(&self) -> Result<(), Problem> {
-        Ok(())
-    }
+    /// What the collector counts of itself.
+    pub meters: Arc<Meters>,
+    /// What was loaded from folders.
+    pub catalogs: Arc<Catalogs>,
 }
 
 /// The routes over the registry.
@@ -128,6 +136,15 @@ pub fn routes(api: Api) -> Routes {
         .merge(heartbeat_alerts::routes())
         .merge(alerts::routes())
         .merge(silences::routes())
+        .merge(metrics::routes())
+        .merge(stats::routes())
+        .merge(discovery::routes())
+        .merge(events::routes())
+        .merge(legacy::routes())
+        .merge(samples::routes())
+        .merge(nodes::routes())
+        .merge(catalogs::routes())
+        .merge(skills::routes())
         .with_state(api)
 }
 

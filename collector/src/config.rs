@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 pub use alerts::{Alerts, RuleSettings};
 pub use authorities::{Authorities, AuthoritiesError};
-pub use catalog::Catalogs;
+pub use catalog::{CatalogFolder, CatalogKind, CatalogRules, Catalogs, SERVICES, SKILLS};
 pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
 pub use error::ConfigError;
@@ -35,6 +35,7 @@ pub use notify::{Notify, Target, TargetKind};
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
+use crate::store::backup::Existing;
 
 /// Everything that the collector is told.
 #[derive(Clone, Debug)]
@@ -84,6 +85,10 @@ pub enum Command {
     CheckConfig(Config),
     /// Send a test alert to the target of this name, or to each.
     NotifyTest(Config, Option<String>),
+    /// Write the database to a file.
+    Backup(Config, PathBuf, Existing),
+    /// Put a backup in the place of the database.
+    Restore(Config, PathBuf),
     /// Print help or the version.
     Print(String),
 }

@@ -25,6 +25,7 @@ use crate::store::{
 use follow::Follower;
 use pending::{Batch, Pending};
 
+pub use pending::Backlog;
 pub use rows::session_row;
 
 /// How long changes are gathered after the first. The ring holds what 10,000 hosts do meanwhile.
@@ -105,7 +106,7 @@ pub struct Recorder {
     registry: Arc<Registry>,
     store: Arc<Store>,
     follower: Follower,
-    pending: Pending,
+    pending: Arc<Pending>,
     ready: Notify,
 }
 
@@ -115,14 +116,20 @@ impl Recorder {
     pub fn new(registry: Arc<Registry>, store: Arc<Store>) -> Self {
         let departed_after = registry.checks().departed_after;
         let follower = Follower::new(&registry.snapshot(Moment::now()), departed_after);
-        let pending = Pending::default();
+        let pending = Arc::<Pending>::default();
         Self { registry, store, follower, pending, ready: Notify::new() }
+    }
+
+    /// What waits to be written, for whoever asks.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        Backlog(Arc::clone(&self.pending))
     }
 
     /// Records until `stop`, then what has happened until then, within 5 s.
     pub async fn run(mut self, stop: CancellationToken) {
         let Self { registry, store, follower, pending, ready } = &mut self;
-        let (pending, ready) = (&*pending, &*ready);
+        let (pending, ready) = (&**pending, &*ready);
         let writing = write(store, pending, ready, &stop);
         let patience = async {
             stop.cancelled().await;

@@ -7,11 +7,17 @@
 //! ([`store`], [`history`]), what it tells of alerts ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! ([`store`], [`history`]), what a person should see ([`alerts`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
 //! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
+//! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
+//! ([`store`], [`history`]), how secrets are kept ([`seal`]), what it reads from folders
+//! ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), what it does
+//! when told to read things anew ([`reload`]), and [`run`], which joins them.
 
 pub mod config;
 
 pub mod budget;
 pub mod secret;
+pub mod strict;
 
 pub mod registry;
 
@@ -23,6 +29,7 @@ pub mod checks;
 pub mod store;
 
 pub mod history;
+pub mod series;
 
 pub mod alerts;
 pub mod journal;
@@ -31,6 +38,9 @@ pub mod notify;
 
 pub mod seal;
 
+pub mod catalog;
+pub mod metrics;
+
 pub mod auth;
 
 pub mod api;
@@ -38,4 +48,5 @@ pub mod dashboard;
 
 pub mod serve;
 
+pub mod reload;
 pub mod run;

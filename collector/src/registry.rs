@@ -14,6 +14,7 @@ pub mod moment;
 pub mod condition;
 pub mod finding;
 pub mod host;
+pub mod recent;
 pub mod service;
 pub mod session;
 pub mod slow;
@@ -24,6 +25,7 @@ pub mod change;
 pub mod encode;
 pub mod fold;
 pub mod ledger;
+pub mod unkept;
 pub mod view;
 
 mod transaction;
@@ -71,17 +73,19 @@ use tokio::time::Instant;
 
 use crate::config::{Checks, Liveness};
 use crate::serve::Rarely;
+use crate::store::Waiting;
 
 use alias::AliasIndex;
 use change::Change;
 use graph::GraphCache;
 use host::HostEntry;
 use lease::Leases;
-use ledger::{Lagged, Ledger};
+use ledger::{Depths, Lagged, Ledger};
 use model::ModelIndex;
 use pick::Needs;
 use service::ServiceEntry;
 use service::live::UNBEGUN_EVERY;
+use session::tally::Sessions;
 use whereabouts::Whereabouts;
 
 /// Most hosts that a registry takes in.
@@ -107,11 +111,15 @@ pub struct Registry {
     epoch: Arc<str>,
     seq: watch::Sender<u64>,
     dirty: Notify,
+    urgent: Notify,
+    waiting: Waiting,
     liveness: Liveness,
     boot_id: Option<String>,
     checks: Checks,
+    recent: Duration,
     origin: Instant,
     believed_ms: AtomicU64,
+    sessions: Sessions,
     n_samples: AtomicU64,
     n_gaps: AtomicU64,
     n_unlisted: AtomicU64,
@@ -137,11 +145,15 @@ impl Registry {
             ledger: Mutex::new(ledger),
             seq: watch::Sender::new(0),
             dirty: Notify::new(),
+            urgent: Notify::new(),
+            waiting: Waiting::default(),
             liveness,
             boot_id: None,
             checks: Checks::default(),
+            recent: recent::WINDOW,
             origin: Instant::now(),
             believed_ms: AtomicU64::new(0),
+            sessions: Sessions::default(),
             n_samples: AtomicU64::new(0),
             n_gaps: AtomicU64::new(0),
             n_unlisted: AtomicU64::new(0),
@@ -215,6 +227,18 @@ impl Registry {
     #[must_use]
     pub fn cursor(&self) -> (Arc<str>, u64) {
         (Arc::clone(&self.epoch), *self.seq.borrow())
+    }
+
+    /// Sessions since the start.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// How much lies in the ledger.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        self.ledger().depths()
     }
 
     /// Samples taken in since the start.

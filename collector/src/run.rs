@@ -17,19 +17,24 @@ use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
-use crate::auth::AllowedHosts;
+use crate::auth::{AllowedHosts, HostName};
+use crate::catalog::catalogs::Trigger;
+use crate::catalog::{self, Catalogs};
 use crate::checks::dial::Loopback;
 use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
 use crate::journal::{HeartbeatAlerts, Journal};
+use crate::metrics::meters::Meters;
 use crate::notify::{Notifier, Silenced};
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
+use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
+use crate::series::{self, HistoryState, SampleHistory};
 use crate::serve::{BindError, Listeners, serve};
-use crate::store::{Loaded, OpenError, Store, StoreState, flush};
+use crate::store::{Loaded, OpenError, Store, flush, keep_snapshots};
 use crate::{dashboard, sweep};
 
 /// How long connections may take to end.
@@ -66,25 +71,29 @@ impl RunError {
     }
 }
 
-/// Runs until `stop`, and says on `out` where it listens.
+/// Runs until it is told to stop, and says on `out` where it listens.
 ///
 /// # Errors
 ///
 /// [`RunError`].
 pub async fn run(
     config: Config,
-    stop: CancellationToken,
+    signals: Signals,
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
-    let listeners = Listeners::bind(&config.listen)?;
+    let (listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
-    let (state, state_seen) = watch::channel(StoreState::Ok);
-    let readiness = Arc::new(Readiness::new(state_seen.clone()));
+    let (history_state, history_seen) = watch::channel(HistoryState::Ok);
+    let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     let registry = restored(&config, &loaded);
+    let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
     readiness.set_restored();
 
+    let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
+    let meters = Arc::new(Meters::new(store.watch_state(), recorder.backlog()));
+    let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
     let connections = TaskTracker::new();
     let api = Api {
         registry: Arc::clone(&registry),
@@ -94,33 +103,29 @@ pub async fn run(
         stop: stop.clone(),
         store: Arc::clone(&store),
         history: History::new(&store),
+        series,
         feed: Feed::new(Arc::clone(&registry)),
         heartbeat_alerts: HeartbeatAlerts::of_data_dir(&config.data_dir),
         alerts: Arc::new(Kept::of_docs(&loaded.alerts)),
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
+        meters: Arc::clone(&meters),
+        catalogs: Arc::clone(&catalogs),
     };
     let dropped = Arc::clone(&api.desk.dropped);
     let mut parts = JoinSet::new();
-    parts.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
+    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&catalogs)).run());
+    parts.spawn(catalog::watch::run(catalogs, stop.clone()));
+    parts.spawn(sweep::run(Arc::clone(&registry), meters.sweep.clone(), stop.clone()));
+    parts.spawn(meters.run(Arc::clone(&registry), stop.clone()));
     parts.spawn(checks::run(Arc::clone(&registry), prober(&config, seal), stop.clone()));
     parts.spawn(api.feed.clone().run(stop.clone()));
     let flushing = CancellationToken::new();
-    parts.spawn({
-        let (store, registry, flushing) = (store.clone(), registry.clone(), flushing.clone());
-        async move { flush(&store, registry.as_ref(), &state, flushing).await }
-    });
-    parts.spawn(Recorder::new(registry.clone(), store.clone()).run(flushing.clone()));
-    parts.spawn(watchman(&config, &api, state_seen).run(flushing.clone()));
-    // After the watchman, who restores the alerts that were told before.
-    let recent = api.heartbeat_alerts.clone();
-    let journal = Journal::new(Arc::clone(&registry), &config.data_dir, recent);
-    parts.spawn(journal.run(flushing.clone()));
-    parts.spawn(notifier(&config, &api, &listeners)?.run(flushing.clone()));
-    let routes = Routes::new()
-        .merge(health::routes(readiness))
-        .merge(dashboard::routes())
-        .merge(api::routes(api));
-    let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
+    parts.spawn(recorder.run(flushing.clone()));
+    let recorder = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
+    parts.spawn(recorder.run(flushing.clone()));
+    spawn_keepers(&mut parts, &api, &flushing);
+    spawn_tellers(&mut parts, &config, &api, &listeners, &flushing)?;
+    let app = guarded(readiness, api, config.public_names);
     listeners.announce(out).map_err(RunError::Announce)?;
 
     let mut outcome = serve_until_broken(listeners, app, &mut parts, &stop).await;
@@ -129,20 +134,57 @@ pub async fn run(
     while let Some(ended) = parts.join_next().await {
         outcome = outcome.and(ended.map_err(RunError::Broken));
     }
-    let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
-    let n_let_go = registry.n_let_go();
-    tracing::info!(n_samples, n_unlisted, n_let_go, dropped = ?dropped.all(), "stopped");
+    say_stopped(&registry, &dropped.all());
     if let Ok(store) = Arc::try_unwrap(store) {
         store.close().await;
     }
     outcome
 }
 
-/// Who raises alerts; `told` says how the store does.
-fn watchman(config: &Config, api: &Api, told: watch::Receiver<StoreState>) -> Watchman {
+/// All that is answered, behind the guard.
+fn guarded(readiness: Arc<Readiness>, api: Api, public_names: Vec<HostName>) -> Guarded {
+    let routes = Routes::new()
+        .merge(health::routes(readiness))
+        .merge(dashboard::routes())
+        .merge(api::routes(api));
+    Guarded::new(routes, AllowedHosts::new(public_names))
+}
+
+fn say_stopped(registry: &Registry, dropped: &impl std::fmt::Debug) {
+    let (n_samples, n_unlisted) = (registry.n_samples(), registry.n_unlisted());
+    tracing::info!(n_samples, n_unlisted, n_let_go = registry.n_let_go(), dropped = ?dropped, "stopped");
+}
+
+/// Those who write down how everything is.
+fn spawn_keepers(parts: &mut JoinSet<()>, api: &Api, flushing: &CancellationToken) {
+    let (store, registry, until) = (api.store.clone(), api.registry.clone(), flushing.clone());
+    parts.spawn(async move { flush(&store, registry, until).await });
+    let (store, until) = (api.store.clone(), flushing.clone());
+    parts.spawn(async move { keep_snapshots(&store, until).await });
+}
+
+/// Those who raise alerts, write them down, and tell people of them. The first of them restores
+/// those that were told before.
+fn spawn_tellers(
+    parts: &mut JoinSet<()>,
+    config: &Config,
+    api: &Api,
+    listeners: &Listeners,
+    flushing: &CancellationToken,
+) -> Result<(), RunError> {
+    parts.spawn(watchman(config, api).run(flushing.clone()));
+    let (registry, recent) = (Arc::clone(&api.registry), api.heartbeat_alerts.clone());
+    let journal = Journal::new(registry, &config.data_dir, recent);
+    parts.spawn(journal.run(flushing.clone()));
+    parts.spawn(notifier(config, api, listeners)?.run(flushing.clone()));
+    Ok(())
+}
+
+/// Who raises alerts.
+fn watchman(config: &Config, api: &Api) -> Watchman {
     let (registry, store) = (Arc::clone(&api.registry), Arc::clone(&api.store));
     let (alerts, silences) = (Arc::clone(&api.alerts), Arc::clone(&api.silences));
-    Watchman::new(registry, store, config.alerts.clone(), alerts, silences, told)
+    Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
 }
 
 /// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
@@ -174,10 +216,26 @@ pub fn link_to(listen: &[SocketAddr]) -> String {
     listen.first().map_or_else(String::new, |address| format!("http://{address}/"))
 }
 
+/// What the folders of the catalogs hold. One that cannot be loaded does not keep the collector
+/// from starting, as a mistake in a file would else end it at the next reboot: it says so in the
+/// log and in the list of catalogs, and the services that its files declared before stay.
+async fn catalogs(
+    config: &Config,
+    loaded: &Loaded,
+    registry: &Arc<Registry>,
+    seal: &Arc<Seal>,
+) -> Arc<Catalogs> {
+    let (registry, seal) = (Arc::clone(registry), Arc::clone(seal));
+    let catalogs = Catalogs::new(&config.catalog, &loaded.catalog_entries, registry, seal);
+    let catalogs = Arc::new(catalogs);
+    catalogs.reload_all(Trigger::Start).await;
+    catalogs
+}
+
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
-    let registry = registry.with_boot_id(boot_id());
+    let registry = registry.with_boot_id(boot_id()).with_recent(config.history.recent);
     let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());
     let (n_hosts, n_services) = (loaded.hosts.len(), loaded.services.len());

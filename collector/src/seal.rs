@@ -16,7 +16,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use crate::registry::service::record::Credential;
 use crate::secret::Secret;
 
-pub use key::KeyError;
+pub use key::{KEY_FILE, KeyError};
 
 /// Bytes of a nonce, which stands before what it sealed.
 const NONCE_BYTES: usize = 24;

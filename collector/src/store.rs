@@ -4,26 +4,37 @@
 //! lost write is healed by the next one. Sessions and changes of status are added as they happen,
 //! in tables of their own; alerts and tokens come later.
 
+pub mod backup;
+mod copy;
 mod file;
 mod flush;
 mod history;
 mod lock;
 mod migrations;
 mod reader;
+mod snapshots;
+mod sum;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use flush::{DirtySource, flush};
+pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
+pub use snapshots::keep_snapshots;
+pub use waiting::Waiting;
 
-use writer::{Job, Writer};
+use copy::CopyError;
+use writer::{Dirty, Job, Put, Writer};
 
+/// The name of the database in its directory.
+const DATABASE: &str = "state.db";
 /// Batches that may wait for the writer; more wait in [`Store::write`].
 const QUEUE: usize = 64;
 /// Most pages of `state.db`, 4 KiB each: 4 GiB, hundreds of times what 10,000 hosts need.
@@ -34,6 +45,8 @@ const PAGES_MAX: u32 = 1 << 20;
 pub struct Store {
     path: PathBuf,
     jobs: mpsc::Sender<Job>,
+    state: watch::Sender<StoreState>,
+    n_since_snapshot: Arc<AtomicU64>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -93,6 +106,21 @@ pub enum StoreState {
     Failing,
 }
 
+impl StoreState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::DiskFull, Self::Failing];
+
+    /// The word in the API.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::DiskFull => "disk_full",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// The store cannot be opened: a matter of the directory that was configured.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -138,6 +166,14 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// An older database cannot be kept as it was.
+    #[error("failed to keep {} as it is before it is brought up to date", path.display())]
+    NotKept {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: CopyError,
+    },
     /// SQLite is older than what is safe.
     #[error("SQLite {0} has a known fault in its write-ahead log; 3.51.3 or newer is needed")]
     OldSqlite(&'static str),
@@ -180,15 +216,23 @@ impl Store {
     /// [`Store::open`] with a bound of its own, so that tests reach it.
     pub(crate) fn open_bounded(dir: &Path, pages_max: u32) -> Result<(Self, Loaded), OpenError> {
         let lock = lock::take(dir)?;
-        let path = dir.join("state.db");
+        let path = dir.join(DATABASE);
         let (file, loaded) = file::open(&path, pages_max)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(file, lock);
+        let n_since_snapshot = Arc::<AtomicU64>::default();
+        let writer = Writer::new(file, Arc::clone(&n_since_snapshot), lock);
         let thread = std::thread::Builder::new().name("store".to_owned());
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
-        Ok((Self { path, jobs, writer: Some(writer) }, loaded))
+        let state = watch::Sender::new(StoreState::Ok);
+        Ok((Self { path, jobs, state, n_since_snapshot, writer: Some(writer) }, loaded))
+    }
+
+    /// Batches that wait for the writer.
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
     }
 
     /// Keeps `rows`, all or none; answered once they are on the disk.
@@ -217,8 +261,33 @@ impl Store {
 
     async fn put(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job { rows, entries, done }).await.map_err(|_| WriteError::Closed)?;
+        let job = Job::Put(Put { rows, entries, done });
+        self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
         answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Keeps a batch of what this source has, and says whether there is more.
+    async fn write_dirty(
+        &self,
+        source: &Arc<dyn DirtySource>,
+        extent: Extent,
+    ) -> Result<bool, WriteError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job::Dirty(Dirty { source: Arc::clone(source), extent, done });
+        self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
+        answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// How the store does, and that it changes.
+    #[must_use]
+    pub fn watch_state(&self) -> watch::Receiver<StoreState> {
+        self.state.subscribe()
+    }
+
+    /// How the store does.
+    #[must_use]
+    pub fn state(&self) -> StoreState {
+        *self.state.borrow()
     }
 
     /// Writes what is queued, folds the log into the database and lets go of the directory.
@@ -258,5 +327,9 @@ impl Row {
     }
 }
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod formats_tests;
 #[cfg(test)]
 mod tests;

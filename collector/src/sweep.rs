@@ -4,6 +4,7 @@
 //! collector never believes itself dead: after its start, and after a sweep that comes late, every
 //! deadline starts anew, and a host without a session since then keeps its status for a while.
 
+pub mod lateness;
 pub mod mass;
 pub mod rule;
 mod services;
@@ -25,6 +26,8 @@ use crate::registry::check::judge::ServiceVerdict;
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::mark::Verdict;
 use crate::registry::moment::Moment;
+
+pub use lateness::Lateness;
 
 use mass::{Mass, MassEvent};
 use rule::{Heard, Judgement};
@@ -294,8 +297,8 @@ fn is_due(last: &mut Instant, every: Duration, now: Instant) -> bool {
     is_due
 }
 
-/// Sweeps until `stop`.
-pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
+/// Sweeps until `stop`, and tells how late it comes.
+pub async fn run(registry: Arc<Registry>, lateness: Arc<Lateness>, stop: CancellationToken) {
     let rules = registry.liveness().clone();
     let mut ticks = interval(rules.tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -303,7 +306,11 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => turn(&mut sweep, &registry).await,
+            due = ticks.tick() => {
+                let late = due.elapsed();
+                turn(&mut sweep, &registry).await;
+                lateness.write(late, sweep.n_late());
+            }
         }
     }
 }

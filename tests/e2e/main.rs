@@ -20,6 +20,7 @@ mod one_entry;
 mod registers;
 mod two_ubuntus;
 
+mod alerts;
 mod journal;
 mod notify;
 
@@ -27,10 +28,17 @@ mod graph;
 mod nodes;
 mod picks;
 mod refusals;
+mod series;
+
+mod catalog;
+
+mod storage;
 
 mod namespaces;
 
 mod feed;
+mod prometheus;
+mod texts;
 mod web_edges;
 
 mod hostile_frames;

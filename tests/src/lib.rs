@@ -1,6 +1,8 @@
 //! The whole system under test: the vocabulary of the end-to-end stories ([`harness`]), the
 //! simulated agents that load a collector and stand in for hosts ([`swarm`]), what an agent
-//! costs its host ([`footprint`]), what the registry costs in process ([`registry`]) and over HTTP ([`asked`]), and a server that answers like Ollama ([`fake_ollama`]).
+//! costs its host ([`footprint`]), what the registry costs in process ([`registry`]) and over HTTP
+//! ([`asked`]), what the collector does for many at once ([`serving`]), and a server that answers
+//! like Ollama ([`fake_ollama`]).
 //!
 //! Nothing here is part of a product: it starts the real programs as processes and watches them
 //! from outside, through the interfaces that users have.
@@ -14,5 +16,6 @@ pub mod footprint;
 pub mod registry;
 
 pub mod asked;
+pub mod serving;
 
 pub mod fake_ollama;

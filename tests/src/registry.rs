@@ -7,6 +7,7 @@ pub mod counting;
 
 mod fill;
 
+mod exposing;
 mod graphing;
 mod lookups;
 mod memory;
@@ -49,6 +50,8 @@ pub enum Part {
     Memory,
     /// The sweep.
     Sweep,
+    /// All series for Prometheus.
+    Metrics,
 }
 
 /// Measures one part.
@@ -60,6 +63,7 @@ pub fn measure_part(part: Part) -> Vec<Figure> {
         Part::Graph => graphing::measure(10_000),
         Part::Memory => memory::measure(),
         Part::Sweep => sweeping::measure(100_000),
+        Part::Metrics => exposing::measure(10_000),
     }
 }
 

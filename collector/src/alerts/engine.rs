@@ -41,6 +41,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How much longer than a status may stay after the start it is waited for subjects to be listed.
 const LISTED_LATER: Duration = Duration::from_secs(60);
 
+/// For how long all must have found room until the disk is not full any more: longer than whoever
+/// found none waits before the next try.
+const ROOM_FOR: Duration = Duration::from_secs(8);
+/// The subject of what is about the collector itself.
+const COLLECTOR: (SubjectKind, &str, &str) = (SubjectKind::Collector, "collector", "collector");
 /// Why alerts of a subject are over that is no longer listed.
 const REMOVED: &str = "removed";
 /// Why a host went offline, or a service down, that went with a mass event.
@@ -60,6 +65,8 @@ pub(super) struct Engine {
     clock_read: Instant,
     looked: Instant,
     started: Instant,
+    /// Since when everything could be written that was to be.
+    room_since: Option<Instant>,
 }
 
 impl Engine {
@@ -81,6 +88,7 @@ impl Engine {
             clock_read: moment.now,
             looked: moment.now,
             started: moment.now,
+            room_since: None,
             voice: Voice::new(registry, settings, kept),
         };
         for stored in engine.voice.kept.restorable() {
@@ -264,18 +272,15 @@ impl Engine {
         self.see((SubjectKind::Fleet, sort.word(), "fleet"), Rule::MassEvent, told, moment);
     }
 
-    /// How the stores do, of which at least one told since the start.
-    pub(super) fn see_stores(&mut self, states: &[StoreState], moment: Moment) {
-        let told = if states.contains(&StoreState::DiskFull) {
+    /// How the store does, told after each try to write.
+    pub(super) fn see_store(&mut self, state: StoreState, moment: Moment) {
+        let since = self.room_since.unwrap_or(moment.now);
+        self.room_since = (state == StoreState::Ok).then_some(since);
+        if state == StoreState::DiskFull {
             let message = "the disk of the collector is full: what changes is kept in memory only";
-            Told::holds(message.to_owned(), None)
-        } else if states.iter().all(|state| *state == StoreState::Ok) {
-            Told::over("there is room again")
-        } else {
-            Told::Nothing
-        };
-        let subject = (SubjectKind::Collector, "collector", "collector");
-        self.see(subject, Rule::CollectorDiskFull, told, moment);
+            let told = Told::holds(message.to_owned(), None);
+            self.see(COLLECTOR, Rule::CollectorDiskFull, told, moment);
+        }
     }
 
     /// Once a second: looks at samples, and at what is only seen by the clock.
@@ -288,6 +293,11 @@ impl Engine {
             self.see(subject, Rule::MassEvent, told, moment);
         }
         self.masses.keep(&self.voice.kept);
+        let has_room = |since| moment.now.saturating_duration_since(since) >= ROOM_FOR;
+        if self.room_since.is_some_and(has_room) {
+            let told = Told::over("there is room again");
+            self.see(COLLECTOR, Rule::CollectorDiskFull, told, moment);
+        }
         if moment.now.saturating_duration_since(self.looked) >= LOOK_EVERY {
             self.looked = moment.now;
             self.look_for_gone(moment);
@@ -325,11 +335,11 @@ impl Engine {
         if moment.now.saturating_duration_since(self.started) < waits_for {
             return;
         }
-        let is_gone = |id: &&Arc<str>| self.voice.registry.host(id).is_none();
-        let hosts = self.book.open(SubjectKind::Host).filter(is_gone);
+        let registry = &self.voice.registry;
+        let hosts = self.book.open(SubjectKind::Host).filter(|id| registry.host(id).is_none());
         let hosts: Vec<_> = hosts.cloned().collect();
-        let is_gone = |id: &&Arc<str>| self.voice.registry.service(id).is_none();
-        let services = self.book.open(SubjectKind::Service).filter(is_gone);
+        let services = self.book.open(SubjectKind::Service);
+        let services = services.filter(|id| registry.service(id).is_none());
         let services: Vec<_> = services.cloned().collect();
         hosts.iter().for_each(|id| self.forget((SubjectKind::Host, id), None, REMOVED, moment));
         for id in services {

@@ -66,8 +66,7 @@ impl World {
         let docs: Vec<_> = {
             let all = self.kept.list(None, usize::MAX, |_| true);
             all.iter().for_each(|alert| self.kept.write_again(&alert.id));
-            use crate::store::DirtySource;
-            self.kept.take_dirty(usize::MAX).into_iter().filter_map(|row| row.doc).collect()
+            self.kept.rows().into_iter().filter_map(|row| row.doc).collect()
         };
         Self::over(registry, Kept::of_docs(&docs), self.settings, self.clock)
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::registry::alert::{ALERTS_MAX, Alert};
 use crate::registry::encode::json;
-use crate::store::{DirtySource, Row, RowKind};
+use crate::store::{Batch, DirtySource, Extent, Row, RowKind, WriteError};
 
 /// Most alerts that are kept once they are resolved; beyond, the oldest go.
 pub(super) const RESOLVED_MAX: usize = 10_000;
@@ -40,6 +40,7 @@ pub struct Place(Reverse<i64>, Arc<str>);
 pub struct Kept {
     all: Mutex<All>,
     dirty: Notify,
+    urgent: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +120,13 @@ impl Kept {
         all.insert(Stored { members, ..stored });
         drop(all);
         self.dirty.notify_one();
+    }
+
+    /// The rows that are to be written.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let batch = self.take(Extent::All, usize::MAX);
+        batch.rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// Has an alert written once more.
@@ -213,19 +221,35 @@ impl All {
 }
 
 impl DirtySource for Kept {
+    /// Nobody waits for an alert to be kept.
+    fn urgent(&self) -> &Notify {
+        &self.urgent
+    }
+
     fn dirty(&self) -> &Notify {
         &self.dirty
     }
 
-    fn take_dirty(&self, max: usize) -> Vec<Row> {
-        let mut all = self.all();
-        let ids: Vec<_> = std::iter::from_fn(|| all.dirty.pop_first()).take(max).collect();
-        ids.iter().map(|id| all.row(id)).collect()
+    fn has_urgent(&self) -> bool {
+        false
     }
 
+    fn take(&self, extent: Extent, max: usize) -> Batch {
+        if extent == Extent::Urgent {
+            return Batch::default();
+        }
+        let mut all = self.all();
+        let ids: Vec<_> = std::iter::from_fn(|| all.dirty.pop_first()).take(max).collect();
+        let rows = ids.iter().map(|id| (None, all.row(id))).collect();
+        Batch { rows, through: 0, is_cut: !all.dirty.is_empty() }
+    }
+
+    fn kept(&self, _: u64) {}
+
     /// Documents are made anew when they are taken again, so that the latest state wins.
-    fn give_back(&self, rows: Vec<Row>) {
-        self.all().dirty.extend(rows.into_iter().map(|row| Arc::from(row.id)));
+    fn give_back(&self, batch: Batch, _: &WriteError) {
+        let ids = batch.rows.into_iter().map(|(_, row)| Arc::from(row.id));
+        self.all().dirty.extend(ids);
         self.dirty.notify_one();
     }
 }

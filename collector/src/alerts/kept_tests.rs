@@ -21,7 +21,7 @@ fn ids(kept: &Kept) -> Vec<String> {
 }
 
 fn docs(kept: &Kept) -> Vec<String> {
-    kept.take_dirty(usize::MAX).into_iter().filter_map(|row| row.doc).collect()
+    kept.rows().into_iter().filter_map(|row| row.doc).collect()
 }
 
 #[test]
@@ -57,16 +57,16 @@ fn what_is_written_comes_back_with_its_part_and_its_members() {
     assert_eq!(stored[0].part.as_deref(), Some("GPU-0"));
     assert_eq!((stored[0].members.len(), stored.len()), (1, 1));
     assert_eq!(stored[0].alert, alert("a", 1, Some(2)));
-    assert!(again.take_dirty(9).is_empty());
+    assert!(again.rows().is_empty());
 }
 
 #[test]
 fn what_could_not_be_written_is_written_as_it_is_then() {
     let kept = Kept::default();
     kept.put(alert("a", 1, None), None);
-    let rows = kept.take_dirty(9);
+    let batch = kept.take(Extent::All, 9);
     kept.put(alert("a", 1, Some(2)), None);
-    kept.give_back(rows);
+    kept.give_back(batch, &WriteError::DiskFull);
     let docs = docs(&kept);
     assert_eq!(docs.len(), 1);
     assert!(docs[0].contains("1970-01-01T00:00:00.002Z"), "{docs:?}");
@@ -83,7 +83,7 @@ fn the_oldest_that_are_resolved_go_and_are_deleted() {
     let all = kept.list(None, usize::MAX, |_| true);
     assert_eq!(all.len(), RESOLVED_MAX + 1);
     assert_eq!(&*all[RESOLVED_MAX].id, "open");
-    let deleted: Vec<_> = kept.take_dirty(usize::MAX);
+    let deleted: Vec<_> = kept.rows();
     let deleted: Vec<_> = deleted.iter().filter(|row| row.doc.is_none()).collect();
     assert_eq!(deleted.len(), 1);
     assert_eq!(deleted[0].id, "00000");

@@ -38,16 +38,15 @@ pub struct Watchman {
     kept: Arc<Kept>,
     silences: Arc<Silences>,
     engine: Engine,
-    /// How the store does, as others told it and as is seen here.
-    told: watch::Receiver<StoreState>,
-    seen: (watch::Sender<StoreState>, watch::Receiver<StoreState>),
+    /// How the store does.
+    state: watch::Receiver<StoreState>,
     pruned: Moment,
     agree_since: Instant,
 }
 
 impl Watchman {
     /// Begins with the registry as it is, and restores the alerts that were open when the collector
-    /// stopped. `state` tells how the store does.
+    /// stopped.
     #[must_use]
     pub fn new(
         registry: Arc<Registry>,
@@ -55,30 +54,18 @@ impl Watchman {
         settings: Alerts,
         kept: Arc<Kept>,
         silences: Arc<Silences>,
-        state: watch::Receiver<StoreState>,
     ) -> Self {
         let moment = Moment::now();
         let settings = Arc::new(settings);
         let engine = Engine::new(Arc::clone(&registry), settings, Arc::clone(&kept), moment);
-        let seen = watch::channel(StoreState::Ok);
-        Self {
-            registry,
-            store,
-            kept,
-            silences,
-            engine,
-            told: state,
-            seen,
-            pruned: moment,
-            agree_since: moment.now,
-        }
+        let (state, agree_since) = (store.watch_state(), moment.now);
+        Self { registry, store, kept, silences, engine, state, pruned: moment, agree_since }
     }
 
     /// Watches until `stop`, then has kept what was raised until then, within 5 s.
     pub async fn run(self, stop: CancellationToken) {
         let (store, kept) = (Arc::clone(&self.store), Arc::clone(&self.kept));
-        let seen = self.seen.0.clone();
-        let writing = flush(&store, kept.as_ref(), &seen, stop.clone());
+        let writing = flush(&store, kept, stop.clone());
         tokio::join!(self.watch(stop), writing);
     }
 
@@ -97,8 +84,7 @@ impl Watchman {
                     self.take_all().await;
                 }
                 _ = ticks.tick() => self.tick().await,
-                Ok(()) = self.told.changed() => self.see_stores(),
-                Ok(()) = self.seen.1.changed() => self.see_stores(),
+                Ok(()) = self.state.changed() => self.see_store(),
             }
             while self.engine.raise_due(Moment::now()) {
                 yield_now().await;
@@ -157,9 +143,9 @@ impl Watchman {
         self.silences.prune(&self.store, moment.at).await;
     }
 
-    fn see_stores(&mut self) {
-        let states = [*self.told.borrow_and_update(), *self.seen.1.borrow_and_update()];
-        self.engine.see_stores(&states, Moment::now());
+    fn see_store(&mut self) {
+        let state = *self.state.borrow_and_update();
+        self.engine.see_store(state, Moment::now());
     }
 }
 

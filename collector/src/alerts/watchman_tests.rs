@@ -10,7 +10,6 @@ struct Running {
     registry: Arc<Registry>,
     store: Arc<Store>,
     kept: Arc<Kept>,
-    told: watch::Sender<StoreState>,
     stop: CancellationToken,
     tasks: tokio::task::JoinSet<()>,
 }
@@ -20,19 +19,17 @@ impl Running {
         let registry = Arc::new(Registry::new(Liveness::default()));
         let (store, kept) = (Arc::new(store), Arc::new(Kept::of_docs(docs)));
         let silences = Arc::new(Silences::of_docs(&[], Arc::clone(&registry)));
-        let (told, seen) = watch::channel(StoreState::Ok);
         let watchman = Watchman::new(
             Arc::clone(&registry),
             Arc::clone(&store),
             Alerts::default(),
             Arc::clone(&kept),
             silences,
-            seen,
         );
         let (stop, mut tasks) = (CancellationToken::new(), tokio::task::JoinSet::new());
         tasks.spawn(watchman.run(stop.clone()));
-        tasks.spawn(sweep::run(Arc::clone(&registry), stop.clone()));
-        Self { registry, store, kept, told, stop, tasks }
+        tasks.spawn(sweep::run(Arc::clone(&registry), Arc::default(), stop.clone()));
+        Self { registry, store, kept, stop, tasks }
     }
 
     fn open(&self) -> Vec<Arc<Alert>> {
@@ -87,22 +84,6 @@ async fn a_host_that_stays_away_is_told_kept_and_told_of_no_second_time() {
     assert_eq!(running.registry.open_alerts(), told);
     let docs = running.end(dir.path()).await;
     assert_eq!(docs.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_full_disk_is_told_and_over_when_there_is_room() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(dir.path()).unwrap();
-    let running = Running::start(store, &[]);
-    running.told.send_replace(StoreState::DiskFull);
-    sleep(Duration::from_secs(2)).await;
-    let told = running.open();
-    assert_eq!(&*told[0].rule, "collector_disk_full");
-    running.told.send_replace(StoreState::Ok);
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(running.open(), []);
-    let docs = running.end(dir.path()).await;
-    assert!(docs[0].contains("resolved_at"), "{docs:?}");
 }
 
 #[tokio::test(start_paused = true)]

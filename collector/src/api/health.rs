@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::guard::Routes;
 use crate::auth::Action;
+use crate::series::HistoryState;
 use crate::store::StoreState;
 
 /// What `/readyz` tells.
@@ -21,6 +22,7 @@ use crate::store::StoreState;
 pub struct Readiness {
     restored: AtomicBool,
     store: watch::Receiver<StoreState>,
+    history: watch::Receiver<HistoryState>,
 }
 
 /// How ready the collector is.
@@ -39,13 +41,14 @@ pub enum Status {
 struct Report {
     status: Status,
     store: StoreState,
+    history: HistoryState,
 }
 
 impl Readiness {
-    /// Not ready yet; `store` tells how the database does.
+    /// Not ready yet; `store` tells how the database does, `history` how that of samples does.
     #[must_use]
-    pub fn new(store: watch::Receiver<StoreState>) -> Self {
-        Self { restored: AtomicBool::new(false), store }
+    pub fn new(store: watch::Receiver<StoreState>, history: watch::Receiver<HistoryState>) -> Self {
+        Self { restored: AtomicBool::new(false), store, history }
     }
 
     /// The registry holds what the store knew.
@@ -58,7 +61,9 @@ impl Readiness {
     pub fn status(&self) -> Status {
         if !self.restored.load(Ordering::Acquire) {
             Status::Starting
-        } else if *self.store.borrow() == StoreState::Ok {
+        } else if *self.store.borrow() == StoreState::Ok
+            && *self.history.borrow() == HistoryState::Ok
+        {
             Status::Ready
         } else {
             Status::Degraded
@@ -86,8 +91,8 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
         Status::Starting => StatusCode::SERVICE_UNAVAILABLE,
         Status::Ready | Status::Degraded => StatusCode::OK,
     };
-    let store = *readiness.store.borrow();
-    (code, Json(Report { status, store })).into_response()
+    let (store, history) = (*readiness.store.borrow(), *readiness.history.borrow());
+    (code, Json(Report { status, store, history })).into_response()
 }
 
 #[cfg(test)]
@@ -106,9 +111,9 @@ mod tests {
     #[tokio::test]
     async fn is_starting_then_ready_then_degraded_then_ready() {
         let (store, receiver) = watch::channel(StoreState::Ok);
-        let readiness = Arc::new(Readiness::new(receiver));
-        let said =
-            |status: &str, store: &str| serde_json::json!({"status": status, "store": store});
+        let (history, history_receiver) = watch::channel(HistoryState::Ok);
+        let readiness = Arc::new(Readiness::new(receiver, history_receiver));
+        let said = |status: &str, store: &str| serde_json::json!({"status": status, "store": store, "history": "ok"});
         assert_eq!(told(&readiness).await, (503, said("starting", "ok")));
         readiness.set_restored();
         assert_eq!(told(&readiness).await, (200, said("ready", "ok")));
@@ -116,5 +121,9 @@ mod tests {
         assert_eq!(told(&readiness).await, (200, said("degraded", "disk_full")));
         store.send_replace(StoreState::Ok);
         assert_eq!(told(&readiness).await, (200, said("ready", "ok")));
+        history.send_replace(HistoryState::Failing);
+        let (code, report) = told(&readiness).await;
+        assert_eq!((code, &report["status"]), (200, &"degraded".into()));
+        assert_eq!(report["history"], "failing");
     }
 }

@@ -29,6 +29,8 @@ pub struct Problem {
 const VALUE_CHARS: usize = 80;
 /// Longest name of a field that is repeated, characters.
 const FIELD_CHARS: usize = 64;
+/// When whoever comes at a bad moment may ask again, seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The sorts of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +227,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status(), Json(self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
         response
     }
 }

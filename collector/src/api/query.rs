@@ -23,6 +23,11 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
+/// What a parameter says, where an empty one says nothing.
+pub(super) fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
 /// The refusal of a query that was not read, in the words of who could not.
 pub(super) fn unread(words: &str) -> Problem {
     let name = words.split('`').nth(1).unwrap_or("query").to_owned();

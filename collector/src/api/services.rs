@@ -100,7 +100,12 @@ pub async fn get(
 }
 
 impl Filter {
-    fn query(self) -> Result<lookup::Query, Problem> {
+    /// What a query asks for.
+    ///
+    /// # Errors
+    ///
+    /// Where a parameter has a value that is not allowed.
+    pub(super) fn query(self) -> Result<lookup::Query, Problem> {
         let label = |label: String| match label.split_once('=') {
             Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
             None => (label, None),

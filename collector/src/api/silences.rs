@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::alerts::{Matcher, Silence, SilenceError};
 use crate::auth::Action;
 use crate::registry::encode::json as encode;
-use crate::store::WriteError;
 
 use super::body::Body;
 use super::guard::Routes;
@@ -115,16 +114,7 @@ impl From<SilenceError> for Problem {
         match error {
             SilenceError::Wrong { field, expected } => Self::bad_field(field, words, expected),
             SilenceError::Full => Self::new(Kind::Conflict, words),
-            SilenceError::Write(WriteError::DiskFull) => {
-                Self::new(Kind::StorageFull, "the disk is full: nothing was changed")
-            }
-            SilenceError::Write(WriteError::Closed) => {
-                Self::new(Kind::Unavailable, "the collector is stopping")
-            }
-            SilenceError::Write(error @ WriteError::Io(_)) => {
-                tracing::error!(%error, "a silence could not be kept");
-                Self::new(Kind::Internal, "it could not be kept: nothing was changed")
-            }
+            SilenceError::Write(error) => error.into(),
         }
     }
 }

@@ -1,28 +1,33 @@
 //! The whole API over a register of its own, asked as from this machine.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::alerts::{Kept, Silences};
 use crate::auth::AllowedHosts;
-use crate::config::Liveness;
+use crate::catalog::Catalogs;
+use crate::config::{self, HistoryRules, Liveness};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::journal::HeartbeatAlerts;
+use crate::metrics::testing::meters;
 use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
+use crate::series::{Keeper, SampleHistory};
 use crate::serve::PeerAddr;
-use crate::store::Store;
+use crate::store::{Store, flush};
 
 use super::guard::Guarded;
 use super::live::Feed;
@@ -30,13 +35,21 @@ use super::{Api, routes};
 
 /// A collector's API without its sockets.
 pub(crate) struct App {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) seal: Arc<Seal>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) alerts: Arc<Kept>,
+    api: Api,
+    /// Who writes the history of samples, where nobody else does.
+    pub(crate) keeper: Mutex<Keeper>,
     /// The data directory, for as long as the application is there.
     pub(crate) dir: tempfile::TempDir,
+    _parts: JoinSet<()>,
     router: Router,
+}
+
+impl std::ops::Deref for App {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// What came back.
@@ -67,30 +80,65 @@ impl App {
 
     /// Over this register.
     pub(crate) fn of(registry: Registry) -> Self {
-        let (registry, dir) = (Arc::new(registry), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap().0;
+        Self::on(registry, dir, store)
+    }
+
+    /// With a database of so many pages at most.
+    pub(crate) fn with_pages(pages_max: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_bounded(dir.path(), pages_max).unwrap().0;
+        Self::on(Registry::new(Liveness::default()), dir, store)
+    }
+
+    fn on(registry: Registry, dir: tempfile::TempDir, store: Store) -> Self {
+        let (registry, store) = (Arc::new(registry), Arc::new(store));
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
-        let (store, _) = Store::open(dir.path()).unwrap();
-        let store = Arc::new(store);
-        let alerts = Arc::new(Kept::default());
+        let mut parts = JoinSet::new();
+        parts.spawn({
+            let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
+            async move { flush(&store, registry, CancellationToken::new()).await }
+        });
+        let (series, keeper) = SampleHistory::of_dir(dir.path(), &HistoryRules::default());
+        let rules = config::Catalogs::default().with_defaults(None, dir.path());
+        let sealing = Arc::clone(&seal);
+        let catalogs = Catalogs::new(&rules, &[], Arc::clone(&registry), sealing);
         let api = Api {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
             store: Arc::clone(&store),
             history: History::new(&store),
+            series,
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
             heartbeat_alerts: HeartbeatAlerts::default(),
-            alerts: Arc::clone(&alerts),
+            alerts: Arc::new(Kept::default()),
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
+            meters: meters(),
+            catalogs: Arc::new(catalogs),
         };
-        let router = Guarded::new(routes(api), AllowedHosts::new([])).router();
-        Self { registry, seal, store, alerts, dir, router }
+        let router = Guarded::new(routes(api.clone()), AllowedHosts::new([])).router();
+        Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, router }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
+    }
+
+    /// An answer of which only status and headers are looked at.
+    pub(crate) async fn get_raw(&self, path: &str) -> Answer {
+        let response = self.open(path).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: Value::Null }
+    }
+
+    /// The body of an answer that is text.
+    pub(crate) async fn get_text(&self, path: &str) -> String {
+        let body = self.open(path).await.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -113,24 +161,64 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-        if !body.is_empty() {
-            request = request
-                .header("content-type", "application/json")
-                .header("content-length", body.len());
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
-        request.extensions_mut().insert(PeerAddr(peer));
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let is_json = ("content-type", "application/json");
+        let length = body.len().to_string();
+        let about = [is_json, ("content-length", &length)];
+        let about = if body.is_empty() { &[][..] } else { &about[..] };
+        self.send_as(method, path, &[about, headers].concat(), body).await
+    }
+
+    /// The same with just these headers, and that of its host.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Answer {
+        let response = self.respond(method, path, headers, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body =
             if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         Answer { status, headers, body }
+    }
+
+    /// The same, with an answer whose body was not read yet.
+    pub(crate) async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+}
+
+impl App {
+    async fn ask(&self, mut request: Request<Body>) -> Response {
+        let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
+        request.extensions_mut().insert(PeerAddr(peer));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// What `GET` answers, before its body is read.
+    pub(crate) async fn open(&self, path: &str) -> Response {
+        self.ask(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+    }
+
+    /// A text that `GET` answers with 200, and of which kind it says to be.
+    pub(crate) async fn text(&self, path: &str) -> (String, String) {
+        let response = self.open(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (String::from_utf8(body.to_vec()).unwrap(), kind)
     }
 }
 

@@ -40,6 +40,8 @@ struct Shape {
 /// What the file says, key by key.
 #[derive(Debug, Default)]
 pub(super) struct File {
+    /// Where it lies; `None` where there is none.
+    pub(super) path: Option<PathBuf>,
     pub(super) listen: Option<Given>,
     pub(super) data_dir: Option<Given>,
     pub(super) public_name: Option<Given>,
@@ -74,6 +76,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
     })?;
     let reader = Reader { text, path: Arc::new(path.to_owned()) };
     Ok(File {
+        path: Some(path.to_owned()),
         listen: reader.given("listen", shape.listen),
         data_dir: reader.given("data_dir", shape.data_dir),
         public_name: reader.given("public_name", shape.public_name),

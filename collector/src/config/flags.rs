@@ -43,6 +43,19 @@ pub(super) enum Task {
         /// Only to this one
         name: Option<String>,
     },
+    /// Write the database to a file, while the collector runs or not
+    Backup {
+        /// The file to write
+        file: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a backup in the place of the database, which is kept beside it; the collector must not run
+    Restore {
+        /// The file that `backup` wrote
+        file: PathBuf,
+    },
 }
 
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {

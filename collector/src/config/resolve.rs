@@ -9,8 +9,9 @@ use super::file::{self, File};
 use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{Command, Config, Log, LogFormat, Told, data_dir, listen, log};
+use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log};
 use crate::auth::HostName;
+use crate::store::backup::Existing;
 
 /// Looks an environment variable up; tests bring their own.
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
@@ -41,17 +42,23 @@ pub fn load(
     args: impl IntoIterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, ConfigError> {
-    let mut flags = match flags::parse(args) {
+    let flags = match flags::parse(args) {
         Ok(flags) => flags,
         Err(asked) if !asked.use_stderr() => return Ok(Command::Print(asked.to_string())),
         Err(wrong) => return Err(ConfigError::Flags(wrong.to_string())),
     };
+    let mut flags = flags;
     let task = flags.task.take();
     let config = Resolver { environment, told: Vec::new() }.resolve(flags)?;
     Ok(match task {
         None => Command::Run(config),
         Some(Task::CheckConfig) => Command::CheckConfig(config),
         Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
+        Some(Task::Backup { file, force }) => {
+            let existing = if force { Existing::Replace } else { Existing::Keep };
+            Command::Backup(config, file, existing)
+        }
+        Some(Task::Restore { file }) => Command::Restore(config, file),
     })
 }
 
@@ -68,6 +75,8 @@ impl Resolver<'_> {
         let public_names = self.public_names(flags.public_name, file.public_name)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
+        let catalog = self.table::<Catalogs>(&file.catalog)?;
+        let catalog = catalog.with_defaults(file.path.as_deref(), &data_dir);
         Ok(Config {
             listen,
             data_dir,
@@ -78,7 +87,7 @@ impl Resolver<'_> {
             history: self.table(&file.history)?,
             alerts: self.table(&file.alerts)?,
             notify: self.table(&file.notify)?,
-            catalog: self.table(&file.catalog)?,
+            catalog,
             told: self.told,
         })
     }

@@ -49,7 +49,7 @@ impl Said {
             Command::Run(config)
             | Command::CheckConfig(config)
             | Command::NotifyTest(config, _) => config,
-            Command::Print(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -2,7 +2,7 @@
 //! dropped, and counted.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::Entry;
 
@@ -19,6 +19,24 @@ struct Queue {
     /// The number of the first entry: how many went before it.
     first: u64,
     n_dropped: u64,
+}
+
+/// How much of the history waits to be written, for whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog(pub(super) Arc<Pending>);
+
+impl Backlog {
+    /// Entries that wait.
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Entries that were dropped since the start.
+    #[must_use]
+    pub fn n_dropped(&self) -> u64 {
+        self.0.n_dropped()
+    }
 }
 
 /// The oldest entries, and the number of the one after them.

@@ -74,8 +74,13 @@ impl Dropped {
     /// How many there were, by reason; only reasons that there were.
     #[must_use]
     pub fn all(&self) -> Vec<(&'static str, u64)> {
+        self.each().into_iter().filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// The same, each reason there is.
+    #[must_use]
+    pub fn each(&self) -> Vec<(&'static str, u64)> {
         let counts = DropReason::ALL.iter().zip(&self.0);
-        let counts = counts.map(|(reason, n)| (reason.word(), n.load(Ordering::Relaxed)));
-        counts.filter(|(_, n)| *n > 0).collect()
+        counts.map(|(reason, n)| (reason.word(), n.load(Ordering::Relaxed))).collect()
     }
 }

@@ -24,6 +24,9 @@ macro_rules! change_kinds {
         }
 
         impl ChangeKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
             /// The word on the wire.
             #[must_use]
             pub fn word(self) -> &'static str {
@@ -208,6 +211,15 @@ impl Change {
         match &self.subject {
             Subject::Service(service) | Subject::Model(service, _) => Some(&service.id),
             Subject::NoService(id, _) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The model that it is about.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Model(_, name) => Some(name),
             _ => None,
         }
     }

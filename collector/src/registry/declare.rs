@@ -86,7 +86,7 @@ impl Registry {
         moment: Moment,
     ) -> Result<Arc<ServiceEntry>, AddError> {
         let (declared, url) = whole(source, declared)?;
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         if let Some(there) = transaction.known(source, &declared, &url) {
             return Err(AddError::Exists(there.id.clone()));
         }
@@ -107,7 +107,7 @@ impl Registry {
         moment: Moment,
     ) -> Result<Upserted, UpsertError> {
         let (declared, url) = whole(source, declared)?;
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         if let Some(other) = transaction.other_type(source, &declared, &url) {
             return Err(UpsertError::OtherType(other.word()));
         }
@@ -226,6 +226,7 @@ impl Transaction<'_> {
             && after.status == before.status
             && after.unconfirmed == before.unconfirmed;
         if is_same {
+            self.confirm(before);
             return Arc::clone(before);
         }
         let kind = before.kind_of_change(&after);
@@ -266,6 +267,16 @@ fn whole(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), O
     let models = declared.models.map(|models| by_name(&models));
     let declared = Declared { url: Some(url.as_str().to_owned()), check, models, ..declared };
     Ok((declared, url))
+}
+
+/// What a source other than an agent declares, in the form in which it would be kept, and its URL;
+/// nothing is listed by it.
+///
+/// # Errors
+///
+/// Where it breaks a bound.
+pub fn checked(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), OutOfBounds> {
+    whole(source, declared)
 }
 
 /// Of two models with one name the last stays.

@@ -57,10 +57,6 @@ pub fn change(change: &Change, view: View) -> Bytes {
         data: Box<serde_json::value::RawValue>,
         cause: Option<&'a str>,
     }
-    let model = match &change.subject {
-        Subject::Model(_, name) => Some(name.as_ref()),
-        _ => None,
-    };
     let envelope = Envelope {
         epoch: &change.epoch,
         seq: change.seq,
@@ -68,7 +64,7 @@ pub fn change(change: &Change, view: View) -> Bytes {
         r#type: change.kind.word(),
         host_id: change.host_id().map(|id| id.as_str()),
         service_id: change.service_id().map(|id| id.as_str()),
-        model,
+        model: change.model(),
         data: raw(subject(&change.subject, view)),
         cause: change.cause.as_deref(),
     };

@@ -20,6 +20,7 @@ use super::condition::Conditions;
 use super::finding::{Finding, Severity};
 use super::names::Peer;
 use super::node::HostPatch;
+use super::recent::Recent;
 use super::session::Session;
 use super::slow::Slow;
 
@@ -206,6 +207,7 @@ impl HostEntry {
 pub struct HostLive {
     sample: ArcSwapOption<Sample>,
     slow: ArcSwapOption<Slow>,
+    recent: Recent,
     heard_ms: AtomicU64,
     last_seen: AtomicI64,
     latency_ms: AtomicU64,
@@ -222,6 +224,7 @@ impl HostLive {
         Self {
             sample: ArcSwapOption::empty(),
             slow: ArcSwapOption::empty(),
+            recent: Recent::default(),
             heard_ms: AtomicU64::new(0),
             last_seen: AtomicI64::new(last_seen.map_or(NO_INSTANT, Timestamp::unix_ms)),
             latency_ms: AtomicU64::new(NO_LATENCY),
@@ -252,6 +255,12 @@ impl HostLive {
     #[must_use]
     pub fn sample(&self) -> Option<Arc<Sample>> {
         self.sample.load_full()
+    }
+
+    /// The last minutes at full rate.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Forgets the last sample and what was told less often.

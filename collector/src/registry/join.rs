@@ -194,6 +194,8 @@ impl Transaction<'_> {
             let cause = Some(format!("declared: {}", url.key()));
             let kind = known.kind_of_change(&after);
             self.put_service(after, kind, cause);
+        } else {
+            self.confirm(&known);
         }
         self.settle_names();
         (self.registry.service(id.as_str()).unwrap_or(known), declared_as)

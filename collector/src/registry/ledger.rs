@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use herdbook_shared::ids::{HostId, InstanceId, ServiceId};
+use herdbook_shared::ids::{HostId, InstanceId};
 use herdbook_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::alert::Alert;
 use super::change::{Change, ChangeKind, Subject};
 use super::check::departed::Departed;
+use super::unkept::Unkept;
 
 /// The ring keeps at least this many changes, while they fit [`RING_BYTES_MAX`].
 pub const RING_CHANGES_MIN: usize = 10_000;
@@ -24,13 +25,15 @@ const SUPERSEDED_MAX: usize = 8;
 #[error("the ring does not reach back to the cursor")]
 pub struct Lagged;
 
-/// An entity that the store has to write.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dirty {
-    /// A host, or that it is gone.
-    Host(HostId),
-    /// A service, or that it is gone.
-    Service(ServiceId),
+/// How much lies in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Changes in the ring.
+    pub ring_changes: usize,
+    /// What they take in memory, about.
+    pub ring_bytes: usize,
+    /// Entities that the store has not seen.
+    pub dirty: usize,
 }
 
 /// See the module's words.
@@ -41,7 +44,7 @@ pub struct Ledger {
     ring: VecDeque<Arc<Change>>,
     ring_bytes: usize,
     /// Entities that the store has not seen.
-    pub dirty: BTreeSet<Dirty>,
+    pub dirty: Unkept,
     /// Hosts that were replaced since the sweep asked.
     pub touched: BTreeSet<HostId>,
     /// Services that left and may come back.
@@ -61,7 +64,7 @@ impl Ledger {
             seq: 0,
             ring: VecDeque::new(),
             ring_bytes: 0,
-            dirty: BTreeSet::new(),
+            dirty: Unkept::default(),
             touched: BTreeSet::new(),
             departed: Departed::default(),
             alerts: BTreeMap::new(),
@@ -79,6 +82,13 @@ impl Ledger {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// How much lies here.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        let (ring_changes, ring_bytes) = (self.ring.len(), self.ring_bytes);
+        Depths { ring_changes, ring_bytes, dirty: self.dirty.len() }
     }
 
     /// Numbers a change and takes it into the ring, which forgets its oldest ones at its bounds.

@@ -294,7 +294,7 @@ impl Registry {
         if_revision: Option<u64>,
         moment: Moment,
     ) -> Result<Arc<HostEntry>, PatchHostError> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let host = self.host(id).ok_or_else(|| UnknownHost(id.to_owned()))?;
         if if_revision.is_some_and(|revision| revision != host.revision) {
             return Err(PatchHostError::Stale { revision: host.revision });
@@ -307,7 +307,7 @@ impl Registry {
     /// Changes what people say of these hosts, in one transaction. Returns those that were changed;
     /// those that are gone, or would break a bound, are left out.
     pub fn patch_hosts(&self, ids: &[HostId], edit: &HostEdit, moment: Moment) -> Vec<HostId> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let mut changed = Vec::new();
         for host in ids.iter().filter_map(|id| self.host(id.as_str())) {
             let Ok(patch) = host.patch.edited(edit) else { continue };
@@ -329,7 +329,7 @@ impl Registry {
         if_revision: Option<u64>,
         moment: Moment,
     ) -> Result<Arc<HostEntry>, RemoveHostError> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let host = self.host(id).ok_or_else(|| UnknownHost(id.to_owned()))?;
         if if_revision.is_some_and(|revision| revision != host.revision) {
             return Err(RemoveHostError::Stale { revision: host.revision });

@@ -11,7 +11,7 @@ use crate::registry::service::ServiceStatus;
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
 use crate::registry::view::View;
-use crate::store::{DirtySource, Row, RowKind};
+use crate::store::{Row, RowKind};
 
 use super::*;
 

@@ -7,21 +7,21 @@ use herdbook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::store::{DirtySource, Row, RowKind};
+use crate::store::{Batch, DirtySource, Extent, Row, RowKind, WriteError};
 
 use super::Registry;
 use super::check::departed::Gone;
 use super::encode::json;
 use super::finding::Finding;
 use super::host::{HostEntry, HostFacts, HostLive};
-use super::ledger::Dirty;
 use super::moment::Moment;
 use super::node::HostPatch;
 use super::service::record::{Found, Records};
 use super::service::{ServiceEntry, ServiceFacts, ServiceStatus};
+use super::unkept::Dirty;
 
 /// About how many bytes of documents are handed to the store at once.
-const TAKEN_BYTES: usize = 128 * 1024;
+const TAKEN_BYTES: usize = 256 * 1024;
 
 /// A host as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +111,7 @@ impl Registry {
         let host = host_id.as_ref().and_then(|id| self.host(id.as_str()));
         if let (Some(host_id), None) = (&host_id, &host) {
             tracing::warn!(service = %id, host = %host_id, "a stored service has no host: removed");
-            self.ledger().dirty.insert(Dirty::Service(id));
+            self.ledger().dirty.mark(Dirty::Service(id));
             self.dirty.notify_one();
             return;
         }
@@ -151,29 +151,58 @@ impl Registry {
         let hosts = self.hosts();
         let heard = hosts.iter().filter(|host| host.status.is_heard() && !host.id.is_clone());
         let heard: Vec<Dirty> = heard.map(|host| Dirty::Host(host.id.clone())).collect();
-        self.ledger().dirty.extend(heard);
+        let mut ledger = self.ledger();
+        heard.into_iter().for_each(|host| ledger.dirty.mark(host));
+        drop(ledger);
         self.dirty.notify_one();
     }
 
+    /// Waits until everything that commands changed up to now is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be written. It stays changed, and is written as soon as that is possible.
+    pub async fn kept(&self) -> Result<(), WriteError> {
+        let ticket = self.ledger().dirty.ticket();
+        self.waiting.until_kept(ticket).await
+    }
+
+    /// Takes one entity that is to be written, as it is at this moment.
+    fn take_one(&self, extent: Extent) -> Option<(Option<u64>, Dirty, Stored)> {
+        let mut ledger = self.ledger();
+        let (number, dirty) = ledger.dirty.take(extent)?;
+        let stored = match &dirty {
+            Dirty::Host(id) => self.host(id.as_str()).map_or(Stored::Nothing, Stored::Host),
+            Dirty::Service(id) => match self.service(id.as_str()) {
+                Some(entry) => Stored::Service(entry, None),
+                None => ledger.departed.get(id.as_str()).map_or(Stored::Nothing, |gone| {
+                    Stored::Service(Arc::clone(&gone.entry), Some(gone.at))
+                }),
+            },
+        };
+        Some((number, dirty, stored))
+    }
+}
+
+/// What an entity was when it was taken.
+enum Stored {
+    Nothing,
+    Host(Arc<HostEntry>),
+    Service(Arc<ServiceEntry>, Option<Timestamp>),
+}
+
+impl Stored {
     fn row(&self, dirty: &Dirty) -> Row {
-        match dirty {
-            Dirty::Host(id) => {
-                let host = self.host(id.as_str());
-                Row {
-                    kind: RowKind::Host,
-                    id: id.to_string(),
-                    doc: host.map(|host| host_doc(&host)),
-                }
-            }
-            Dirty::Service(id) => {
-                let listed = self.service(id.as_str()).map(|entry| service_doc(&entry, None));
-                let departed = || {
-                    let gone = self.ledger().departed.get(id.as_str()).cloned()?;
-                    Some(service_doc(&gone.entry, Some(gone.at)))
-                };
-                Row { kind: RowKind::Service, id: id.to_string(), doc: listed.or_else(departed) }
-            }
-        }
+        let (kind, id) = match dirty {
+            Dirty::Host(id) => (RowKind::Host, id.to_string()),
+            Dirty::Service(id) => (RowKind::Service, id.to_string()),
+        };
+        let doc = match self {
+            Self::Nothing => None,
+            Self::Host(host) => Some(host_doc(host)),
+            Self::Service(service, departed_at) => Some(service_doc(service, *departed_at)),
+        };
+        Row { kind, id, doc }
     }
 }
 
@@ -208,25 +237,50 @@ impl DirtySource for Registry {
         &self.dirty
     }
 
-    fn take_dirty(&self, max: usize) -> Vec<Row> {
-        let (mut rows, mut n_bytes) = (Vec::new(), 0);
-        while rows.len() < max && n_bytes < TAKEN_BYTES {
-            let Some(dirty) = self.ledger().dirty.pop_first() else { break };
-            let row = self.row(&dirty);
-            n_bytes += row.doc_bytes();
-            rows.push(row);
-        }
-        rows
+    fn urgent(&self) -> &Notify {
+        &self.urgent
     }
 
-    fn give_back(&self, rows: Vec<Row>) {
-        let dirty = rows.into_iter().filter_map(|row| match row.kind {
-            RowKind::Host => Some(Dirty::Host(HostId::from_text(&row.id))),
-            RowKind::Service => Some(Dirty::Service(ServiceId::from_text(&row.id))),
-            // What others write is given back to them.
-            RowKind::Alert | RowKind::Silence | RowKind::CatalogEntry => None,
-        });
-        self.ledger().dirty.extend(dirty);
+    fn has_urgent(&self) -> bool {
+        self.ledger().dirty.has_urgent()
+    }
+
+    fn take(&self, extent: Extent, max: usize) -> Batch {
+        let (mut rows, mut n_bytes) = (Vec::new(), 0);
+        while rows.len() < max && n_bytes < TAKEN_BYTES {
+            let Some((number, dirty, stored)) = self.take_one(extent) else { break };
+            // Encoded without the lock.
+            let row = stored.row(&dirty);
+            n_bytes += row.doc_bytes();
+            rows.push((number, row));
+        }
+        let ledger = self.ledger();
+        let is_cut = !ledger.dirty.is_empty();
+        Batch { rows, through: ledger.dirty.taken_through(), is_cut }
+    }
+
+    fn kept(&self, through: u64) {
+        self.waiting.kept(through);
+    }
+
+    fn give_back(&self, batch: Batch, why: &WriteError) {
+        let mut ledger = self.ledger();
+        for (number, row) in batch.rows {
+            let dirty = match row.kind {
+                RowKind::Host => Dirty::Host(HostId::from_text(&row.id)),
+                RowKind::Service => Dirty::Service(ServiceId::from_text(&row.id)),
+                // What others write is given back to them.
+                RowKind::Alert | RowKind::Silence | RowKind::CatalogEntry => continue,
+            };
+            ledger.dirty.give_back(number, dirty);
+        }
+        let has_urgent = ledger.dirty.has_urgent();
+        drop(ledger);
+        self.waiting.failed(why);
+        self.dirty.notify_one();
+        if has_urgent {
+            self.urgent.notify_one();
+        }
     }
 }
 

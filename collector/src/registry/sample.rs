@@ -8,8 +8,9 @@ use herdbook_shared::wire::sample::{Gap, GpuSample, Sample, ServiceSample};
 use super::Registry;
 use super::change::ChangeKind;
 use super::condition::{Conditions, whole_reason};
-use super::host::HostEntry;
+use super::host::{HostEntry, HostStatus};
 use super::moment::Moment;
+use super::recent::Arrival;
 use super::slow::Slow;
 use super::transaction::Transaction;
 
@@ -48,6 +49,12 @@ impl Registry {
         let conditions = Conditions::of(&sample, slow.as_deref(), before, rules);
         let slept = sample.gap.take().map(slept);
         self.n_gaps.fetch_add(u64::from(slept.is_some()), Ordering::Relaxed);
+        if !host_id.is_clone() {
+            let latency_ms = host.live.latency_ms();
+            let is_degraded = host.status == HostStatus::Degraded;
+            let arrival = Arrival { at: moment.at, latency_ms, is_degraded };
+            host.live.recent().push(&sample, arrival, self.recent);
+        }
         host.live.write(sample, self.ms_of(moment.now), moment.at);
         self.n_samples.fetch_add(1, Ordering::Relaxed);
         if !host.status.is_heard() || conditions != *before {

@@ -125,7 +125,8 @@ impl ServiceEntry {
     }
 
     /// Whether a name of a model without a tag means its newest here.
-    pub(super) fn implies_latest(&self) -> bool {
+    #[must_use]
+    pub fn implies_latest(&self) -> bool {
         &*self.facts.kind == "ollama"
     }
 

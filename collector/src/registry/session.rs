@@ -1,6 +1,8 @@
 //! One connection of an agent. It has its own id, and whatever ends it must name that id, so that
 //! a late goodbye cannot end its successor.
 
+pub mod tally;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,6 +109,18 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Shutdown,
+        Self::Suspend,
+        Self::Upgrade,
+        Self::Lost,
+        Self::Silent,
+        Self::Superseded,
+        Self::Refused,
+        Self::CollectorShutdown,
+    ];
+
     /// The word in the API.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -15,9 +15,13 @@ use herdbook_shared::wire::sample::{GpuSample, Sample};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::store::{DirtySource, Extent, Row};
+
 use super::Registry;
+use super::alert::{Alert, AlertSubject, SubjectKind};
 use super::arrive::{Link, OpenError, Opened};
-use super::change::ChangeKind;
+use super::change::{ChangeKind, Subject};
+use super::finding::Severity;
 use super::join::DeclaredAs;
 use super::moment::Moment;
 use super::service::record::{Declared, Records};
@@ -237,10 +241,35 @@ impl Registry {
         transaction.put_service(after, ChangeKind::ServiceChanged, None);
     }
 
+    /// What is to be kept, as rows.
+    pub(crate) fn take_dirty(&self, max: usize) -> Vec<Row> {
+        let batch = DirtySource::take(self, Extent::All, max);
+        batch.rows.into_iter().map(|(_, row)| row).collect()
+    }
+
     /// The kinds of all changes after `seq`.
     pub(crate) fn kinds_since(&self, seq: u64) -> Vec<&'static str> {
         let changes = self.changes_since(seq, usize::MAX).unwrap();
         changes.iter().map(|change| change.kind.word()).collect()
+    }
+
+    /// Tells a change of any kind, of things that need not be listed.
+    pub(crate) fn tell_any(&self, kind: ChangeKind, moment: Moment) {
+        let entity = kind.word().split('.').next().unwrap();
+        let service = ServiceId::from_text("gpu-1:1");
+        let subject = match entity {
+            "service" => Subject::NoService(service, Some(host_id(1))),
+            "model" => {
+                let records = Records::default();
+                let facts = ServiceFacts::of(records, Check::Agent, moment.at, None);
+                Subject::Model(Arc::new(ServiceEntry::unjudged(service, facts)), "m".into())
+            }
+            "fleet" => Subject::Fleet(serde_json::json!({ "n_hosts": 3 })),
+            "catalog" => Subject::Catalog(serde_json::json!({ "name": "skills" })),
+            "alert" => Subject::Alert(Arc::new(alert(moment))),
+            _ => Subject::NoHost(host_id(1)),
+        };
+        self.transaction(moment).tell(kind, subject, Some("a test".to_owned()));
     }
 
     /// Adds a service by its URL.
@@ -271,6 +300,24 @@ impl Registry {
     pub(crate) fn take_inventory(&self, opened: &Opened, services: Vec<Service>, moment: Moment) {
         let inventory = inventory(services);
         self.apply_inventory(&opened.host_id, &opened.session.id, inventory, moment).unwrap();
+    }
+}
+
+fn alert(moment: Moment) -> Alert {
+    let subject = AlertSubject {
+        kind: SubjectKind::Host,
+        id: host_id(1).as_str().into(),
+        name: "gpu-1".into(),
+    };
+    Alert {
+        id: "an alert".into(),
+        rule: "host_offline".into(),
+        severity: Severity::Warning,
+        subject,
+        message: "it is gone".to_owned(),
+        cause: None,
+        raised_at: moment.at,
+        resolved_at: None,
     }
 }
 

@@ -9,10 +9,11 @@ use super::Registry;
 use super::change::{ChangeKind, Subject};
 use super::claim::Unsettled;
 use super::host::HostEntry;
-use super::ledger::{Dirty, Ledger};
+use super::ledger::Ledger;
 use super::moment::Moment;
 use super::service::{ServiceEntry, ServiceStatus, Source};
 use super::session::SessionChange;
+use super::unkept::Dirty;
 
 /// See the module's words.
 pub(super) struct Transaction<'a> {
@@ -20,15 +21,33 @@ pub(super) struct Transaction<'a> {
     pub(super) ledger: MutexGuard<'a, Ledger>,
     pub(super) moment: Moment,
     pub(super) unsettled: Unsettled,
+    /// Somebody waits until what it changes is kept.
+    is_command: bool,
     seq_before: u64,
+    ticket_before: u64,
 }
 
 impl Registry {
     pub(super) fn transaction(&self, moment: Moment) -> Transaction<'_> {
         let ledger = self.ledger();
-        let seq_before = ledger.seq();
-        let unsettled = Unsettled::default();
-        Transaction { registry: self, ledger, moment, unsettled, seq_before }
+        let (seq_before, ticket_before) = (ledger.seq(), ledger.dirty.ticket());
+        let (unsettled, is_command) = (Unsettled::default(), false);
+        Transaction {
+            registry: self,
+            ledger,
+            moment,
+            unsettled,
+            is_command,
+            seq_before,
+            ticket_before,
+        }
+    }
+
+    /// A transaction of somebody who is answered once what it changed is kept.
+    pub(super) fn command(&self, moment: Moment) -> Transaction<'_> {
+        let mut transaction = self.transaction(moment);
+        transaction.is_command = true;
+        transaction
     }
 }
 
@@ -71,6 +90,7 @@ impl Transaction<'_> {
         change: SessionChange,
     ) -> Arc<HostEntry> {
         let entry = self.replace_host(entry);
+        self.registry.sessions.count(&change);
         let (kind, cause) = match &change {
             SessionChange::Opened(_) => (ChangeKind::SessionOpened, None),
             SessionChange::Closed(_, why) => {
@@ -88,7 +108,7 @@ impl Transaction<'_> {
         self.registry.follow_host(before.as_deref(), Some(&entry));
         self.ledger.touched.insert(entry.id.clone());
         if !entry.id.is_clone() {
-            self.ledger.dirty.insert(Dirty::Host(entry.id.clone()));
+            self.mark_dirty(Dirty::Host(entry.id.clone()));
         }
         entry
     }
@@ -107,7 +127,7 @@ impl Transaction<'_> {
         self.registry.follow_host(Some(&host), None);
         self.ledger.forget_host(id);
         if !id.is_clone() {
-            self.ledger.dirty.insert(Dirty::Host(id.clone()));
+            self.mark_dirty(Dirty::Host(id.clone()));
         }
         let cause = Some(cause.to_owned());
         self.tell(ChangeKind::HostRemoved, Subject::NoHost(id.clone()), cause);
@@ -196,7 +216,24 @@ impl Transaction<'_> {
     /// Has the store write a service, unless its host is a clone.
     fn mark_service(&mut self, id: &ServiceId, host_id: Option<&HostId>) {
         if !host_id.is_some_and(HostId::is_clone) {
-            self.ledger.dirty.insert(Dirty::Service(id.clone()));
+            self.mark_dirty(Dirty::Service(id.clone()));
+        }
+    }
+
+    /// Has the store write an entity.
+    pub(super) fn mark_dirty(&mut self, dirty: Dirty) {
+        if self.is_command {
+            self.ledger.dirty.mark_urgent(dirty);
+        } else {
+            self.ledger.dirty.mark(dirty);
+        }
+    }
+
+    /// A command found a service to be as it shall be. It may be on its way to the disk, or yet to
+    /// go there, and its answer says that it is so.
+    pub(super) fn confirm(&mut self, service: &ServiceEntry) {
+        if self.is_command {
+            self.mark_service(&service.id, service.host_id());
         }
     }
 
@@ -231,6 +268,9 @@ impl Drop for Transaction<'_> {
         if seq != self.seq_before {
             self.registry.seq.send_replace(seq);
             self.registry.dirty.notify_one();
+        }
+        if self.ledger.dirty.ticket() != self.ticket_before {
+            self.registry.urgent.notify_one();
         }
     }
 }

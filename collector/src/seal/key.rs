@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::Generate;
 
-const NAME: &str = "credentials.key";
+/// The name of the key file in its directory.
+pub const KEY_FILE: &str = "credentials.key";
 const KEY_BYTES: usize = 32;
 const OWNER_ONLY: u32 = 0o600;
 
@@ -35,7 +36,7 @@ pub enum KeyError {
 
 /// Reads the key of a directory, or makes it.
 pub(super) fn of_dir(dir: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
-    let path = dir.join(NAME);
+    let path = dir.join(KEY_FILE);
     let key = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(dir, &path).map(Some),
         other => other,
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     fn mode(dir: &Path) -> u32 {
-        std::fs::metadata(dir.join(NAME)).unwrap().permissions().mode() & 0o777
+        std::fs::metadata(dir.join(KEY_FILE)).unwrap().permissions().mode() & 0o777
     }
 
     #[test]
@@ -100,7 +101,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         of_dir(dir.path()).unwrap();
         let open = Permissions::from_mode(0o644);
-        std::fs::set_permissions(dir.path().join(NAME), open).unwrap();
+        std::fs::set_permissions(dir.path().join(KEY_FILE), open).unwrap();
         of_dir(dir.path()).unwrap();
         assert_eq!(mode(dir.path()), OWNER_ONLY);
     }
@@ -109,10 +110,10 @@ mod tests {
     fn a_file_that_holds_no_key_is_named_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "short", &"x".repeat(KEY_BYTES + 1)] {
-            std::fs::write(dir.path().join(NAME), text).unwrap();
+            std::fs::write(dir.path().join(KEY_FILE), text).unwrap();
             let error = of_dir(dir.path()).unwrap_err();
-            assert!(error.to_string().contains(NAME), "{error}");
-            assert_eq!(std::fs::read_to_string(dir.path().join(NAME)).unwrap(), text);
+            assert!(error.to_string().contains(KEY_FILE), "{error}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(KEY_FILE)).unwrap(), text);
         }
     }
 }

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::copy::{CopyError, Pace, copy};
 use super::history::close_lost;
-use super::migrations::{MigrateError, migrate};
-use super::{Loaded, OpenError};
+use super::migrations::{MigrateError, format_of, migrate, newest};
+use super::snapshots::Snapshots;
+use super::{Loaded, OpenError, sum};
 
 /// SQLite before this may lose data where it resets its write-ahead log.
 const SQLITE_MIN: i32 = 3_051_003;
@@ -32,12 +35,17 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
-    let opened = match start(path, pages_max) {
-        Err(Damage::Corrupt(source)) => {
-            move_aside(path, &source)?;
-            start(path, pages_max)
+    let opened = if is_lost(path) {
+        tracing::error!(path = %path.display(), "the database is gone");
+        start_again(path, pages_max)
+    } else {
+        match start(path, pages_max) {
+            Err(Damage::Corrupt(source)) => {
+                move_aside(path, &source)?;
+                start_again(path, pages_max)
+            }
+            other => other,
         }
-        other => other,
     };
     let (connection, loaded) = opened.map_err(|damage| damage.in_words(path))?;
     let file = StateFile { path: path.to_owned(), pages_max, connection: Some(connection) };
@@ -49,6 +57,13 @@ enum Damage {
     Corrupt(rusqlite::Error),
     Refused(MigrateError),
     Failed(rusqlite::Error),
+    NotCopied(CopyError),
+}
+
+impl From<CopyError> for Damage {
+    fn from(error: CopyError) -> Self {
+        Self::NotCopied(error)
+    }
 }
 
 impl From<rusqlite::Error> for Damage {
@@ -80,6 +95,8 @@ impl Damage {
                 OpenError::Newer { path, found, known }
             }
             Self::Refused(MigrateError::Foreign) => OpenError::Foreign { path },
+            Self::NotCopied(CopyError::DiskFull { .. }) => OpenError::DiskFull { path },
+            Self::NotCopied(source) => OpenError::NotKept { path, source },
             Self::Refused(MigrateError::Sqlite(source))
             | Self::Corrupt(source)
             | Self::Failed(source) => {
@@ -96,6 +113,7 @@ impl Damage {
 fn start(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
     let mut connection = connect(path, pages_max)?;
     check(&connection)?;
+    keep_old(&connection, path)?;
     migrate(&mut connection)?;
     if let Err(error) = close_lost(&connection) {
         // Of a full disk, say: they are not shown as open, and ended at the next start.
@@ -118,13 +136,67 @@ pub(super) fn connect(path: &Path, pages_max: u32) -> rusqlite::Result<Connectio
     Ok(connection)
 }
 
+/// Keeps a database of an older format as it is, beside the one that is brought up to date, and
+/// none that is older still.
+fn keep_old(connection: &Connection, path: &Path) -> Result<(), Damage> {
+    let Some(found) = format_of(connection)?.filter(|found| *found < newest()) else {
+        return Ok(());
+    };
+    let kept = with_suffix(path, &format!(".format-{found}"));
+    copy(connection, &kept, Pace::Fast)?;
+    tracing::info!(path = %kept.display(), "kept the database as it was, in format {found}");
+    for older in 0..found {
+        // Most likely there is none.
+        let _ = std::fs::remove_file(with_suffix(path, &format!(".format-{older}")));
+    }
+    Ok(())
+}
+
+/// What SQLite finds wrong with a database, or `ok`.
+pub(super) fn verdict(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+}
+
 fn check(connection: &Connection) -> Result<(), Damage> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let verdict = verdict(connection)?;
     if verdict == "ok" {
         return Ok(());
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(Damage::Corrupt(rusqlite::Error::SqliteFailure(code, Some(verdict))))
+}
+
+/// Whether there was a database once, and no longer is.
+fn is_lost(path: &Path) -> bool {
+    !path.exists() && !Snapshots::of(path).all().is_empty()
+}
+
+/// Starts from the newest snapshot that is whole, else from nothing.
+fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
+    let snapshots = Snapshots::of(path);
+    for (at, snapshot) in snapshots.all() {
+        let name = snapshot.display();
+        remove(path);
+        if let Err(error) = snapshots.put_in_place(&snapshot) {
+            tracing::error!(snapshot = %name, %error, "a snapshot cannot be put in place");
+            continue;
+        }
+        match start(path, pages_max) {
+            Err(Damage::Corrupt(error)) => {
+                tracing::error!(snapshot = %name, %error, "a snapshot is damaged as well");
+            }
+            started => {
+                tracing::warn!(
+                    snapshot = %name, made_at = %at,
+                    "goes on from a snapshot: what changed by hand since then is to be done again"
+                );
+                return started;
+            }
+        }
+    }
+    remove(path);
+    tracing::warn!("there is no snapshot that is whole: a fresh database begins");
+    start(path, pages_max)
 }
 
 /// Keeps the damaged files for whoever wants to look, under a name that says when.
@@ -133,7 +205,7 @@ fn move_aside(path: &Path, source: &rusqlite::Error) -> Result<(), OpenError> {
     let aside = with_suffix(path, &format!(".corrupt-{stamp}"));
     tracing::error!(
         path = %path.display(), moved_to = %aside.display(), error = %source,
-        "the database is corrupt: it was moved aside and a fresh one begins"
+        "the database is corrupt: it was moved aside"
     );
     for suffix in ["-wal", "-shm", ""] {
         let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
@@ -147,20 +219,27 @@ fn move_aside(path: &Path, source: &rusqlite::Error) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
+fn remove(path: &Path) {
+    for suffix in ["-wal", "-shm", ""] {
+        // What is not there is what is wanted; what stays is found when it is opened.
+        let _ = std::fs::remove_file(with_suffix(path, suffix));
+    }
+}
+
 fn load(connection: &Connection) -> rusqlite::Result<Loaded> {
     Ok(Loaded {
         collector_id: collector_id(connection)?,
-        hosts: documents(connection, "SELECT doc FROM hosts ORDER BY id")?,
-        services: documents(connection, "SELECT doc FROM services ORDER BY id")?,
-        alerts: documents(connection, "SELECT doc FROM alerts ORDER BY id")?,
-        silences: documents(connection, "SELECT doc FROM silences ORDER BY id")?,
-        catalog_entries: documents(connection, "SELECT doc FROM catalog_entries ORDER BY id")?,
+        hosts: documents(connection, "hosts")?,
+        services: documents(connection, "services")?,
+        alerts: documents(connection, "alerts")?,
+        silences: documents(connection, "silences")?,
+        catalog_entries: documents(connection, "catalog_entries")?,
     })
 }
 
@@ -174,19 +253,29 @@ fn collector_id(connection: &Connection) -> rusqlite::Result<String> {
     Ok(id)
 }
 
-/// A document that is no text any more is one entity lost, not the start.
-fn documents(connection: &Connection, select: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(select)?;
+/// A document that is no longer what was written is one entity lost, not the start.
+fn documents(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare(&format!("SELECT id, doc, sum FROM {table} ORDER BY id"))?;
     let mut rows = statement.query([])?;
-    let (mut documents, mut n_unreadable) = (Vec::new(), 0_u64);
+    let (mut documents, mut n_damaged) = (Vec::new(), 0_u64);
     while let Some(row) = rows.next()? {
-        match row.get_ref(0)?.as_str() {
-            Ok(text) => documents.push(text.to_owned()),
-            Err(_) => n_unreadable += 1,
+        match (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str(), row.get_ref(2)?) {
+            (Ok(id), Ok(doc), sum) if is_sum_of(sum, id, doc) => documents.push(doc.to_owned()),
+            _ => n_damaged += 1,
         }
     }
-    if n_unreadable > 0 {
-        tracing::error!(n_unreadable, select, "left out documents that are no text");
+    if n_damaged > 0 {
+        tracing::error!(n_damaged, table, "left out documents that the disk has changed");
     }
     Ok(documents)
+}
+
+/// Rows of the first formats have no sum, until they are written again.
+fn is_sum_of(sum: ValueRef<'_>, id: &str, doc: &str) -> bool {
+    match sum {
+        ValueRef::Null => true,
+        ValueRef::Integer(sum) => sum == sum::of(id, doc),
+        _ => false,
+    }
 }

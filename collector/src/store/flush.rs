@@ -1,19 +1,18 @@
-//! Carries what changed to the store, a little later: entities that change again meanwhile are
-//! written once, and what cannot be written waits where it is, one entry an entity.
+//! Has the writer fetch what changed: at once where a command waits for it, else a little later, so
+//! that entities that change again meanwhile are written once. What cannot be written stays where
+//! it is, one entry an entity.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Row, Store, StoreState, WriteError};
 
-/// How long changes are gathered after the first.
+/// How long what was observed is gathered after the first.
 const COALESCE: Duration = Duration::from_millis(200);
-/// Most rows of one batch. They are encoded on the thread that carries all sockets, so a batch
-/// is small; the writer commits batches that wait for it together.
-const BATCH_ROWS: usize = 100;
 /// The first pause after a failure, and by how much each further one is longer.
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest pause after a failure: within it the store recovers once space returns.
@@ -21,24 +20,46 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How long the last flush may take after the stop.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
-/// What has entities to keep.
-pub trait DirtySource: Send + Sync {
-    /// Told (`notify_one`) when something becomes dirty.
-    fn dirty(&self) -> &Notify;
-    /// Takes up to `max` dirty entities as they are now.
-    fn take_dirty(&self, max: usize) -> Vec<Row>;
-    /// Marks them dirty again, unless they have become so meanwhile: the later state wins.
-    fn give_back(&self, rows: Vec<Row>);
+/// How much of what changed is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// What somebody waits for.
+    Urgent,
+    /// All.
+    All,
 }
 
-/// Writes what becomes dirty until `stop`, then the rest within 5 s. `state` tells how it goes.
-pub async fn flush(
-    store: &Store,
-    source: &impl DirtySource,
-    state: &watch::Sender<StoreState>,
-    stop: CancellationToken,
-) {
-    let flusher = Flusher { store, source, state };
+/// Rows on their way to the disk.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The rows, and each one's number where it is urgent.
+    pub rows: Vec<(Option<u64>, Row)>,
+    /// Once it is kept, everything urgent up to this number is.
+    pub through: u64,
+    /// There was more.
+    pub is_cut: bool,
+}
+
+/// What has entities to keep. The writer's thread takes them, so that it never waits for the thread
+/// that carries all sockets, and what comes while it writes goes together with the next batch.
+pub trait DirtySource: Send + Sync {
+    /// Told (`notify_one`) when something becomes dirty for which somebody waits.
+    fn urgent(&self) -> &Notify;
+    /// Told (`notify_one`) when something becomes dirty.
+    fn dirty(&self) -> &Notify;
+    /// Whether somebody waits.
+    fn has_urgent(&self) -> bool;
+    /// Takes up to about `max` dirty entities as they are now, urgent ones first.
+    fn take(&self, extent: Extent, max: usize) -> Batch;
+    /// A batch is on the disk.
+    fn kept(&self, through: u64);
+    /// A batch could not be written: marks its entities dirty again.
+    fn give_back(&self, batch: Batch, why: &WriteError);
+}
+
+/// Writes what becomes dirty until `stop`, then the rest within 5 s, and notes how the store does.
+pub async fn flush(store: &Store, source: Arc<dyn DirtySource>, stop: CancellationToken) {
+    let mut flusher = Flusher { store, source, due: None };
     if stop.run_until_cancelled(flusher.run()).await.is_none() {
         flusher.finish().await;
     }
@@ -48,25 +69,19 @@ fn longer(pause: Duration) -> Duration {
     (pause * 2).min(RETRY_MAX)
 }
 
-struct Flusher<'a, S> {
+struct Flusher<'a> {
     store: &'a Store,
-    source: &'a S,
-    state: &'a watch::Sender<StoreState>,
+    source: Arc<dyn DirtySource>,
+    /// When what was observed has been gathered for long enough.
+    due: Option<Instant>,
 }
 
-/// Rows on their way to the disk. Dropped before they arrive, they go back to where they came from.
-struct Taken<'a, S: DirtySource> {
-    source: &'a S,
-    rows: Vec<Row>,
-}
-
-impl<S: DirtySource> Flusher<'_, S> {
-    async fn run(&self) {
+impl Flusher<'_> {
+    async fn run(&mut self) {
         loop {
-            self.source.dirty().notified().await;
-            sleep(COALESCE).await;
+            let extent = self.wanted().await;
             let mut pause = RETRY;
-            while let Err(error) = self.write_all().await {
+            while let Err(error) = self.write(extent).await {
                 self.note(Some(&error));
                 sleep(pause).await;
                 pause = longer(pause);
@@ -75,24 +90,36 @@ impl<S: DirtySource> Flusher<'_, S> {
         }
     }
 
-    async fn finish(&self) {
-        match timeout(LAST_FLUSH, self.write_all()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the last changes could not be kept"),
-            Err(_) => tracing::error!("the last changes could not be kept in time"),
+    /// Waits until something is to be written.
+    async fn wanted(&mut self) -> Extent {
+        loop {
+            let due = self.due;
+            let gathered = async { sleep_until(due.unwrap_or_else(Instant::now)).await };
+            tokio::select! {
+                biased;
+                () = self.source.urgent().notified() => return Extent::Urgent,
+                () = gathered, if due.is_some() => {
+                    self.due = None;
+                    return Extent::All;
+                }
+                () = self.source.dirty().notified(), if due.is_none() => {
+                    self.due = Some(Instant::now() + COALESCE);
+                }
+            }
         }
     }
 
-    /// Writes until nothing is dirty.
-    async fn write_all(&self) -> Result<(), WriteError> {
-        loop {
-            let rows = self.source.take_dirty(BATCH_ROWS);
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut taken = Taken { source: self.source, rows };
-            self.store.write(taken.rows.clone()).await?;
-            taken.rows.clear();
+    /// Writes one batch of what is urgent, after which the writer goes on by itself; or all.
+    async fn write(&self, extent: Extent) -> Result<(), WriteError> {
+        while self.store.write_dirty(&self.source, extent).await? && extent == Extent::All {}
+        Ok(())
+    }
+
+    async fn finish(&self) {
+        match timeout(LAST_FLUSH, self.write(Extent::All)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the last changes could not be kept"),
+            Err(_) => tracing::error!("the last changes could not be kept in time"),
         }
     }
 
@@ -103,7 +130,7 @@ impl<S: DirtySource> Flusher<'_, S> {
             Some(WriteError::DiskFull) => StoreState::DiskFull,
             Some(WriteError::Io(_) | WriteError::Closed) => StoreState::Failing,
         };
-        let before = self.state.send_replace(now);
+        let before = self.store.state.send_replace(now);
         match error {
             Some(error) if before != now => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
@@ -111,14 +138,6 @@ impl<S: DirtySource> Flusher<'_, S> {
             }
             None if before != now => tracing::info!("changes are kept on the disk again"),
             _ => {}
-        }
-    }
-}
-
-impl<S: DirtySource> Drop for Taken<'_, S> {
-    fn drop(&mut self) {
-        if !self.rows.is_empty() {
-            self.source.give_back(std::mem::take(&mut self.rows));
         }
     }
 }

@@ -30,9 +30,13 @@ const STEPS: &[&str] = &[
     CREATE INDEX status_by_age ON status_history (at);
     ",
     "
-    CREATE TABLE alerts (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE silences (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE catalog_entries (id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+    ALTER TABLE hosts ADD COLUMN sum INTEGER;
+    ALTER TABLE services ADD COLUMN sum INTEGER;
+    CREATE TABLE alerts (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE silences (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE catalog_entries (
+        id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER
+    ) WITHOUT ROWID;
     ",
 ];
 
@@ -47,20 +51,35 @@ pub(super) enum MigrateError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Brings the database to the newest format, all steps or none.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
+/// The format that this version writes.
+pub(super) fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// The format of a database of ours; `None` where it is empty.
+pub(super) fn format_of(connection: &Connection) -> Result<Option<i64>, MigrateError> {
     let found: i64 = pragma(connection, "user_version")?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if pragma(connection, "application_id")? != APPLICATION_ID && !is_empty(connection)? {
+    if is_empty(connection)? {
+        return Ok(None);
+    }
+    if pragma(connection, "application_id")? != APPLICATION_ID {
         return Err(MigrateError::Foreign);
     }
-    let done = match usize::try_from(found) {
-        Ok(done) if done <= STEPS.len() => done,
-        _ => return Err(MigrateError::Newer { found, known }),
-    };
-    if done == STEPS.len() {
+    if (0..=newest()).contains(&found) {
+        Ok(Some(found))
+    } else {
+        Err(MigrateError::Newer { found, known: newest() })
+    }
+}
+
+/// Brings the database to the newest format, all steps or none.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
+    let found = format_of(connection)?.unwrap_or(0);
+    let known = newest();
+    if found == known {
         return Ok(());
     }
+    let done = usize::try_from(found).unwrap_or(0);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in &STEPS[done..] {
         transaction.execute_batch(step)?;
@@ -88,7 +107,7 @@ mod tests {
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(pragma(&connection, "user_version").unwrap(), STEPS.len() as i64);
-        connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+        connection.execute("INSERT INTO hosts (id, doc) VALUES ('a', '{}')", []).unwrap();
     }
 
     #[test]
@@ -97,7 +116,7 @@ mod tests {
         connection.execute_batch(STEPS[0]).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        connection.execute("INSERT INTO hosts VALUES ('a', '{}')", []).unwrap();
+        connection.execute("INSERT INTO hosts (id, doc) VALUES ('a', '{}')", []).unwrap();
         migrate(&mut connection).unwrap();
         let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM hosts").unwrap(), 1);

@@ -1,57 +1,136 @@
 //! The one thread that writes. Batches that wait together share one transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::{StateFile, connect};
+use super::flush::{Batch, DirtySource, Extent};
 use super::history::{self, BOUNDS, Entry};
 use super::lock::Lock;
-use super::{Row, RowKind, WriteError};
+use super::snapshots::Snapshots;
+use super::{Row, RowKind, WriteError, sum};
 
 /// Rows after which no further batch joins a transaction.
 const GROUP_ROWS: usize = 1000;
 
-/// A batch, and who waits for it.
+/// Something for the writer to do, and who waits for it.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) enum Job {
+    /// Keep these.
+    Put(Put),
+    /// Keep a batch of what a source has.
+    Dirty(Dirty),
+}
+
+/// Rows to keep, all or none.
+#[derive(Debug)]
+pub(super) struct Put {
     pub(super) rows: Vec<Row>,
     pub(super) entries: Vec<Entry>,
     pub(super) done: oneshot::Sender<Result<(), WriteError>>,
 }
 
-impl Job {
-    fn n_rows(&self) -> usize {
-        self.rows.len() + self.entries.len()
+/// A source to take from. Answered whether there is more.
+pub(super) struct Dirty {
+    pub(super) source: Arc<dyn DirtySource>,
+    pub(super) extent: Extent,
+    pub(super) done: oneshot::Sender<Result<bool, WriteError>>,
+}
+
+impl std::fmt::Debug for Dirty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dirty").field("extent", &self.extent).finish_non_exhaustive()
     }
 }
 
-#[derive(Debug)]
+impl Job {
+    fn n_rows(&self) -> usize {
+        match self {
+            Self::Put(put) => put.rows.len() + put.entries.len(),
+            Self::Dirty(_) => 0,
+        }
+    }
+}
+
+/// Jobs that share one transaction.
+#[derive(Debug, Default)]
+struct Group {
+    puts: Vec<Put>,
+    dirty: Vec<Dirty>,
+    batch: Batch,
+    n_rows: usize,
+}
+
 pub(super) struct Writer {
     file: StateFile,
+    /// Whose urgent entities are written for as long as there are some, without being asked.
+    source: Option<Arc<dyn DirtySource>>,
+    /// Transactions since the last snapshot.
+    n_since_snapshot: Arc<AtomicU64>,
     _lock: Lock,
 }
 
 impl Writer {
-    pub(super) fn new(file: StateFile, lock: Lock) -> Self {
-        Self { file, _lock: lock }
+    pub(super) fn new(file: StateFile, n_since_snapshot: Arc<AtomicU64>, lock: Lock) -> Self {
+        Self { file, source: None, n_since_snapshot, _lock: lock }
     }
 
     /// Until the store is closed and its queue is empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(first) = queue.blocking_recv() {
-            let group = gather(first, &mut queue);
-            let result = self.write(&group);
-            for job in group {
-                // Whoever no longer waits has been told otherwise.
-                let _ = job.done.send(result.clone());
+        let mut goes_on = false;
+        loop {
+            let first = if goes_on { queue.try_recv().ok() } else { queue.blocking_recv() };
+            if first.is_none() && !goes_on {
+                break;
             }
+            let mut group = Group::of(first, &mut queue);
+            self.take_dirty(&mut group);
+            let result = self.write(&group);
+            goes_on = result.is_ok() && self.has_urgent();
+            self.answer(group, result);
         }
         self.close();
     }
 
-    fn write(&mut self, group: &[Job]) -> Result<(), WriteError> {
+    fn has_urgent(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.has_urgent())
+    }
+
+    /// The last moment before the transaction: whatever came until now shares it.
+    fn take_dirty(&mut self, group: &mut Group) {
+        if let Some(asked) = group.dirty.last() {
+            self.source = Some(Arc::clone(&asked.source));
+        }
+        let Some(source) = &self.source else { return };
+        let extent = group.dirty.iter().map(|asked| asked.extent).max().unwrap_or(Extent::Urgent);
+        group.batch = source.take(extent, GROUP_ROWS.saturating_sub(group.n_rows).max(1));
+    }
+
+    fn answer(&self, group: Group, result: Result<(), WriteError>) {
+        let Group { puts, dirty, batch, .. } = group;
+        let more = result.clone().map(|()| batch.is_cut);
+        if let Some(source) = &self.source {
+            match &result {
+                Ok(()) => source.kept(batch.through),
+                Err(error) => source.give_back(batch, error),
+            }
+        }
+        // Whoever no longer waits has been told otherwise.
+        for put in puts {
+            let _ = put.done.send(result.clone());
+        }
+        for asked in dirty {
+            let _ = asked.done.send(more.clone());
+        }
+    }
+
+    fn write(&mut self, group: &Group) -> Result<(), WriteError> {
+        if group.is_empty() {
+            return Ok(());
+        }
         self.try_write(group).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => WriteError::DiskFull,
             _ => {
@@ -63,19 +142,22 @@ impl Writer {
         })
     }
 
-    fn try_write(&mut self, group: &[Job]) -> rusqlite::Result<()> {
+    fn try_write(&mut self, group: &Group) -> rusqlite::Result<()> {
         let connection = match &mut self.file.connection {
             Some(connection) => connection,
             none => none.insert(connect(&self.file.path, self.file.pages_max)?),
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for row in group.iter().flat_map(|job| &job.rows) {
+        let put_rows = group.puts.iter().flat_map(|job| &job.rows);
+        for row in put_rows.chain(group.batch.rows.iter().map(|(_, row)| row)) {
             put(&transaction, row)?;
         }
-        for entry in group.iter().flat_map(|job| &job.entries) {
+        for entry in group.puts.iter().flat_map(|job| &job.entries) {
             history::put(&transaction, entry, &BOUNDS)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.n_since_snapshot.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn close(&mut self) {
@@ -83,26 +165,39 @@ impl Writer {
         let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = folded.and_then(|()| connection.close().map_err(|(_, error)| error)) {
             tracing::warn!(%error, "the write-ahead log stays beside the database");
+        } else if self.n_since_snapshot.load(Ordering::Relaxed) > 0 {
+            Snapshots::of(&self.file.path).take_at_stop();
         }
     }
 }
 
-fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut n_rows = first.n_rows();
-    let mut group = vec![first];
-    while n_rows < GROUP_ROWS
-        && let Ok(next) = queue.try_recv()
-    {
-        n_rows += next.n_rows();
-        group.push(next);
+impl Group {
+    fn of(first: Option<Job>, queue: &mut mpsc::Receiver<Job>) -> Self {
+        let mut group = Self::default();
+        let mut next = first;
+        while let Some(job) = next {
+            group.n_rows += job.n_rows();
+            match job {
+                Job::Put(put) => group.puts.push(put),
+                Job::Dirty(dirty) => group.dirty.push(dirty),
+            }
+            next = if group.n_rows < GROUP_ROWS { queue.try_recv().ok() } else { None };
+        }
+        group
     }
-    group
+
+    fn is_empty(&self) -> bool {
+        self.n_rows == 0 && self.batch.rows.is_empty()
+    }
 }
 
 fn put(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
     let (insert, delete) = statements(row.kind);
     match &row.doc {
-        Some(doc) => connection.prepare_cached(insert)?.execute(params![row.id, doc])?,
+        Some(doc) => {
+            let sum = sum::of(&row.id, doc);
+            connection.prepare_cached(insert)?.execute(params![row.id, doc, sum])?
+        }
         None => connection.prepare_cached(delete)?.execute(params![row.id])?,
     };
     Ok(())
@@ -114,7 +209,8 @@ macro_rules! statements_of {
             concat!(
                 "INSERT INTO ",
                 $table,
-                " VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
+                " (id, doc, sum) VALUES (?1, ?2, ?3) ON CONFLICT (id)
+                    DO UPDATE SET doc = excluded.doc, sum = excluded.sum"
             ),
             concat!("DELETE FROM ", $table, " WHERE id = ?1"),
         )

@@ -3,7 +3,7 @@
 use crate::registry::check::beat::Beat;
 use crate::registry::service::{Check, ServiceStatus, Source};
 use crate::registry::testing::*;
-use crate::store::{DirtySource, Row, RowKind};
+use crate::store::{Row, RowKind};
 use crate::sweep::Sweep;
 
 use super::*;

@@ -13,6 +13,7 @@ use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
 use herdbook_tests::registry::{self, counting::Counting};
+use herdbook_tests::serving;
 use herdbook_tests::swarm::limit;
 use herdbook_tests::swarm::load::{Cost, Load, Speech};
 use serde_json::{Value, json};
@@ -39,6 +40,8 @@ enum What {
     Registry(InProcess),
     /// What a router's question costs over HTTP, as a table.
     Lookups(Lookups),
+    /// What the collector does for many at once, as a table.
+    Serving(Serving),
     /// What agents cost the collector, as JSON.
     Collector(Collector),
     /// A raw limit, run by the bench: reads what an agent reads, once a second.
@@ -83,6 +86,13 @@ struct Lookups {
 }
 
 #[derive(Debug, Args)]
+struct Serving {
+    /// This part alone.
+    #[arg(long)]
+    only: Option<serving::Part>,
+}
+
+#[derive(Debug, Args)]
 struct Collector {
     /// How long to measure, seconds.
     #[arg(long, default_value_t = 60)]
@@ -119,11 +129,13 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
         Some(What::Footprint(_)) => alone(std::env::args().skip(2)),
         Some(What::Registry(InProcess { only })) => in_process(*only),
         Some(What::Lookups(lookups)) => over_http(&runtime, lookups),
+        Some(What::Serving(Serving { only })) => many_at_once(&runtime, *only),
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
             in_process(None)?;
             over_http(&runtime, &Lookups { per_second: 5000, window_s: 10 })?;
+            many_at_once(&runtime, None)?;
             let measured = Collector { seconds: 60, hosts: 1000 };
             tell(&runtime.block_on(collectors(&measured))?)
         }
@@ -140,6 +152,14 @@ fn over_http(runtime: &tokio::runtime::Runtime, lookups: &Lookups) -> std::io::R
     let pace = Pace { per_second: lookups.per_second.max(1), window };
     let answered = runtime.block_on(asked::measure(pace))?;
     writeln!(std::io::stdout(), "{}", asked::table(&answered))
+}
+
+fn many_at_once(
+    runtime: &tokio::runtime::Runtime,
+    only: Option<serving::Part>,
+) -> std::io::Result<()> {
+    let rates = runtime.block_on(serving::measure(only))?;
+    writeln!(std::io::stdout(), "{}", serving::table(&rates))
 }
 
 fn tell(figures: &Value) -> std::io::Result<()> {

@@ -90,6 +90,12 @@ impl Program {
         let _ = self.child.wait().await;
     }
 
+    /// The same for it and all that it started.
+    pub async fn kill9_all(&mut self) {
+        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        let _ = self.child.wait().await;
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -51,6 +51,18 @@ impl Rest {
         }
     }
 
+    /// The text that `GET {path}` answers with status 200.
+    ///
+    /// # Panics
+    ///
+    /// Where the answer is anything else.
+    pub async fn text(&self, path: &str) -> String {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await;
+        let answer = answer.unwrap_or_else(|e| panic!("GET {path}: {e:?}"));
+        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
+        answer.text().await.unwrap_or_else(|e| panic!("GET {path}: {e:?}"))
+    }
+
     /// The status of `GET {path}` sent with one header of the caller's.
     ///
     /// # Panics
@@ -99,6 +111,23 @@ impl Rest {
         let status = answer.status();
         let body = answer.bytes().await.unwrap_or_else(|e| panic!("{method} {path}: {e:?}"));
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// The answer of a collector that may be gone, or go: `None` where there is none.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Option<(StatusCode, Value)> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        let body = answer.bytes().await.ok()?;
+        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
     /// `POST {path}` with a body.

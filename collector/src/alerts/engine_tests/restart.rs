@@ -1,6 +1,8 @@
 //! What was raised before a restart stays, is not raised twice, and is over only once it is known
 //! to be. A collector that was away raises nothing.
 
+use crate::store::{DirtySource, Extent};
+
 use super::*;
 
 #[test]
@@ -106,10 +108,9 @@ fn a_deregistered_service_stays_told_over_a_restart_and_recovers_with_a_beat() {
 
 /// The next run, with the document of the one service that left.
 fn departed_too(mut world: World) -> World {
-    use crate::store::DirtySource;
-    let rows = world.registry.take_dirty(usize::MAX);
-    let services: Vec<_> = rows.into_iter().filter_map(|row| row.doc).collect();
-    let docs: Vec<_> = world.kept.take_dirty(99).into_iter().filter_map(|row| row.doc).collect();
+    let batch = world.registry.take(Extent::All, usize::MAX);
+    let services: Vec<_> = batch.rows.into_iter().filter_map(|(_, row)| row.doc).collect();
+    let docs: Vec<_> = world.kept.rows().into_iter().filter_map(|row| row.doc).collect();
     world.clock.pass(20);
     let registry = Registry::new(Liveness::default());
     assert_eq!(registry.restore(&[], &services, world.clock.moment()), 0);
@@ -145,14 +146,14 @@ fn what_is_off_now_is_over_and_what_is_gone_is_removed() {
 fn a_full_disk_of_the_last_run_is_over_once_something_was_written() {
     let mut world = World::new();
     let moment = world.clock.pass(1);
-    world.engine.see_stores(&[StoreState::DiskFull], moment);
+    world.engine.see_store(StoreState::DiskFull, moment);
     world.engine.raise_due(moment);
     let mut world = world.restarted(10);
-    use crate::store::DirtySource;
-    assert_eq!(world.kept.take_dirty(9).len(), 1, "it is written again, as a trial");
+    assert_eq!(world.kept.rows().len(), 1, "it is written again, as a trial");
     world.pass(100);
     assert_eq!(world.open(), ["collector_disk_full"]);
-    world.engine.see_stores(&[StoreState::Ok, StoreState::Ok], world.clock.moment());
+    world.engine.see_store(StoreState::Ok, world.clock.moment());
+    world.pass(9);
     assert_eq!((world.open().len(), world.all().len()), (0, 1));
 }
 

@@ -294,17 +294,19 @@ fn two_machines_with_one_identity() {
 #[test]
 fn the_disk_of_the_collector() {
     let mut world = World::new();
-    let moment = world.clock.pass(1);
-    for (states, n_open) in [
-        ([StoreState::Ok, StoreState::Ok], 0),
-        ([StoreState::Ok, StoreState::DiskFull], 1),
-        ([StoreState::DiskFull, StoreState::DiskFull], 1),
-        ([StoreState::Failing, StoreState::Ok], 1),
-        ([StoreState::Ok, StoreState::Ok], 0),
+    for (state, seconds, n_open) in [
+        (StoreState::Ok, 60, 0),
+        (StoreState::DiskFull, 1, 1),
+        // Small things find room for a while.
+        (StoreState::Ok, 5, 1),
+        (StoreState::DiskFull, 60, 1),
+        (StoreState::Failing, 60, 1),
+        (StoreState::Ok, 7, 1),
+        (StoreState::Ok, 2, 0),
     ] {
-        world.engine.see_stores(&states, moment);
-        world.engine.raise_due(moment);
-        assert_eq!(world.open().len(), n_open, "{states:?}");
+        world.engine.see_store(state, world.clock.moment());
+        world.pass(seconds);
+        assert_eq!(world.open().len(), n_open, "{state:?}");
     }
     assert_eq!(world.all(), one("collector_disk_full", "collector", false));
 }

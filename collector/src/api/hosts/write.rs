@@ -68,6 +68,7 @@ pub async fn patch(
     _: NoParameters,
     Body(form): Body<HostForm>,
 ) -> Result<Response, Problem> {
+    api.may_write()?;
     let edit = form.into();
     let host = api.registry.patch_host(&id, &edit, revision, Moment::now());
     let host = host.map_err(|error| match error {
@@ -75,6 +76,7 @@ pub async fn patch(
         PatchHostError::Stale { revision } => stale(revision),
         PatchHostError::Wrong(wrong) => Problem::from(wrong),
     })?;
+    api.kept().await?;
     Ok(entity(host.revision, encode::host(&host, View::Full)))
 }
 
@@ -94,6 +96,7 @@ pub async fn patch_many(
         return Err(Problem::bad_field("If-Match", detail, "no such header"));
     }
     let (filter, edit) = (selector(parameters)?, HostEdit::from(form));
+    api.may_write()?;
     let registry = api.registry.clone();
     let (ids, edit) = beside(move || {
         let snapshot = registry.snapshot(Moment::now());
@@ -110,6 +113,7 @@ pub async fn patch_many(
         hosts.extend(api.registry.patch_hosts(some, &edit, Moment::now()));
         tokio::task::yield_now().await;
     }
+    api.kept().await?;
     Ok(json(encode::json(&ChangedHosts { changed: hosts.len(), hosts })))
 }
 
@@ -168,12 +172,15 @@ pub async fn remove(
     IfMatch(revision): IfMatch,
     _: NoParameters,
 ) -> Result<StatusCode, Problem> {
+    api.may_write()?;
     let removed = api.registry.remove_host(&id, revision, Moment::now());
-    removed.map(|_| StatusCode::NO_CONTENT).map_err(|error| match error {
+    removed.map_err(|error| match error {
         RemoveHostError::Unknown(unknown) => unknown.into(),
         RemoveHostError::Stale { revision } => stale(revision),
         RemoveHostError::Connected => Problem::new(Kind::Conflict, error.to_string()),
-    })
+    })?;
+    api.kept().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<UnknownHost> for Problem {

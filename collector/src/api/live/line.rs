@@ -26,11 +26,11 @@ const MESSAGES: (f64, f64) = (64.0, 8.0);
 
 /// The viewer left, does not read, or had to leave.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(in crate::api) struct Gone;
 
 /// See the module's words.
 #[derive(Debug)]
-pub(super) struct Line<S> {
+pub(in crate::api) struct Line<S> {
     socket: S,
     pings: Pings,
     messages: Budget,
@@ -54,7 +54,7 @@ impl Unsent {
 
 /// What came from the viewer.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub(in crate::api) enum Said {
     Text(Utf8Bytes),
     /// A ping or a pong.
     Control,
@@ -66,12 +66,12 @@ impl<S, E> Line<S>
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
-    pub(super) fn new(socket: S, now: Instant) -> Self {
+    pub(in crate::api) fn new(socket: S, now: Instant) -> Self {
         let messages = Budget::new(MESSAGES.0, MESSAGES.1, now);
         Self { socket, pings: Pings::new(now), messages, unsent: None }
     }
 
-    pub(super) async fn next(&mut self) -> Result<Said, Gone> {
+    pub(in crate::api) async fn next(&mut self) -> Result<Said, Gone> {
         let message = self.socket.next().await;
         let now = Instant::now();
         self.pings.heard(now);
@@ -84,12 +84,12 @@ where
         Ok(if self.messages.take(1, now) { said } else { Said::TooMuch })
     }
 
-    pub(super) async fn send(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
+    pub(in crate::api) async fn send(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
         self.feed(text).await?;
         self.flush().await
     }
 
-    pub(super) async fn feed(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
+    pub(in crate::api) async fn feed(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Gone> {
         let text = text.into();
         let n_bytes = text.len();
         self.feed_message(Message::Text(text), n_bytes).await
@@ -102,7 +102,7 @@ where
         on_time(fed)
     }
 
-    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+    pub(in crate::api) async fn flush(&mut self) -> Result<(), Gone> {
         let Some(unsent) = self.unsent else { return Ok(()) };
         on_time(timeout_at(unsent.leaves_by(), self.socket.flush()).await)?;
         self.unsent = None;
@@ -115,11 +115,11 @@ where
     }
 
     /// When to call [`Line::ping`].
-    pub(super) fn ping_at(&self) -> Instant {
+    pub(in crate::api) fn ping_at(&self) -> Instant {
         self.pings.deadline()
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), Gone> {
+    pub(in crate::api) async fn ping(&mut self) -> Result<(), Gone> {
         match self.pings.due(Instant::now()) {
             Due::Nothing => Ok(()),
             Due::Dead => Err(Gone),
@@ -132,7 +132,7 @@ where
     }
 
     /// Says why, then that this is the end. Whether it arrives is not our business any more.
-    pub(super) async fn close(&mut self, code: CloseCode, reason: &'static str) {
+    pub(in crate::api) async fn close(&mut self, code: CloseCode, reason: &'static str) {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         let _ = timeout(CLOSE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
     }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::events::filter::Filter;
 use crate::registry::change::ChangeKind;
 use crate::registry::view::View;
 
@@ -22,15 +23,29 @@ use super::watched::Watched;
 /// encodes for all, on the thread that carries all sockets.
 const BATCH: usize = 64;
 
+/// What a viewer is sent.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// How much of each host and service.
+    pub view: View,
+    /// Which changes. The snapshot is whole, but whoever leaves out changes cannot tell the hosts
+    /// of a fleet frame apart, and gets none.
+    pub filter: Filter,
+    /// The change up to which it knows everything, so that it needs no snapshot.
+    pub known: Option<u64>,
+}
+
 /// Serves one viewer until its connection ends or `stop`, even in the middle of a message.
-pub async fn run<S, E>(socket: S, view: View, feed: Feed, stop: CancellationToken)
+pub async fn run<S, E>(socket: S, wanted: Wanted, feed: Feed, stop: CancellationToken)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
     let now = Instant::now();
+    let Wanted { view, filter, known } = wanted;
     let mut viewer = Viewer {
         line: Line::new(socket, now),
         view,
+        filter,
         woken: feed.registry.watch(),
         fleet: feed.pulse.frames(),
         feed,
@@ -41,7 +56,7 @@ where
         sampled: None,
     };
     // Why a viewer left is its own business: it comes back and gets a new snapshot.
-    if stop.run_until_cancelled(viewer.follow()).await.is_none() {
+    if stop.run_until_cancelled(viewer.follow(known)).await.is_none() {
         viewer.line.close(close_code::RESTART, "the collector shuts down").await;
     }
 }
@@ -49,6 +64,7 @@ where
 struct Viewer<S> {
     line: Line<S>,
     view: View,
+    filter: Filter,
     feed: Feed,
     woken: watch::Receiver<u64>,
     fleet: watch::Receiver<Frame>,
@@ -66,8 +82,11 @@ impl<S, E> Viewer<S>
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
-    async fn follow(&mut self) -> Result<(), Gone> {
-        self.send_snapshot().await?;
+    async fn follow(&mut self, known: Option<u64>) -> Result<(), Gone> {
+        match known {
+            Some(seq) => self.go_on(seq),
+            None => self.send_snapshot().await?,
+        }
         loop {
             let ping_at = self.line.ping_at();
             // Changes come last: there may always be more of them.
@@ -113,10 +132,15 @@ where
     async fn send_snapshot(&mut self) -> Result<(), Gone> {
         let snapshot =
             self.feed.snapshots.take(&self.feed.registry, self.view).await.ok_or(Gone)?;
-        (self.seq, self.hosts_changed_seq) = (snapshot.seq, snapshot.seq);
-        // It may be older than the last time that we were woken.
-        self.woken.mark_changed();
+        self.go_on(snapshot.seq);
         self.line.send(snapshot.text).await
+    }
+
+    /// Goes on from what the viewer knows, which may be older than the last time that we were
+    /// woken.
+    fn go_on(&mut self, seq: u64) {
+        (self.seq, self.hosts_changed_seq) = (seq, seq);
+        self.woken.mark_changed();
     }
 
     async fn send_news(&mut self) -> Result<(), Gone> {
@@ -138,7 +162,9 @@ where
             return self.send_snapshot().await;
         };
         for change in changes.into_iter().take_while(|change| change.seq <= last) {
-            self.line.feed(frames::change(&change.encoded(self.view))).await?;
+            if self.filter.lets_through(&change) {
+                self.line.feed(frames::change(&change.encoded(self.view))).await?;
+            }
             self.seq = change.seq;
             if moves_columns(change.kind) {
                 self.hosts_changed_seq = change.seq;
@@ -152,6 +178,9 @@ where
     /// that is newer than what was sent waits for that.
     async fn send_fleet(&mut self) -> Result<(), Gone> {
         let frame = self.fleet.borrow_and_update().clone();
+        if !self.filter.is_open() {
+            return Ok(());
+        }
         if frame.seq > self.seq {
             self.send_changes(frame.seq).await?;
         }

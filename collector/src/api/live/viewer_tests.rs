@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::api::events::filter::Words;
 use crate::api::live::pipe::{Far, pipe};
 use crate::config::Liveness;
 use crate::registry::Registry;
@@ -30,8 +31,13 @@ impl Story {
     }
 
     fn view(&mut self) -> Far {
+        self.view_as(None, Filter::default())
+    }
+
+    fn view_as(&mut self, known: Option<u64>, filter: Filter) -> Far {
         let (socket, far) = pipe();
-        self.viewers.spawn(run(socket, View::Summary, self.feed.clone(), self.stop.clone()));
+        let wanted = Wanted { view: View::Summary, filter, known };
+        self.viewers.spawn(run(socket, wanted, self.feed.clone(), self.stop.clone()));
         far
     }
 
@@ -111,6 +117,35 @@ async fn a_shared_snapshot_is_followed_by_what_it_does_not_hold() {
     assert_eq!(snapshot["seq"], 0);
     second.read_changes(0, story.seq()).await;
     assert!(second.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_with_what_it_knows_gets_no_snapshot() {
+    let mut story = Story::new();
+    story.connect(1..3);
+    let seq = story.seq();
+    story.connect(3..6);
+    let mut viewer = story.view_as(Some(seq), Filter::default());
+    viewer.read_changes(seq, story.seq()).await;
+    let text = r#"{"type":"fleet","n_hosts":5}"#.into();
+    story.feed.pulse.publish(Frame { seq: story.seq(), text });
+    assert_eq!(viewer.read().await["n_hosts"], 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_out_changes_gets_the_others_and_no_fleet_frames() {
+    let mut story = Story::new();
+    let words = Words { types: Some("session."), ..Words::default() };
+    let filter = Filter::read(words, &story.feed.registry).unwrap();
+    let mut viewer = story.view_as(None, filter);
+    assert_eq!(viewer.read().await["type"], "snapshot");
+    story.connect(1..4);
+    for _ in 1..4 {
+        assert_eq!(viewer.read().await["change"]["type"], "session.opened");
+    }
+    let text = r#"{"type":"fleet","n_hosts":3}"#.into();
+    story.feed.pulse.publish(Frame { seq: story.seq(), text });
+    assert!(viewer.is_quiet().await);
 }
 
 #[tokio::test(start_paused = true)]

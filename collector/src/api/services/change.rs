@@ -34,8 +34,7 @@ pub async fn patch(
     Checked(body): Checked<Bytes>,
 ) -> Result<Response, Problem> {
     keeps_identity(&body)?;
-    let patch = body::read::<ServicePatch>(&body)?;
-    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
+    patched(&api, &id, body::read::<ServicePatch>(&body)?, if_revision).await
 }
 
 /// Which part of a service to remove.
@@ -62,7 +61,10 @@ pub async fn remove(
         return Err(RemoveError::Declared.into());
     }
     let removal = Removal { source, if_revision };
-    Ok(match api.registry.withdraw_service(&id, removal, Moment::now())? {
+    api.may_write()?;
+    let removed = api.registry.withdraw_service(&id, removal, Moment::now())?;
+    api.kept().await?;
+    Ok(match removed {
         Removed::Gone(entry) => json(encode::service(&entry, View::Full)),
         Removed::Stays(entry) => told(&entry),
     })
@@ -88,7 +90,7 @@ pub async fn promote(
     Body(promotion): Body<Promotion>,
 ) -> Result<Response, Problem> {
     let patch = ServicePatch { role: Some(Some(promotion.role)), ..ServicePatch::default() };
-    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
+    patched(&api, &id, patch, if_revision).await
 }
 
 /// Whether a service shall drain; without a word it shall.
@@ -114,7 +116,19 @@ pub async fn drain(
 ) -> Result<Response, Problem> {
     let drain = body.is_empty() || body::read::<Draining>(&body)?.drain;
     let patch = ServicePatch { drain: Some(Some(drain)), ..ServicePatch::default() };
-    Ok(told(&*api.registry.patch_service(&id, patch, if_revision, Moment::now())?))
+    patched(&api, &id, patch, if_revision).await
+}
+
+async fn patched(
+    api: &Api,
+    id: &str,
+    patch: ServicePatch,
+    if_revision: Option<u64>,
+) -> Result<Response, Problem> {
+    api.may_write()?;
+    let entry = api.registry.patch_service(id, patch, if_revision, Moment::now())?;
+    api.kept().await?;
+    Ok(told(&entry))
 }
 
 fn yes() -> bool {

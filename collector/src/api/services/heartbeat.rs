@@ -26,15 +26,18 @@ const LOAD_MAX: f64 = 1000.0;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Form {
-    status: Option<Status>,
-    p95_ms: Option<f64>,
-    queue_depth: Option<u64>,
-    load: Option<f64>,
+    pub(in crate::api) status: Option<Status>,
+    pub(in crate::api) p95_ms: Option<f64>,
+    pub(in crate::api) queue_depth: Option<u64>,
+    pub(in crate::api) load: Option<f64>,
 }
 
+/// How a service says that it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Status {
+pub(in crate::api) enum Status {
+    /// All is well.
     Ok,
+    /// It answers, with something wrong.
     Degraded,
 }
 
@@ -89,7 +92,7 @@ pub async fn put(
 }
 
 impl Form {
-    fn beat(&self) -> Result<Beat, Problem> {
+    pub(in crate::api) fn beat(&self) -> Result<Beat, Problem> {
         within("p95_ms", self.p95_ms, P95_MS_MAX)?;
         within("load", self.load, LOAD_MAX)?;
         if self.queue_depth.is_some_and(|depth| depth >= BYTES_MAX) {
@@ -114,7 +117,7 @@ fn within(field: &'static str, number: Option<f64>, max: f64) -> Result<(), Prob
     }
 }
 
-fn refused(error: BeatError) -> Problem {
+pub(in crate::api) fn refused(error: BeatError) -> Problem {
     let kind = match error {
         BeatError::Unknown(_) => Kind::NotFound,
         BeatError::NotByBeats { .. } => Kind::Conflict,

@@ -30,6 +30,7 @@ pub async fn register(
     _: NoParameters,
     Body(mut form): Body<Form>,
 ) -> Result<Response, Problem> {
+    api.may_write()?;
     let (source, given, moment) = (form.source(), form.credential.take(), Moment::now());
     let mut declared = form.declared();
     declared.credential = match given {
@@ -45,6 +46,7 @@ pub async fn register(
             (upserted.entry, upserted.is_new)
         }
     };
+    api.kept().await?;
     let mut response = entity(entry.revision, encode::service(&entry, View::Full));
     if is_new {
         *response.status_mut() = StatusCode::CREATED;

@@ -13,10 +13,10 @@ use super::flap::Results;
 use super::rule::{self, Fate, Stay};
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
-use crate::registry::ledger::Dirty;
 use crate::registry::moment::Moment;
 use crate::registry::service::{Check, ServiceEntry, ServiceStatus};
 use crate::registry::transaction::Transaction;
+use crate::registry::unkept::Dirty;
 
 /// What is to be told of a service.
 #[derive(Clone, Debug)]
@@ -125,7 +125,8 @@ impl Registry {
             None => is_past(gone.at),
         });
         if !forgotten.is_empty() {
-            ledger.dirty.extend(forgotten.into_iter().map(Dirty::Service));
+            let forgotten = forgotten.into_iter().map(Dirty::Service);
+            forgotten.for_each(|service| ledger.dirty.mark(service));
             self.dirty.notify_one();
         }
     }
@@ -213,7 +214,7 @@ impl Transaction<'_> {
         let (at, left) = (self.moment.at, Some(self.moment.now));
         let gone = Gone { entry: Arc::clone(entry), at, left };
         if let Some(forgotten) = self.ledger.departed.insert(gone) {
-            self.ledger.dirty.insert(Dirty::Service(forgotten));
+            self.mark_dirty(Dirty::Service(forgotten));
         }
     }
 }

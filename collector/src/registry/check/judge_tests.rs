@@ -8,7 +8,7 @@ use crate::registry::check::probe::ProbeFailure;
 use crate::registry::service::Source;
 use crate::registry::service::record::{Declared, Records};
 use crate::registry::testing::*;
-use crate::store::{DirtySource, Row, RowKind};
+use crate::store::{Row, RowKind};
 
 use super::*;
 

@@ -82,7 +82,7 @@ impl Registry {
         if_revision: Option<u64>,
         moment: Moment,
     ) -> Result<Arc<ServiceEntry>, PatchError> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
         if if_revision.is_some_and(|revision| revision != before.revision) {
             return Err(PatchError::Stale { revision: before.revision });
@@ -146,7 +146,7 @@ impl Registry {
         moment: Moment,
         edit: impl FnOnce(Declared) -> Declared,
     ) -> Result<Arc<ServiceEntry>, UnknownService> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let before = self.resolve(id).ok_or_else(|| UnknownService(id.to_owned()))?;
         let known = before.facts.records.patch.as_deref().cloned().unwrap_or_default();
         let patch = Some(Arc::new(edit(known)));

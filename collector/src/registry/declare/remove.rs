@@ -7,15 +7,16 @@ use herdbook_shared::ids::ServiceId;
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
 use crate::registry::host::HostStatus;
-use crate::registry::ledger::Dirty;
 use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, Source, Word};
 use crate::registry::transaction::Transaction;
+use crate::registry::unkept::Dirty;
 
 use super::UnknownService;
 
 /// Why a service is gone that somebody took off the list, or that took itself off.
 pub const REMOVED_BY_HAND: &str = "removed by hand";
+const CAUSE_OF_FILE: &str = "no file declares it any more";
 
 /// Why a service is not removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +116,7 @@ impl Registry {
         removal: Removal,
         moment: Moment,
     ) -> Result<Removed, RemoveError> {
-        let mut transaction = self.transaction(moment);
+        let mut transaction = self.command(moment);
         let Some(before) = self.resolve(id) else { return transaction.forget(id, removal) };
         removal.is_of(&before)?;
         match removal.source {
@@ -138,7 +139,7 @@ impl Transaction<'_> {
         if before.facts.records.file.is_some() {
             return Err(RemoveError::Declared);
         }
-        self.end(before);
+        self.end(before, REMOVED_BY_HAND);
         Ok(())
     }
 
@@ -154,9 +155,10 @@ impl Transaction<'_> {
         if source == Source::Agent && self.is_reported(before) {
             return Err(RemoveError::Reported);
         }
+        let cause = if source == Source::File { CAUSE_OF_FILE } else { REMOVED_BY_HAND };
         match sources[..] {
-            [_] => self.end(before),
-            _ => self.lose_source(&before.id, source, REMOVED_BY_HAND),
+            [_] => self.end(before, cause),
+            _ => self.lose_source(&before.id, source, cause),
         }
         Ok(())
     }
@@ -171,18 +173,17 @@ impl Transaction<'_> {
         removal.is_of(&departed)?;
         tracing::info!(service = %departed.id, "service removed by hand, which had left before");
         self.ledger.departed.remove(&departed.id);
-        self.ledger.dirty.insert(Dirty::Service(departed.id.clone()));
-        self.registry.dirty.notify_one();
+        self.mark_dirty(Dirty::Service(departed.id.clone()));
         Ok(Removed::Gone(departed))
     }
 
     /// Whoever registered itself is deregistered, all others are removed.
-    fn end(&mut self, before: &ServiceEntry) {
+    fn end(&mut self, before: &ServiceEntry, cause: &str) {
         let is_own = before.facts.records.sources() == [Source::Own];
         let kind =
             if is_own { ChangeKind::ServiceDeregistered } else { ChangeKind::ServiceRemoved };
-        tracing::info!(service = %before.id, "service removed by hand");
-        self.unlist_service(&before.id, kind, REMOVED_BY_HAND);
+        tracing::info!(service = %before.id, cause, "service removed");
+        self.unlist_service(&before.id, kind, cause);
     }
 
     /// A server that is down, or whose host is gone, is remembered and no longer reported.

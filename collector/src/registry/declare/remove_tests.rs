@@ -9,6 +9,7 @@ use crate::registry::check::beat::Beat;
 use crate::registry::service::{Role, ServiceStatus};
 use crate::registry::session::CloseReason;
 use crate::registry::testing::*;
+use crate::store::Extent;
 
 use super::*;
 
@@ -156,10 +157,11 @@ fn who_left_and_is_removed_does_not_come_back_with_its_next_beat() {
     let refused = registry.withdraw_service(&id, stale, clock.moment()).unwrap_err();
     assert!(matches!(refused, RemoveError::Stale { .. }));
     assert!(registry.remove_source(&id, Source::Manual, clock.moment()).is_err());
-    registry.ledger().dirty.clear();
+    registry.take_dirty(usize::MAX);
     let removed = registry.remove_service(&id, clock.moment()).unwrap();
     assert_eq!(removed.id.as_str(), id);
-    assert!(registry.ledger().dirty.contains(&Dirty::Service(removed.id.clone())));
+    let taken = registry.ledger().dirty.take(Extent::Urgent);
+    assert_eq!(taken.unwrap().1, Dirty::Service(removed.id.clone()));
     assert!(registry.beat(&id, Beat::default(), clock.moment()).is_err());
     assert!(registry.remove_service(&id, clock.moment()).is_err());
 }

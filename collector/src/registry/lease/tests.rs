@@ -107,7 +107,7 @@ async fn the_sweep_ends_leases_that_nobody_gives_back() {
     let (registry, live) = (Arc::new(fleet.registry), taken.lease.live);
     let stop = tokio_util::sync::CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(crate::sweep::run(Arc::clone(&registry), stop.clone()));
+    tasks.spawn(crate::sweep::run(Arc::clone(&registry), Arc::default(), stop.clone()));
     tokio::time::sleep(TTL - Duration::from_secs(2)).await;
     assert_eq!(live.pending(), 1);
     tokio::time::sleep(Duration::from_secs(4)).await;

@@ -4,8 +4,8 @@
 use herdbook_shared::wire::inventory::Service;
 
 use crate::config::Liveness;
-use crate::registry::ledger::Dirty;
-use crate::store::{DirtySource, RowKind};
+use crate::registry::unkept::Dirty;
+use crate::store::RowKind;
 
 use super::*;
 
@@ -90,7 +90,7 @@ pub(crate) fn restarted(registry: &Registry, moment: Moment) -> Registry {
     let hosts = registry.hosts().into_iter().map(|host| Dirty::Host(host.id.clone()));
     let services = registry.services().into_iter();
     let services = services.map(|service| Dirty::Service(service.id.clone()));
-    registry.ledger().dirty.extend(hosts.chain(services));
+    hosts.chain(services).for_each(|dirty| registry.ledger().dirty.mark(dirty));
     let (mut hosts, mut services) = (Vec::new(), Vec::new());
     for row in registry.take_dirty(usize::MAX) {
         match row.kind {

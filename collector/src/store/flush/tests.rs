@@ -2,52 +2,100 @@
 //! time: the clock is not paused here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
+use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::super::RowKind;
+use super::super::{RowKind, Waiting};
 use super::*;
 
 #[derive(Default)]
 struct Herd {
     dirty: Notify,
-    rows: Mutex<BTreeMap<String, Row>>,
-    batches: Mutex<Vec<usize>>,
+    urgent: Notify,
+    waiting: Waiting,
+    kept: Mutex<Vec<u64>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: BTreeMap<String, (Option<u64>, Row)>,
+    n_urgent: u64,
+    batches: Vec<usize>,
 }
 
 impl Herd {
     fn change(&self, id: &str, doc: &str) {
         let row = Row { kind: RowKind::Host, id: id.to_owned(), doc: Some(doc.to_owned()) };
-        self.rows.lock().unwrap().insert(id.to_owned(), row);
+        self.inner.lock().unwrap().rows.insert(id.to_owned(), (None, row));
         self.dirty.notify_one();
     }
 
+    /// Changes a row, and waits until that is kept.
+    async fn command(&self, id: &str, doc: &str) -> Result<(), WriteError> {
+        self.change(id, doc);
+        let number = {
+            let mut inner = self.inner.lock().unwrap();
+            inner.n_urgent += 1;
+            let number = inner.n_urgent;
+            inner.rows.get_mut(id).unwrap().0 = Some(number);
+            number
+        };
+        self.urgent.notify_one();
+        self.waiting.until_kept(number).await
+    }
+
     fn n_dirty(&self) -> usize {
-        self.rows.lock().unwrap().len()
+        self.inner.lock().unwrap().rows.len()
+    }
+
+    fn batches(&self) -> Vec<usize> {
+        self.inner.lock().unwrap().batches.clone()
     }
 }
 
 impl DirtySource for Herd {
+    fn urgent(&self) -> &Notify {
+        &self.urgent
+    }
+
     fn dirty(&self) -> &Notify {
         &self.dirty
     }
 
-    fn take_dirty(&self, max: usize) -> Vec<Row> {
-        let mut rows = self.rows.lock().unwrap();
-        let ids: Vec<String> = rows.keys().take(max).cloned().collect();
-        let taken: Vec<Row> = ids.iter().filter_map(|id| rows.remove(id)).collect();
-        if !taken.is_empty() {
-            self.batches.lock().unwrap().push(taken.len());
-        }
-        taken
+    fn has_urgent(&self) -> bool {
+        self.inner.lock().unwrap().rows.values().any(|(number, _)| number.is_some())
     }
 
-    fn give_back(&self, rows: Vec<Row>) {
-        let mut dirty = self.rows.lock().unwrap();
-        for row in rows {
-            dirty.entry(row.id.to_owned()).or_insert(row);
+    fn take(&self, extent: Extent, max: usize) -> Batch {
+        let mut inner = self.inner.lock().unwrap();
+        let wanted = |number: &Option<u64>| number.is_some() || extent == Extent::All;
+        let rows = inner.rows.iter().filter(|(_, (number, _))| wanted(number));
+        let ids: Vec<String> = rows.map(|(id, _)| id.clone()).take(max.min(100)).collect();
+        let rows: Vec<_> = ids.iter().filter_map(|id| inner.rows.remove(id)).collect();
+        if !rows.is_empty() {
+            inner.batches.push(rows.len());
         }
+        let first = inner.rows.values().filter_map(|(number, _)| *number).min();
+        let through = first.map_or(inner.n_urgent, |number| number - 1);
+        Batch { rows, through, is_cut: !inner.rows.is_empty() }
+    }
+
+    fn kept(&self, through: u64) {
+        self.kept.lock().unwrap().push(through);
+        self.waiting.kept(through);
+    }
+
+    fn give_back(&self, batch: Batch, why: &WriteError) {
+        for (number, row) in batch.rows {
+            self.inner.lock().unwrap().rows.entry(row.id.clone()).or_insert((number, row));
+        }
+        self.waiting.failed(why);
+        self.dirty.notify_one();
+        self.urgent.notify_one();
     }
 }
 
@@ -64,11 +112,11 @@ fn bench(pages_max: u32) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open_bounded(dir.path(), pages_max).unwrap().0);
     let herd = Arc::new(Herd::default());
-    let (sender, state) = watch::channel(StoreState::Ok);
+    let state = store.watch_state();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let (flushed, source, until) = (Arc::clone(&store), Arc::clone(&herd), stop.clone());
-    tasks.spawn(async move { flush(&flushed, &*source, &sender, until).await });
+    tasks.spawn(async move { flush(&flushed, source, until).await });
     Bench { dir, store, herd, state, stop, tasks }
 }
 
@@ -98,7 +146,7 @@ async fn an_entity_that_changes_thrice_is_written_once() {
         tokio::task::yield_now().await;
     }
     bench.settled().await;
-    assert_eq!(*bench.herd.batches.lock().unwrap(), [1]);
+    assert_eq!(bench.herd.batches(), [1]);
     assert_eq!(bench.kept().await, ["3"]);
 }
 
@@ -109,7 +157,7 @@ async fn many_go_in_batches() {
         bench.herd.change(&format!("{n:04}"), "{}");
     }
     bench.settled().await;
-    assert_eq!(*bench.herd.batches.lock().unwrap(), [100; 25]);
+    assert_eq!(bench.herd.batches(), [100; 25]);
     assert_eq!(bench.kept().await.len(), 2500);
 }
 
@@ -127,7 +175,7 @@ async fn a_stop_in_the_middle_of_a_write_loses_nothing() {
     for n in 0..2500 {
         bench.herd.change(&format!("{n:04}"), "{}");
     }
-    while bench.herd.batches.lock().unwrap().is_empty() {
+    while bench.herd.batches().is_empty() {
         tokio::task::yield_now().await;
     }
     assert!(bench.herd.n_dirty() > 0, "the write was over before the stop");
@@ -143,7 +191,7 @@ fn pauses_grow_to_5_s() {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_passes_by_itself() {
-    let mut bench = bench(64);
+    let mut bench = bench(80);
     bench.herd.change("filler", &"x".repeat(200_000));
     bench.settled().await;
     bench.herd.change("large", &"x".repeat(150_000));
@@ -153,4 +201,41 @@ async fn a_full_disk_is_told_and_passes_by_itself() {
     bench.store.write(vec![space]).await.unwrap();
     bench.state.wait_for(|state| *state == StoreState::Ok).await.unwrap();
     assert_eq!(bench.kept().await, ["y".repeat(150_000)]);
+}
+
+#[tokio::test]
+async fn a_command_is_answered_once_it_is_kept_and_those_that_come_together_share_a_batch() {
+    let bench = bench(1000);
+    let ids: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    let commands = ids.iter().map(|id| bench.herd.command(id, "1"));
+    let mut commands = Box::pin(futures_util::future::join_all(commands));
+    assert!((&mut commands).now_or_never().is_none(), "answered before anything was written");
+    assert!(commands.await.iter().all(Result::is_ok));
+    assert_eq!(bench.herd.batches(), [50]);
+    assert_eq!(bench.kept().await.len(), 50);
+}
+
+#[tokio::test]
+async fn a_command_overtakes_what_was_observed() {
+    let bench = bench(10_000);
+    for n in 0..2500 {
+        bench.herd.change(&format!("{n:04}"), "{}");
+    }
+    bench.herd.command("9999", "{}").await.unwrap();
+    assert!(bench.herd.n_dirty() >= 2400, "it did not wait for the others");
+    bench.settled().await;
+    assert_eq!(bench.kept().await.len(), 2501);
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_kept_is_told_so_and_is_kept_once_it_can() {
+    let mut bench = bench(80);
+    bench.herd.command("filler", &"x".repeat(200_000)).await.unwrap();
+    let refused = bench.herd.command("large", &"x".repeat(150_000)).await;
+    assert!(matches!(refused, Err(WriteError::DiskFull)), "{refused:?}");
+    bench.state.wait_for(|state| *state == StoreState::DiskFull).await.unwrap();
+    let space = Row { kind: RowKind::Host, id: "filler".to_owned(), doc: None };
+    bench.store.write(vec![space]).await.unwrap();
+    bench.state.wait_for(|state| *state == StoreState::Ok).await.unwrap();
+    assert_eq!(bench.kept().await, ["x".repeat(150_000)]);
 }

@@ -1,0 +1,70 @@
+//! Catalogs over the whole API.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::api::testing::App;
+
+const SERVICE: &str = "[[service]]\nname = \"reload\"\ntype = \"tool\"\nurl = \"http://a:1\"\n\
+                       credential = { header = \"x-key\", value = \"canary\" }\n";
+
+fn put(app: &App, text: &str) {
+    fs::create_dir_all(app.dir.path().join("services.d")).unwrap();
+    fs::write(app.dir.path().join("services.d/a.toml"), text).unwrap();
+}
+
+#[tokio::test]
+async fn a_catalog_is_loaded_anew_and_says_what_changed() {
+    let app = App::new();
+    let list = app.get("/api/v1/catalogs").await.body;
+    assert_eq!(
+        (&list["catalogs"][0]["name"], &list["catalogs"][1]["name"]),
+        (&json!("services"), &json!("skills"))
+    );
+    assert_eq!(list["catalogs"][0]["loaded_at"], json!(null));
+    put(&app, SERVICE);
+    let reloaded = app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    assert_eq!((reloaded.status, &reloaded.body["added"]), (200, &json!(["reload"])));
+    let one = app.get("/api/v1/catalogs/services").await.body;
+    assert_eq!((&one["n_entries"], &one["error"]), (&json!(1), &json!(null)));
+    assert_eq!(one["entries"][0]["service_id"], "a:1");
+    assert!(one["loaded_at"].is_string());
+    let entry = app.get("/api/v1/catalogs/services/reload").await;
+    assert_eq!((&entry.body["line"], &entry.body["source"]), (&json!(1), &json!("file")));
+    let service = app.get("/api/v1/services/a%3A1").await.body;
+    assert_eq!(service["sources"], json!(["file"]));
+    for told in [list, one, entry.body, service, reloaded.body] {
+        assert!(!told.to_string().contains("canary"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_is_answered_with_file_line_and_key() {
+    let app = App::new();
+    put(&app, SERVICE);
+    app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    put(&app, &SERVICE.replace("\"http://a:1\"", "\"ftp://a\""));
+    let refused = app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    assert_eq!((refused.status, refused.field()), (422, "url"));
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("services.d/a.toml:4: "), "{detail}");
+    let catalog = app.get("/api/v1/catalogs/services").await.body;
+    let error = &catalog["error"];
+    assert_eq!((&error["line"], &error["key"]), (&json!(4), &json!("url")));
+    assert_eq!(catalog["n_entries"], 1, "it stays as it was");
+    assert_eq!(app.get("/api/v1/services/a%3A1").await.status, 200);
+    assert!(!catalog.to_string().contains("canary"), "{catalog}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let app = App::new();
+    for path in ["/api/v1/catalogs/x", "/api/v1/catalogs/x/y", "/api/v1/catalogs/skills/y"] {
+        assert_eq!(app.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(app.post("/api/v1/catalogs/x/reload", json!({})).await.status, 404);
+    assert_eq!(app.get("/api/v1/catalogs/skills/reload").await.status, 404);
+    let wrong = app.post("/api/v1/catalogs/skills/reload?force=1", json!({})).await;
+    assert_eq!((wrong.status, wrong.field()), (422, "force"));
+}

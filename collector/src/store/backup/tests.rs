@@ -1,0 +1,133 @@
+//! Backups of a store that is busy, and the way back.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Row, RowKind, Store};
+use super::*;
+
+fn host(n: usize) -> Row {
+    let doc = format!("{{\"n\":{n},\"fill\":\"{}\"}}", "x".repeat(500));
+    Row { kind: RowKind::Host, id: format!("{n:06}"), doc: Some(doc) }
+}
+
+#[tokio::test]
+async fn a_backup_under_load_is_of_one_moment_and_comes_back_whole() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Arc::new(Store::open(dir.path()).unwrap().0);
+    store.write((0..2000).map(host).collect()).await.unwrap();
+    let stop = CancellationToken::new();
+    let mut writers = tokio::task::JoinSet::new();
+    writers.spawn({
+        let (store, stop) = (Arc::clone(&store), stop.clone());
+        async move {
+            let mut n = 2000;
+            while !stop.is_cancelled() {
+                // Two at a time: no backup has one of them alone.
+                store.write(vec![host(n), host(n + 1)]).await.unwrap();
+                n += 2;
+            }
+            n
+        }
+    });
+    let to = elsewhere.path().join("herd.backup");
+    let (from, target) = (dir.path().to_owned(), to.clone());
+    let made = move || back_up(&from, &target, Existing::Keep);
+    let summary = tokio::task::spawn_blocking(made).await.unwrap().unwrap();
+    stop.cancel();
+    let n_written = writers.join_next().await.unwrap().unwrap();
+    assert!(summary.n_hosts >= 2000 && summary.n_hosts as usize <= n_written);
+    assert_eq!((summary.n_hosts % 2, summary.format), (0, 3));
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "one file, and nothing beside");
+
+    let again = back_up(dir.path(), &to, Existing::Keep).unwrap_err();
+    assert!(again.to_string().ends_with("--force to replace it"), "{again}");
+    assert_eq!(back_up(dir.path(), &to, Existing::Replace).unwrap().n_hosts as usize, n_written);
+    let in_use = restore(dir.path(), &to).unwrap_err();
+    assert!(in_use.to_string().contains("another collector"), "{in_use}");
+
+    // The directory is lost with all that is in it.
+    Arc::into_inner(store).unwrap().close().await;
+    let lost = tempfile::tempdir().unwrap();
+    let (summary, replaced) = restore(lost.path(), &to).unwrap();
+    assert_eq!((summary.n_hosts as usize, replaced), (n_written, None));
+    let (_, loaded) = Store::open(lost.path()).unwrap();
+    let expected: Vec<String> = (0..n_written).filter_map(|n| host(n).doc).collect();
+    assert_eq!(loaded.hosts, expected);
+}
+
+async fn with_one(n: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(n)]).await.unwrap();
+    store.close().await;
+    dir
+}
+
+#[tokio::test]
+async fn what_was_there_is_kept_beside_and_no_log_or_snapshot_of_it_is_taken_for_the_new_one() {
+    let (dir, other) = (with_one(1).await, with_one(2).await);
+    let to = other.path().join("a.backup");
+    back_up(other.path(), &to, Existing::Keep).unwrap();
+    // A crash leaves its log behind.
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(3)]).await.unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("{DATABASE}{suffix}");
+        fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap();
+    }
+    let (_, replaced) = restore(crashed.path(), &to).unwrap();
+    assert_eq!(Store::open(crashed.path()).unwrap().1.hosts, [host(2).doc.unwrap()]);
+    let replaced = replaced.unwrap();
+    let old = tempfile::tempdir().unwrap();
+    fs::copy(replaced, old.path().join(DATABASE)).unwrap();
+    let both = [host(1).doc.unwrap(), host(3).doc.unwrap()];
+    assert_eq!(Store::open(old.path()).unwrap().1.hosts, both);
+
+    store.close().await;
+    assert!(dir.path().join("snapshots").is_dir());
+    restore(dir.path(), &to).unwrap();
+    assert!(!dir.path().join("snapshots").exists());
+}
+
+#[tokio::test]
+async fn what_is_no_backup_changes_nothing() {
+    let dir = with_one(1).await;
+    let file = dir.path().join("given");
+    let whole = fs::read(dir.path().join(DATABASE)).unwrap();
+    let (mut newer, mut foreign, mut damaged) = (whole.clone(), whole.clone(), whole.clone());
+    newer[63] = 99;
+    foreign[71] ^= 1;
+    damaged[4096..8192].fill(0xA5);
+    for (bytes, words) in [
+        (newer, "was written by a newer herdbook-collector (format 99"),
+        (foreign, "belongs to another program"),
+        (damaged, "is no whole backup of a collector"),
+        (whole[..whole.len() - 4096].to_vec(), "is no whole backup of a collector"),
+        (b"this is no database at all".repeat(99), "is no whole backup of a collector"),
+        (Vec::new(), "is no whole backup of a collector (it is empty)"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let refused = restore(dir.path(), &file).unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}: {words}");
+        assert_eq!(fs::read(dir.path().join(DATABASE)).unwrap(), whole);
+    }
+    let missing = restore(dir.path(), &dir.path().join("missing")).unwrap_err();
+    assert!(missing.to_string().starts_with("failed to read"), "{missing}");
+    let nothing = back_up(&dir.path().join("missing"), &file, Existing::Replace).unwrap_err();
+    assert!(nothing.to_string().starts_with("there is no state.db in"), "{nothing}");
+}
+
+#[tokio::test]
+async fn an_older_backup_is_taken_and_brought_up_to_date_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("v2.backup");
+    fs::write(&file, include_bytes!("../../../fixtures/state/v2.db")).unwrap();
+    assert_eq!(restore(dir.path(), &file).unwrap().0.format, 2);
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts.len(), 2);
+}
