@@ -15,9 +15,6 @@ const QUICK: &str = "[checks]\njudge_every_s = 1\n";
 const INTERVAL_S: u64 = 3;
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Whether `/alerts` and the log of heartbeats are there.
-const TELLS_ALERTS: bool = false;
-
 fn form() -> Value {
     json!({
         "name": "test-service", "type": "model", "role": "experimental",
@@ -133,9 +130,6 @@ async fn a_service_walks_from_its_registration_to_its_end() {
 
 /// What `/alerts` and the log say of a service that fell silent, and came back.
 async fn told_of_silence(curl: &Curl, dir: &Path, id: &str) {
-    if !TELLS_ALERTS {
-        return;
-    }
     let expected = [
         ("service_down", Some(2), "marked_down"),
         ("service_deregistered", Some(3), "deregistered"),
