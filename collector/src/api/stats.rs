@@ -90,6 +90,8 @@ pub struct Stats {
     pub leases: usize,
     /// Alerts that are open, by severity.
     pub alerts_open: BTreeMap<&'static str, u64>,
+    /// Messages on alerts to the targets of `[notify]`, by what became of them.
+    pub notifications: BTreeMap<&'static str, u64>,
     /// What the collector's process uses.
     pub process: Process,
 }
@@ -144,6 +146,7 @@ impl Stats {
             viewers: figures.viewers,
             leases: figures.leases,
             alerts_open: by_word(figures.alerts_open),
+            notifications: by_word(figures.notifications),
             process: figures.process,
         }
     }

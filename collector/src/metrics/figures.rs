@@ -45,6 +45,9 @@ pub struct Figures {
     pub viewers: usize,
     pub leases: usize,
     pub alerts_open: ByWord,
+    pub notifications: ByWord,
+    pub alert_lines_waiting: usize,
+    pub alert_lines_dropped: u64,
     pub process: Process,
 }
 
@@ -53,7 +56,7 @@ impl Figures {
     #[must_use]
     pub fn of(api: &Api, snapshot: &Snapshot) -> Self {
         let (registry, meters) = (&api.registry, &api.meters);
-        let sessions = registry.sessions();
+        let (sessions, told) = (registry.sessions(), meters.told.get());
         Self {
             started_at: meters.started_at,
             uptime: meters.uptime(),
@@ -80,6 +83,9 @@ impl Figures {
             viewers: api.feed.n_viewers(),
             leases: registry.n_leases(),
             alerts_open: alerts_open(snapshot),
+            notifications: told.map(|told| told.messages().to_vec()).unwrap_or_default(),
+            alert_lines_waiting: told.map_or(0, |told| told.journal.n_waiting()),
+            alert_lines_dropped: told.map_or(0, |told| told.journal.n_dropped()),
             process: Process::now(),
         }
     }

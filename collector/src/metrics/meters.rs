@@ -1,7 +1,7 @@
 //! What the collector counts of itself that no other part counts: how late its thread and its sweep
 //! come, and where it reads what the others count.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::history::Backlog;
+use crate::journal::JournalCounts;
+use crate::notify::NotifyCounts;
 use crate::registry::Registry;
 use crate::store::StoreState;
 use crate::sweep::Lateness;
@@ -38,6 +40,30 @@ pub struct Meters {
     pub backlog: Backlog,
     /// Room for answers with all series.
     pub scrapes: Arc<Semaphore>,
+    /// What becomes of alerts that are told: those who tell begin after the meters.
+    pub told: OnceLock<Told>,
+}
+
+/// What becomes of alerts that are told.
+#[derive(Debug)]
+pub struct Told {
+    /// Of the lines of the logs.
+    pub journal: Arc<JournalCounts>,
+    /// Of the messages, one entry for each URL.
+    pub messages: Vec<Arc<NotifyCounts>>,
+}
+
+impl Told {
+    /// Messages that were sent, failed and were dropped.
+    #[must_use]
+    pub fn messages(&self) -> [(&'static str, u64); 3] {
+        let sum = |count: fn(&NotifyCounts) -> u64| self.messages.iter().map(|of| count(of)).sum();
+        [
+            ("sent", sum(NotifyCounts::n_sent)),
+            ("failed", sum(NotifyCounts::n_failed)),
+            ("dropped", sum(NotifyCounts::n_dropped)),
+        ]
+    }
 }
 
 impl Meters {
@@ -54,6 +80,7 @@ impl Meters {
             store,
             backlog,
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
+            told: OnceLock::new(),
         }
     }
 

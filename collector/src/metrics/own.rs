@@ -129,6 +129,22 @@ pub const FAMILIES: &[Family<Own>] = &[
     gauge_by("herdbook_collector_alerts_open", "severity", "Alerts that are open.", |own| {
         of_words(&own.figures.alerts_open)
     }),
+    counter_by(
+        "herdbook_collector_notifications_total",
+        "outcome",
+        "Messages on alerts to the targets of [notify].",
+        |own| of_words(&own.figures.notifications),
+    ),
+    gauge(
+        "herdbook_collector_alert_lines_waiting",
+        "Lines of the logs of alerts that are not on the disk yet.",
+        |own| Some(own.figures.alert_lines_waiting.into()),
+    ),
+    counter(
+        "herdbook_collector_alert_lines_dropped_total",
+        "Lines of them that were lost, since the disk took none for too long.",
+        |own| Some(own.figures.alert_lines_dropped.into()),
+    ),
     gauge(
         "herdbook_collector_models_left_out",
         "Models of services that have no series here, since there are too many.",

@@ -16,6 +16,7 @@ use crate::checks::dial::Loopback;
 use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::journal::Journal;
+use crate::metrics::meters::Told;
 use crate::notify::{Notifier, Silenced};
 use crate::seal::Seal;
 use crate::serve::{Listeners, serve};
@@ -79,8 +80,11 @@ impl Parts {
         self.spawn_until_kept(|kept| watchman.run(kept));
         let recent = api.heartbeat_alerts.clone();
         let journal = Journal::new(Arc::clone(&api.registry), &config.data_dir, recent);
-        self.spawn_until_kept(|kept| journal.run(kept));
         let notifier = notifier(config, api, link);
+        let messages = notifier.counts().into_iter().map(|(_, counts)| counts).collect();
+        // Nobody told before: these are the first.
+        let _ = api.meters.told.set(Told { journal: journal.counts(), messages });
+        self.spawn_until_kept(|kept| journal.run(kept));
         self.spawn_until_kept(|kept| notifier.run(kept));
     }
 
