@@ -31,15 +31,16 @@ pub(super) fn routes() -> Routes<Api> {
 }
 
 /// What is left out unless it is asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Wanted {
     /// Services that listen on loopback alone.
+    #[schemars(with = "Option<bool>")]
     loopback: Option<String>,
 }
 
 /// One target and its labels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TargetGroup {
     /// `host:port`, one.
     pub targets: [String; 1],

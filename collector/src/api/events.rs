@@ -80,7 +80,8 @@ impl Room {
 }
 
 /// What a stream tells besides changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StreamNotice")]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Notice {
     /// The reader has everything up to here, as far as it wants to know of it.

@@ -4,9 +4,9 @@
 //!
 //! Not here: `/health` ([`super::health`]).
 
-mod entry;
-mod read;
-mod write;
+pub(in crate::api) mod entry;
+pub(in crate::api) mod read;
+pub(in crate::api) mod write;
 
 use axum::routing::{get, post, put};
 

@@ -46,9 +46,10 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// What a viewer wants. What is empty counts as not said.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Watching {
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
     /// The `epoch:seq` up to which the viewer knows everything: no snapshot is sent where the
     /// changes since are still there.

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Routes<Api> {
 }
 
 /// Which series.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Wanted {
     /// Those of one host, by id or name.

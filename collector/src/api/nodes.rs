@@ -40,22 +40,25 @@ pub fn routes() -> Routes<Api> {
 }
 
 /// Which nodes.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Filter {
+    /// One of the words that a node's `status` has.
+    #[schemars(with = "Option<NodeStatus>")]
     status: Option<String>,
     role: Option<String>,
 }
 
 /// The nodes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NodeList")]
 pub struct Nodes {
     /// By id.
     pub nodes: Vec<Node>,
 }
 
 /// A host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Node {
     /// Its id.
     pub id: String,
@@ -72,7 +75,7 @@ pub struct Node {
 }
 
 /// How a node does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeStatus {
     /// Heard, and all is well.
@@ -86,14 +89,16 @@ pub enum NodeStatus {
 }
 
 /// What a node sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NodeHeartbeats")]
 pub struct Heartbeats {
     /// Oldest first.
     pub heartbeats: Vec<Heartbeat>,
 }
 
 /// A sample, or all of one minute.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NodeHeartbeat")]
 pub struct Heartbeat {
     /// When it came, or the minute began.
     pub at: Timestamp,
@@ -110,7 +115,8 @@ pub struct Heartbeat {
 }
 
 /// What else there is to say of a heartbeat.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "NodeHeartbeatMeta")]
 pub struct Meta {
     /// The sample's number; a minute has none.
     pub seq: Option<u32>,
@@ -151,9 +157,11 @@ pub async fn of_host(
 }
 
 /// How far back.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Back {
+    /// How long before now it begins; 60 by default.
+    #[schemars(with = "Option<u32>", range(min = 1, max = MINUTES_MAX))]
     minutes: Option<String>,
 }
 

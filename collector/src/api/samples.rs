@@ -28,16 +28,20 @@ pub fn routes() -> Routes<Api> {
 }
 
 /// Which range, and how long a row shall be.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Range {
     /// Where it begins.
+    #[schemars(with = "Option<Timestamp>")]
     from: Option<String>,
     /// Where it ends; now by default.
+    #[schemars(with = "Option<Timestamp>")]
     to: Option<String>,
     /// Instead of `from`: how long before the end it begins; 10 by default.
+    #[schemars(with = "Option<u32>", range(min = 1, max = MINUTES_MAX))]
     minutes: Option<String>,
     /// Seconds of one row, at least.
+    #[schemars(with = "Option<u32>", range(min = 1, max = MINUTES_MAX))]
     step: Option<String>,
 }
 

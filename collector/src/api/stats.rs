@@ -25,7 +25,7 @@ pub(super) fn routes() -> Routes<Api> {
 }
 
 /// The answer. What is counted (`…_total`) is counted since the collector's start.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Stats {
     /// This run of the collector.
     pub epoch: String,

@@ -5,7 +5,8 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// What the process uses. What cannot be read is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ProcessUse")]
 pub struct Process {
     /// Time on processors since its start, seconds.
     pub cpu_seconds: Option<f64>,

@@ -14,7 +14,7 @@ use super::read::Kept;
 use super::rollup::Sum;
 
 /// The samples of a host over a range.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SamplesTable {
     /// How long a row is. Rows of one sample stand at the time when it came, others at the
     /// beginning of their step.
@@ -35,7 +35,8 @@ pub struct SamplesTable {
 }
 
 /// One value of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SamplesCell")]
 #[serde(untagged)]
 pub enum Cell {
     /// A whole number.

@@ -45,6 +45,11 @@ impl Components {
         tidied(self.taken.subschema_for::<T>())
     }
 
+    /// What is written as `T`, under no name: to be told as something else than that.
+    pub(super) fn unnamed<T: JsonSchema>(&mut self) -> Value {
+        tidied(T::json_schema(&mut self.told))
+    }
+
     /// The fields that are read as `T`, which is an object.
     pub(super) fn fields<T: JsonSchema>(&mut self) -> Map<String, Value> {
         let schema = tidied(T::json_schema(&mut self.taken));

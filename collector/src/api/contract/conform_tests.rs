@@ -6,6 +6,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::api::events::Notice;
 use crate::api::live::frames;
 use crate::api::testing::{Answer, App};
 use crate::config::Liveness;
@@ -143,6 +144,57 @@ async fn what_is_read_is_as_the_document_says() {
 }
 
 #[tokio::test]
+async fn what_is_measured_and_what_clients_of_old_read_is_as_the_document_says() {
+    let app = App::new();
+    let hosts = populate(&app.registry);
+    let (id, (epoch, _)) = (hosts[0].host_id.as_str(), app.registry.cursor());
+    for (path, asked) in [
+        ("/api/v1/hosts/{id}/samples", format!("/api/v1/hosts/{id}/samples")),
+        ("/api/v1/hosts/{id}/samples", "/api/v1/hosts/none/samples".to_owned()),
+        ("/api/v1/hosts/{id}/samples", format!("/api/v1/hosts/{id}/samples?step=0")),
+        ("/api/nodes", "/api/nodes".to_owned()),
+        ("/api/nodes/{id}", format!("/api/nodes/{id}")),
+        ("/api/nodes/{id}", "/api/nodes/none".to_owned()),
+        ("/api/nodes/{id}/heartbeats", format!("/api/nodes/{id}/heartbeats")),
+        ("/api/v1/stats", "/api/v1/stats".to_owned()),
+        ("/api/v1/sd/prometheus", "/api/v1/sd/prometheus?loopback=true".to_owned()),
+        ("/api/v1/events", format!("/api/v1/events?since={epoch}:0")),
+        ("/api/v1/events", format!("/api/v1/events?since={epoch}:0&view=summary&types=host.")),
+        ("/api/v1/events", "/api/v1/events?since=other:0".to_owned()),
+        ("/api/v1/events", "/api/v1/events?wait=61".to_owned()),
+        ("/discover", "/discover".to_owned()),
+        ("/discover", "/discover?type=none".to_owned()),
+        ("/services", "/services".to_owned()),
+        ("/services/{id}", "/services/gpu-2%3A11434".to_owned()),
+        ("/services/{id}", "/services/none".to_owned()),
+        ("/stats", "/stats".to_owned()),
+        ("/api/graph", "/api/graph".to_owned()),
+    ] {
+        answers_as_told("get", path, &app.get(&asked).await);
+    }
+    let samples = app.get(&format!("/api/v1/hosts/{id}/samples")).await;
+    assert!(!samples.body["rows"].as_array().unwrap().is_empty(), "{}", samples.body);
+}
+
+#[tokio::test]
+async fn what_clients_of_old_do_is_answered_as_the_document_says() {
+    let app = App::new();
+    populate(&app.registry);
+    let form = json!({ "name": "a", "type": "tool", "url": "http://10.0.0.9:1", "ttl_s": 90 });
+    let new = app.post("/register", form).await;
+    answers_as_told("post", "/register", &new);
+    answers_as_told("post", "/register", &app.post("/register", json!({ "name": 1 })).await);
+    for id in [&new.body["service_id"], &json!("none"), &json!("gpu-2:11434"), &json!(7)] {
+        let told = json!({ "service_id": id, "load": 0.5, "role": "canary" });
+        let put = "PUT".parse().unwrap();
+        let beat = app.send(put, "/heartbeat", &[], &told.to_string()).await;
+        answers_as_told("put", "/heartbeat", &beat);
+        answers_as_told("post", "/promote", &app.post("/promote", told.clone()).await);
+        answers_as_told("post", "/deregister", &app.post("/deregister", told).await);
+    }
+}
+
+#[tokio::test]
 async fn what_is_changed_is_answered_as_the_document_says() {
     let app = App::new();
     let hosts = populate(&app.registry);
@@ -252,4 +304,25 @@ fn every_frame_of_the_feed_is_as_its_schema_says() {
     let watch = json!({ "type": "watch", "hosts": ["a"], "samples_per_second": 2 });
     assert!(frames::ViewerMessage::read(&watch.to_string()).is_ok());
     conforms(&schema("watch"), &watch);
+}
+
+#[test]
+fn every_frame_of_the_stream_is_as_its_schema_says() {
+    let registry = Registry::new(Liveness::default());
+    populate(&registry);
+    let stream = schema("stream");
+    for change in registry.changes_since(0, usize::MAX).unwrap() {
+        let text = frames::change(&change.encoded(View::Summary));
+        conforms(&stream, &serde_json::from_str(&text).unwrap());
+    }
+    let (epoch, next) = (registry.cursor().0, "a:7".to_owned());
+    let cause = "too far behind".to_owned();
+    for notice in [
+        Notice::Cursor { epoch: epoch.clone(), seq: 7, next: next.clone() },
+        Notice::Reset { epoch, seq: 7, next, cause },
+    ] {
+        conforms(&stream, &serde_json::to_value(notice).unwrap());
+    }
+    conforms(&stream, &serde_json::from_str(&frames::error("nothing is read here")).unwrap());
+    assert!(!stream.is_valid(&json!({ "type": "cursor", "seq": 7 })));
 }

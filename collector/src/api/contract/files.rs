@@ -1,6 +1,6 @@
 //! What is committed: `docs/openapi.json`, and in `docs/schemas` a JSON Schema for each frame of the
-//! wire and of the feed, for a change and for a line of the alerts' log. Agents are described as
-//! what is read of them, all else as what is written.
+//! wire, of the feed and of the stream of events, for a change and for a line of the alerts' log.
+//! Agents are described as what is read of them, all else as what is written.
 //!
 //! `make contracts` writes them; without it a test says which differ from the types.
 
@@ -14,7 +14,7 @@ use crate::registry::alert::Alert;
 use crate::registry::change::Change;
 
 use super::components::Components;
-use super::frames::live;
+use super::frames::{live, stream};
 use super::{DOCUMENT, pretty};
 
 /// Where a JSON Schema has its parts.
@@ -35,6 +35,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("change", file("change", Components::told::<Change>, None)),
         ("alert", file("alert", Components::told::<Alert>, None)),
         ("live", file("live", live, None)),
+        ("stream", file("stream", stream, None)),
         ("watch", file("watch", Components::taken::<ViewerMessage>, Some("watch"))),
     ]
 }

@@ -1,8 +1,9 @@
-//! The frames of the live feed, and what a snapshot has: both are written piece by piece, so that
-//! no type tells them.
+//! The frames of the live feed and of the stream of events, the answer of a poll, and what a
+//! snapshot has: all are written piece by piece, so that no type tells them.
 
 use serde_json::{Map, Value, json};
 
+use crate::api::events::Notice;
 use crate::api::live::frames::{Error, HostSample, ServiceSample};
 use crate::registry::alert::Alert;
 use crate::registry::change::Change;
@@ -48,6 +49,31 @@ pub(super) fn live(components: &mut Components) -> Value {
         tagged("error", components.told::<Error>()),
     ];
     json!({ "description": "A frame of the live feed, told by its `type`.", "oneOf": frames })
+}
+
+/// A frame of the stream of events over a WebSocket.
+pub(super) fn stream(components: &mut Components) -> Value {
+    let frames = [
+        change(components),
+        components.told::<Notice>(),
+        tagged("error", components.told::<Error>()),
+    ];
+    json!({ "description": "A frame of the stream, told by its `type`.", "oneOf": frames })
+}
+
+/// What a poll is answered.
+pub(super) fn poll(components: &mut Components) -> Value {
+    json!({
+        "description": "What changed, oldest first.",
+        "type": "object",
+        "properties": {
+            "epoch": { "type": "string", "description": "This run of the collector." },
+            "seq": seq("The number of the last change that was looked at."),
+            "events": { "type": "array", "items": components.told::<Change>() },
+            "next": { "type": "string", "description": "Both: the next `since`." },
+        },
+        "required": ["epoch", "seq", "events", "next"],
+    })
 }
 
 fn tagged(word: &str, mut schema: Value) -> Value {

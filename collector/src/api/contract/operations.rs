@@ -2,9 +2,12 @@
 
 mod agents;
 mod feed;
+mod figures;
 mod health;
 mod hosts;
 mod models;
+mod nodes;
+mod of_old;
 mod picks;
 mod program;
 mod services;
@@ -20,7 +23,10 @@ pub(super) fn topics() -> Vec<Topic> {
         picks::topic(),
         feed::topic(),
         agents::topic(),
+        figures::topic(),
         health::topic(),
+        nodes::topic(),
+        of_old::topic(),
         program::topic(),
     ]
 }

@@ -44,6 +44,11 @@ pub(super) fn either<A: JsonSchema + 'static, B: JsonSchema + 'static>() -> Shap
     })
 }
 
+/// A list that stands alone.
+pub(super) fn list_of<T: JsonSchema + 'static>() -> Shape {
+    Shape::json(|components| json!({ "type": "array", "items": components.told::<T>() }))
+}
+
 /// A page of a list, as `api::list` writes it.
 pub(super) fn page(name: &'static str, list: &'static str, entry: Shape) -> Shape {
     Shape::json(move |components| {

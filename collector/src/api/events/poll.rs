@@ -32,15 +32,17 @@ pub const LIMIT_MAX: usize = 10_000;
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// What to poll for. What is empty counts as not said.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Poll {
     /// The `next` of the answer before, or the `epoch:seq` of a snapshot or list. Without it, the
     /// poll begins now.
     since: Option<String>,
     /// How long to wait for something to happen, seconds.
+    #[schemars(with = "Option<u64>", range(min = 0, max = WAIT_S_MAX))]
     wait: Option<String>,
     /// Most changes in the answer.
+    #[schemars(with = "Option<u64>", range(min = 1, max = LIMIT_MAX))]
     limit: Option<String>,
     /// Types, or beginnings of types, with commas between.
     types: Option<String>,
@@ -50,6 +52,7 @@ pub struct Poll {
     service: Option<String>,
     /// The name of a model.
     model: Option<String>,
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
 }
 

@@ -31,7 +31,7 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// What to tell. What is empty counts as not said.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stream {
     /// The cursor to go on from; the header `Last-Event-ID` counts more. Without either, the
@@ -45,6 +45,7 @@ pub struct Stream {
     service: Option<String>,
     /// The name of a model.
     model: Option<String>,
+    #[schemars(with = "Option<View>")]
     view: Option<String>,
 }
 

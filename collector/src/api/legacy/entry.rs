@@ -7,9 +7,10 @@ use crate::registry::service::{ServiceEntry, ServiceStatus};
 use crate::registry::view::service::ServiceView;
 
 /// How a service does, as old clients are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StatusOfOld")]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Status {
+pub(in crate::api) enum Status {
     /// It can be used.
     Ok,
     /// It can, with something wrong, or is to be left alone.

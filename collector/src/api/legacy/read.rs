@@ -12,23 +12,26 @@ use crate::api::problem::{Checked, Problem};
 use crate::api::{Api, beside, json};
 use crate::registry::Registry;
 use crate::registry::lookup;
-use crate::registry::service::{ServiceEntry, ServiceStatus, Word};
+use crate::registry::service::{Role, ServiceEntry, ServiceStatus, ServiceType, Word};
 
 use super::entry;
 
 /// What to discover; what is empty counts as not said.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
-pub(super) struct Wanted {
-    name: String,
-    r#type: String,
-    role: String,
-    cap: String,
+pub(in crate::api) struct Wanted {
+    name: Option<String>,
+    #[schemars(with = "Option<ServiceType>")]
+    r#type: Option<String>,
+    #[schemars(with = "Option<Role>")]
+    role: Option<String>,
+    cap: Option<String>,
 }
 
 /// How many services there are, and how they do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Stats {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ServiceStats")]
+pub(in crate::api) struct Stats {
     total_services: usize,
     healthy_services: usize,
     degraded_services: usize,
@@ -91,7 +94,7 @@ async fn listed(
 
 impl Wanted {
     fn query(self) -> Result<lookup::Query, Problem> {
-        let said = |text: String| Some(text).filter(|text| !text.is_empty());
+        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(lookup::Query {
             r#type: word("type", said(self.r#type))?,
             role: word("role", said(self.role))?,

@@ -22,8 +22,8 @@ use crate::registry::service::{Check, Role, ServiceType, Source};
 use super::entry::{self, Status};
 
 /// A service that registers itself; it promises to beat.
-#[derive(Debug, Deserialize)]
-pub(super) struct Registration {
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+pub(in crate::api) struct Registration {
     name: String,
     r#type: ServiceType,
     url: String,
@@ -36,15 +36,16 @@ pub(super) struct Registration {
     ttl_s: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Registered {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(in crate::api) struct Registered {
     service_id: ServiceId,
     registered_at: Timestamp,
 }
 
 /// A service that says how it does.
-#[derive(Debug, Deserialize)]
-pub(super) struct Beat {
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "BeatOfOld")]
+pub(in crate::api) struct Beat {
     service_id: String,
     status: Option<heartbeat::Status>,
     p95_ms: Option<f64>,
@@ -52,8 +53,9 @@ pub(super) struct Beat {
     load: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Taken {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BeatTaken")]
+pub(in crate::api) struct Taken {
     service_id: ServiceId,
     status: Status,
     last_heartbeat_ts: Option<Timestamp>,
@@ -61,19 +63,20 @@ pub(super) struct Taken {
     ttl_s: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Promotion {
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PromotionOfOld")]
+pub(in crate::api) struct Promotion {
     service_id: String,
     role: Role,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Leave {
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+pub(in crate::api) struct Leave {
     service_id: String,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Left {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(in crate::api) struct Left {
     service_id: ServiceId,
     deregistered_at: Timestamp,
 }

@@ -9,14 +9,25 @@ use crate::api::hosts::Filter;
 use crate::api::hosts::write::{ChangedHosts, HostForm};
 use crate::api::list::Page;
 use crate::api::problem::Kind;
+use crate::api::samples::Range;
 use crate::registry::view::host::{HostSummary, HostView};
+use crate::series::SamplesTable;
 use crate::store::{SessionRow, StatusRow};
 
 pub(super) fn topic() -> Topic {
     Topic {
         name: "Hosts",
         about: "Machines with an agent, and what people say of them.",
-        operations: vec![list(), change_many(), get(), change(), remove(), sessions(), history()],
+        operations: vec![
+            list(),
+            change_many(),
+            get(),
+            change(),
+            remove(),
+            sessions(),
+            history(),
+            samples(),
+        ],
     }
 }
 
@@ -80,4 +91,14 @@ fn history() -> Operation {
         .about("Its changes of status of the last 30 days, newest first.")
         .query::<Page>()
         .answers(200, "Its changes of status.", told::<Statuses<StatusRow>>())
+}
+
+fn samples() -> Operation {
+    Operation::get("/api/v1/hosts/{id}/samples", "listSamples", "What a host measured")
+        .about(
+            "As a table over any range that is kept. Rows become longer the further back the \
+            range goes; `step_s` is how long they are.",
+        )
+        .query::<Range>()
+        .answers(200, "Its samples.", told::<SamplesTable>())
 }
