@@ -1,6 +1,8 @@
 //! The table of all operations, one file a topic. A route that is not in it fails a test.
 
 mod agents;
+mod alerts;
+mod catalogs;
 mod feed;
 mod health;
 mod hosts;
@@ -8,6 +10,8 @@ mod models;
 mod picks;
 mod program;
 mod services;
+mod silences;
+mod skills;
 
 use super::operation::Topic;
 
@@ -19,6 +23,10 @@ pub(super) fn topics() -> Vec<Topic> {
         models::topic(),
         picks::topic(),
         feed::topic(),
+        alerts::topic(),
+        silences::topic(),
+        catalogs::topic(),
+        skills::topic(),
         agents::topic(),
         health::topic(),
         program::topic(),
