@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herdbook_shared::time::Timestamp;
 use herdbook_tests::harness::program::command;
-use herdbook_tests::harness::{Fleet, Rest};
+use herdbook_tests::harness::{Fleet, Rest, eventually};
 use herdbook_tests::swarm::SimulatedHost;
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ const EXCLUDED: [(&str, &str); 3] = [
 /// Services of any URL are registered: none of them shall really be asked.
 const QUIET: &str = "[checks]\ninterval_s = 3600\nat_once = 1\ndeadline_s = 1\n";
 
+/// Every GPU is too hot.
+const ALERTED: &str = "[alerts.gpu_hot]\ncelsius = 1\nfor_s = 0\n";
+
 fn schemathesis() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let program = root.join("target/tools/schemathesis/bin/schemathesis");
@@ -35,7 +39,7 @@ fn schemathesis() -> PathBuf {
 
 /// A collector that has something to tell: hosts with GPUs and models, services, a lease.
 async fn filled() -> Fleet {
-    let mut fleet = Fleet::start_with(QUIET).await;
+    let mut fleet = Fleet::start_with(&format!("{QUIET}{ALERTED}")).await;
     let rest = fleet.rest();
     for seed in 1..=4 {
         fleet.simulate(SimulatedHost::from_seed(seed).having(2, 3)).await;
@@ -57,7 +61,38 @@ async fn filled() -> Fleet {
     let (status, answer) =
         rest.put("/heartbeat", &json!({"service_id": answer["service_id"]})).await;
     assert_eq!(status, 200, "{answer}");
+    with_skills(&fleet).await;
+    with_alerts(&rest).await;
     fleet
+}
+
+/// A skill in a file, with a script beside it, and one that was registered.
+async fn with_skills(fleet: &Fleet) {
+    let scripts = fleet.dir().join("skills/review/scripts");
+    std::fs::create_dir_all(&scripts).expect("a folder");
+    std::fs::write(scripts.join("check.sh"), "#!/bin/sh\n").expect("a file");
+    let text = "---\nname: review\ndescription: Reviews a change\n---\n# How\n";
+    std::fs::write(scripts.with_file_name("SKILL.md"), text).expect("a file");
+    let rest = fleet.rest();
+    let (status, answer) = rest.post("/api/v1/catalogs/skills/reload", &json!({})).await;
+    assert_eq!((status.as_u16(), &answer["n_entries"]), (200, &json!(1)), "{answer}");
+    let form = json!({"name": "deploy", "description": "Deploys a model", "body": "# How\n"});
+    let (status, answer) = rest.post("/api/v1/skills", &form).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+/// Alerts that are open, and a silence of them.
+async fn with_alerts(rest: &Rest) {
+    let until = Timestamp::from_unix_ms(Timestamp::now().unix_ms() + 3_600_000);
+    let form = json!({"matcher": {"rule": "gpu_hot"}, "until": until});
+    let (status, answer) = rest.post("/api/v1/silences", &form).await;
+    assert_eq!(status, 201, "{answer}");
+    let silenced = async || {
+        let answer = rest.get("/api/v1/alerts?open=true&rule=gpu_hot").await;
+        let is_there = answer["alerts"][0]["silenced_by"].is_string();
+        if is_there { Ok(()) } else { Err(answer.to_string()) }
+    };
+    eventually("an alert that is silenced", WITHIN, silenced).await;
 }
 
 /// What schemathesis said, and whether it found nothing.

@@ -7,7 +7,8 @@ use crate::registry::finding::Severity;
 use crate::registry::service::Word;
 
 /// A rule. Its word is the `rule` of an alert, and its table in the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+#[schemars(rename = "AlertRule", rename_all = "snake_case")]
 pub enum Rule {
     /// A host is offline, and nobody said that it may be.
     HostOffline,

@@ -28,14 +28,17 @@ pub(super) const COMMENT_BYTES: usize = 4 * 1024;
 const LONGEST_MS: i64 = 366 * 86_400_000;
 
 /// Which alerts are silenced: those for which all of what is said here is so.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "SilenceMatcher")]
 #[serde(default, deny_unknown_fields)]
 pub struct Matcher {
     /// Of this rule.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Rule>")]
     pub rule: Option<String>,
     /// Of this severity.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Severity>")]
     pub severity: Option<String>,
     /// About this.
     #[serde(skip_serializing_if = "MatcherSubject::is_empty")]
@@ -46,11 +49,13 @@ pub struct Matcher {
 }
 
 /// What an alert is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "SilenceSubject")]
 #[serde(default, deny_unknown_fields)]
 pub struct MatcherSubject {
     /// Of this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SubjectKind>")]
     pub kind: Option<String>,
     /// With this id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +66,7 @@ pub struct MatcherSubject {
 }
 
 /// One silence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Silence {
     /// A random UUID.
     pub id: Arc<str>,

@@ -26,20 +26,26 @@ pub fn routes() -> Routes<Api> {
 }
 
 /// Which alerts.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Wanted {
+    /// Whether it is not resolved yet.
+    #[schemars(with = "Option<bool>")]
     open: Option<String>,
+    #[schemars(with = "Option<Rule>")]
     rule: Option<String>,
+    #[schemars(with = "Option<Severity>")]
     severity: Option<String>,
     /// An id or a name.
     subject: Option<String>,
     /// Raised, or resolved, then or later.
+    #[schemars(with = "Option<Timestamp>")]
     since: Option<String>,
 }
 
 /// One alert in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ListedAlert")]
 pub struct AlertView {
     #[serde(flatten)]
     alert: Arc<Alert>,
@@ -48,7 +54,8 @@ pub struct AlertView {
 }
 
 /// A page of alerts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AlertList")]
 pub struct Alerts {
     epoch: Arc<str>,
     seq: u64,

@@ -12,9 +12,10 @@ use crate::catalog::catalogs::{Held, Named, NotLoaded, Status, Trigger};
 use crate::catalog::fault::{Fault, LeftOut};
 use crate::catalog::load::{Entry, Origin};
 use crate::catalog::service::FileService;
+use crate::config::CatalogKind;
 use crate::registry::encode;
 use crate::registry::service::record::Declared;
-use crate::registry::service::{Source, Word};
+use crate::registry::service::{ServiceType, Source, Word};
 use crate::registry::url::ServiceUrl;
 
 use super::guard::Routes;
@@ -25,9 +26,11 @@ use super::skills::{SkillView, tagged};
 use super::{Api, beside, json};
 
 /// A catalog.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Catalog")]
 pub struct CatalogView {
     name: String,
+    #[schemars(with = "CatalogKind")]
     kind: &'static str,
     paths: Vec<String>,
     n_entries: usize,
@@ -39,14 +42,14 @@ pub struct CatalogView {
 }
 
 /// All catalogs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct CatalogList {
     catalogs: Vec<CatalogView>,
     next_cursor: Option<String>,
 }
 
 /// A catalog with its entries.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct CatalogEntries {
     #[serde(flatten)]
     catalog: CatalogView,
@@ -55,7 +58,8 @@ pub struct CatalogEntries {
 }
 
 /// An entry of either kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CatalogEntry")]
 #[serde(untagged)]
 pub enum EntryView {
     /// A skill.
@@ -65,12 +69,14 @@ pub enum EntryView {
 }
 
 /// A service as a file declares it. What it is by now is told by `/services/{service_id}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ServiceDeclaration {
     name: String,
+    #[schemars(with = "Source")]
     source: &'static str,
     path: Option<String>,
     line: Option<usize>,
+    #[schemars(with = "Option<ServiceType>")]
     r#type: Option<&'static str>,
     kind: Option<String>,
     url: String,

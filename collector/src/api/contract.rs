@@ -70,6 +70,8 @@ fn pretty(value: &Value) -> String {
 }
 
 #[cfg(test)]
+mod conform_more_tests;
+#[cfg(test)]
 mod conform_tests;
 #[cfg(test)]
 mod files;

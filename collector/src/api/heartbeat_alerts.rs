@@ -13,7 +13,7 @@ use super::Api;
 use super::guard::Routes;
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeartbeatAlertList {
     /// The last 1,000, the newest last.
     pub alerts: Vec<HeartbeatAlert>,

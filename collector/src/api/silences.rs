@@ -29,17 +29,22 @@ pub fn routes() -> Routes<Api> {
 }
 
 /// A silence as it is asked for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "SilenceForm")]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     matcher: Matcher,
+    /// Until when: a time to come, within a year.
     until: Timestamp,
+    /// Why, for people.
+    #[schemars(length(max = 4096))]
     #[serde(default)]
     comment: String,
 }
 
 /// A page of silences.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SilenceList")]
 pub struct Silences {
     silences: Vec<Arc<Silence>>,
     next_cursor: Option<Arc<str>>,

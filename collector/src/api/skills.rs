@@ -29,11 +29,13 @@ use super::query::NoParameters;
 use super::{Api, beside, json};
 
 /// A skill as lists tell it; alone, with its body.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Skill")]
 pub struct SkillView {
     name: String,
     description: String,
     /// `file`, or `manual` where it was registered.
+    #[schemars(with = "Source")]
     source: &'static str,
     /// Its `SKILL.md`, where it is one.
     path: Option<String>,
@@ -45,7 +47,8 @@ pub struct SkillView {
 }
 
 /// A file of a skill besides its `SKILL.md`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SkillFile")]
 pub struct FileView {
     path: String,
     size_bytes: usize,
@@ -53,18 +56,22 @@ pub struct FileView {
 }
 
 /// All skills.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SkillList {
     skills: Vec<SkillView>,
     next_cursor: Option<String>,
 }
 
 /// A skill to be registered.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SkillForm {
+    #[schemars(length(min = 1, max = 128))]
     name: String,
+    /// What it is for, for whoever decides whether to read it.
+    #[schemars(length(min = 1, max = 4096))]
     description: String,
+    /// What follows the front matter of its `SKILL.md`.
     body: String,
 }
 

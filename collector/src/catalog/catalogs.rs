@@ -82,11 +82,13 @@ pub enum Trigger {
 }
 
 /// What came of loading a catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CatalogReloaded")]
 pub struct Reloaded {
     /// Its name.
     pub name: String,
     /// What it holds, in a word.
+    #[schemars(with = "CatalogKind")]
     pub kind: &'static str,
     /// How many entries it has now.
     pub n_entries: usize,
@@ -107,12 +109,15 @@ pub struct Reloaded {
 }
 
 /// A catalog stays as it was.
-#[derive(Debug, Serialize)]
-struct Rejected<'a> {
-    name: &'a str,
-    kind: &'static str,
-    n_entries: usize,
-    error: &'a Fault,
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CatalogRejected")]
+pub(crate) struct Rejected<'a> {
+    pub(crate) name: &'a str,
+    #[schemars(with = "CatalogKind")]
+    pub(crate) kind: &'static str,
+    /// How many entries it still has.
+    pub(crate) n_entries: usize,
+    pub(crate) error: &'a Fault,
 }
 
 /// Why a catalog was not loaded.

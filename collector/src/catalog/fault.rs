@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 /// What stands in the way. One is enough to keep a catalog as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CatalogFault")]
 pub struct Fault {
     /// The file or folder.
+    #[schemars(with = "String")]
     #[serde(serialize_with = "shown")]
     pub file: Box<Path>,
     /// The line, from 1, where it is about one.
@@ -21,14 +23,16 @@ pub struct Fault {
     /// What is expected.
     pub expected: Option<Cow<'static, str>>,
     /// The other file, where two say the same.
+    #[schemars(with = "Option<String>")]
     #[serde(serialize_with = "shown_if")]
     pub other_file: Option<Box<Path>>,
 }
 
 /// What lies in a folder and makes no entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct LeftOut {
     /// Which.
+    #[schemars(with = "String")]
     #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// Why not.

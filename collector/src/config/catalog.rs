@@ -44,7 +44,8 @@ pub struct CatalogFolder {
 }
 
 /// What the entries of a catalog are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum CatalogKind {
     /// `skills`: folders with a `SKILL.md`.
     Skills,

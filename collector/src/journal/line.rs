@@ -91,7 +91,7 @@ fn in_one_line(text: &str) -> String {
 }
 
 /// What happened to the alert of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum AlertLineType {
     /// It began.
     #[serde(rename = "alert.raised")]
@@ -102,7 +102,7 @@ pub enum AlertLineType {
 }
 
 /// One line of `events/alerts_YYYYMMDD.jsonl`: an alert, and what happened to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AlertLine {
     /// What happened.
     pub r#type: AlertLineType,
@@ -114,7 +114,7 @@ pub struct AlertLine {
 }
 
 /// What happened to a service that beats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeartbeatAlertType {
     /// Its beats are missing.
@@ -126,7 +126,7 @@ pub enum HeartbeatAlertType {
 }
 
 /// What the collector did about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeartbeatAction {
     /// It counts as down.
@@ -138,7 +138,7 @@ pub enum HeartbeatAction {
 }
 
 /// One line of `events/heartbeat_alerts_YYYYMMDD.jsonl`, and one entry of `GET /alerts`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeartbeatAlert {
     /// What happened.
     pub alert_type: HeartbeatAlertType,

@@ -29,7 +29,7 @@ pub enum Format {
 }
 
 /// What `format = "json"` sends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WebhookBody {
     /// `raised` or `resolved`.
     pub state: String,

@@ -27,7 +27,7 @@ fn validator(schema: &Value) -> Validator {
 }
 
 #[track_caller]
-fn conforms(validator: &Validator, value: &Value) {
+pub(super) fn conforms(validator: &Validator, value: &Value) {
     let errors: Vec<String> = validator
         .iter_errors(value)
         .map(|error| format!("{}: {error}", error.instance_path()))
@@ -36,7 +36,7 @@ fn conforms(validator: &Validator, value: &Value) {
 }
 
 /// The file of that name in `docs/schemas`.
-fn schema(name: &str) -> Validator {
+pub(super) fn schema(name: &str) -> Validator {
     let schemas = files::schemas();
     validator(&schemas.iter().find(|(file, _)| *file == name).unwrap().1)
 }
@@ -80,7 +80,7 @@ fn populate(registry: &Registry) -> Vec<Opened> {
 
 /// Holds an answer against what the document says of this operation and status.
 #[track_caller]
-fn answers_as_told(method: &str, path: &str, answer: &Answer) {
+pub(super) fn answers_as_told(method: &str, path: &str, answer: &Answer) {
     let operation = &DOCUMENT["paths"][path][method];
     let status = answer.status.to_string();
     let mut response = &operation["responses"][&status];
@@ -257,7 +257,13 @@ fn every_change_is_as_its_schema_says() {
     registry.resolve_alert("a", "it is back", Moment::now()).unwrap();
     let (kind, n) = (ChangeKind::FleetMassOffline, json!({ "n_hosts": 3 }));
     registry.tell_mass(kind, n, "a test".to_owned(), Moment::now());
-    registry.tell_catalog(ChangeKind::CatalogReloaded, json!({ "name": "a" }), None, Moment::now());
+    let rejected = json!({
+        "name": "a", "kind": "skills", "n_entries": 0, "error": {
+            "file": "/a", "line": null, "key": null, "why": "it is", "expected": null,
+            "other_file": null,
+        },
+    });
+    registry.tell_catalog(ChangeKind::CatalogRejected, rejected, None, Moment::now());
     registry.forget_host(4, Moment::now());
 
     let (of_change, live) = (schema("change"), schema("live"));

@@ -1,6 +1,7 @@
 //! What is committed: `docs/openapi.json`, and in `docs/schemas` a JSON Schema for each frame of the
-//! wire, of the feed and of the stream of events, for a change and for a line of the alerts' log.
-//! Agents are described as what is read of them, all else as what is written.
+//! wire, of the feed and of the stream of events, for a change, for an alert, for the lines of both
+//! logs of alerts and for the body of a webhook. Agents are described as what is read of them, all
+//! else as what is written.
 //!
 //! `make contracts` writes them; without it a test says which differ from the types.
 
@@ -10,6 +11,8 @@ use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use serde_json::{Map, Value};
 
 use crate::api::live::frames::ViewerMessage;
+use crate::journal::{AlertLine, HeartbeatAlert};
+use crate::notify::WebhookBody;
 use crate::registry::alert::Alert;
 use crate::registry::change::Change;
 
@@ -34,6 +37,9 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("refused", of_collector("refused")),
         ("change", file("change", Components::told::<Change>, None)),
         ("alert", file("alert", Components::told::<Alert>, None)),
+        ("alert_line", file("alert_line", Components::told::<AlertLine>, None)),
+        ("heartbeat_alert", file("heartbeat_alert", Components::told::<HeartbeatAlert>, None)),
+        ("webhook", file("webhook", Components::told::<WebhookBody>, None)),
         ("live", file("live", live, None)),
         ("stream", file("stream", stream, None)),
         ("watch", file("watch", Components::taken::<ViewerMessage>, Some("watch"))),

@@ -49,7 +49,8 @@ struct Body {
 
 struct Answer {
     about: &'static str,
-    shape: Option<Shape>,
+    /// One for each media type.
+    shapes: Vec<Shape>,
     headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -170,13 +171,21 @@ impl Operation {
 
     /// It answers with a body.
     pub(super) fn answers(mut self, status: u16, about: &'static str, shape: Shape) -> Self {
-        self.answers.insert(status, Answer { about, shape: Some(shape), headers: Vec::new() });
+        self.answers.insert(status, Answer { about, shapes: vec![shape], headers: Vec::new() });
+        self
+    }
+
+    /// The body of that answer may be of another media type too.
+    pub(super) fn or_answers(mut self, status: u16, shape: Shape) -> Self {
+        if let Some(answer) = self.answers.get_mut(&status) {
+            answer.shapes.push(shape);
+        }
         self
     }
 
     /// It answers without a body.
     pub(super) fn answers_empty(mut self, status: u16, about: &'static str) -> Self {
-        self.answers.insert(status, Answer { about, shape: None, headers: Vec::new() });
+        self.answers.insert(status, Answer { about, shapes: Vec::new(), headers: Vec::new() });
         self
     }
 
@@ -223,7 +232,10 @@ impl Operation {
             return self;
         }
         let parameter = |name: &&str| {
-            let about = "One segment: what is reserved in it is percent-encoded.";
+            let about = match name.starts_with('*') {
+                true => "The rest of the path; each `/` in it may stand as it is.",
+                false => "One segment: what is reserved in it is percent-encoded.",
+            };
             let schema = json!({ "type": "string", "minLength": 1 });
             let name = name.trim_start_matches('*');
             json!({

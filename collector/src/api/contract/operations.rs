@@ -1,6 +1,8 @@
 //! The table of all operations, one file a topic. A route that is not in it fails a test.
 
 mod agents;
+mod alerts;
+mod catalogs;
 mod feed;
 mod figures;
 mod health;
@@ -11,6 +13,8 @@ mod of_old;
 mod picks;
 mod program;
 mod services;
+mod silences;
+mod skills;
 
 use super::operation::Topic;
 
@@ -22,6 +26,10 @@ pub(super) fn topics() -> Vec<Topic> {
         models::topic(),
         picks::topic(),
         feed::topic(),
+        alerts::topic(),
+        silences::topic(),
+        catalogs::topic(),
+        skills::topic(),
         agents::topic(),
         figures::topic(),
         health::topic(),

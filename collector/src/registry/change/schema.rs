@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
+use crate::catalog::catalogs::{Rejected, Reloaded};
 use crate::registry::alert::Alert;
 use crate::registry::encode::Envelope;
 use crate::registry::view::host::{HostSummary, HostView, OpenSessionView};
@@ -28,7 +29,7 @@ impl JsonSchema for Change {
     }
 }
 
-/// The first parts of the types, and what `data` is with them. What is gone is `null`.
+/// The types or their first parts, and what `data` is with them. What is gone is `null`.
 fn families(generator: &mut SchemaGenerator) -> Vec<(&'static [&'static str], Vec<Schema>)> {
     let null = || json_schema!({ "type": "null" });
     let g = generator;
@@ -44,7 +45,8 @@ fn families(generator: &mut SchemaGenerator) -> Vec<(&'static [&'static str], Ve
         ),
         (&["model"], vec![g.subschema_for::<ModelView>(), null()]),
         (&["alert"], vec![g.subschema_for::<Alert>()]),
-        (&["catalog"], vec![json_schema!({ "type": "object" })]),
+        (&["catalog.reloaded"], vec![g.subschema_for::<Reloaded>()]),
+        (&["catalog.rejected"], vec![g.subschema_for::<Rejected<'_>>()]),
         (&["fleet"], vec![mass()]),
     ]
 }
@@ -62,7 +64,9 @@ fn mass() -> Schema {
 
 fn of_family(entities: &[&str], data: &[Schema]) -> Schema {
     let is_of = |kind: &&ChangeKind| {
-        entities.iter().any(|entity| kind.word().split('.').next() == Some(entity))
+        let word = kind.word();
+        let parts = [Some(word), word.split('.').next()];
+        entities.iter().any(|entity| parts.contains(&Some(entity)))
     };
     let words: Vec<&str> = ChangeKind::ALL.iter().filter(is_of).map(|kind| kind.word()).collect();
     json_schema!({ "properties": { "type": { "enum": words }, "data": { "anyOf": data } } })

@@ -71,10 +71,13 @@ impl Answer {
     fn document(&self, components: &mut Components) -> Value {
         let mut response = Map::new();
         response.insert("description".to_owned(), self.about.into());
-        if let Some(shape) = &self.shape {
+        let content = self.shapes.iter().map(|shape| {
             let schema = shape.schema(components);
-            let content = json!({ shape.media_type: { "schema": schema } });
-            response.insert("content".to_owned(), content);
+            (shape.media_type.to_owned(), json!({ "schema": schema }))
+        });
+        let content: Map<String, Value> = content.collect();
+        if !content.is_empty() {
+            response.insert("content".to_owned(), content.into());
         }
         let headers = self.headers.iter().map(|(name, about)| {
             let header = json!({ "description": about, "schema": { "type": "string" } });
