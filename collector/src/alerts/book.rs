@@ -2,7 +2,7 @@
 //! that come in. One condition has one open alert at most, and raises at most one a minute however
 //! often it comes and goes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ pub(super) struct Book {
     subjects: [HashMap<Arc<str>, Parts>; 4],
     /// No alert is due before this; `None`: none is on its way.
     next_due: Option<Instant>,
+    /// What was due when it was last looked for, and since when, those that began first first.
+    /// Which of them still is shows once it is its turn.
+    queue: VecDeque<(Instant, Key)>,
 }
 
 type Parts = BTreeMap<(Rule, Option<Arc<str>>), Condition>;
@@ -72,7 +75,7 @@ struct Waiting {
 
 impl Book {
     pub(super) fn new(settings: Arc<Alerts>) -> Self {
-        Self { settings, subjects: Default::default(), next_due: None }
+        Self { settings, subjects: Default::default(), next_due: None, queue: VecDeque::new() }
     }
 
     /// Whether anything is known of this subject, open or on its way.
@@ -124,7 +127,7 @@ impl Book {
             if condition.open.is_none() && condition.waiting.is_none() {
                 let waiting = Waiting { since: now, name: name.into(), words };
                 let due = condition.due(&waiting, settings.holds_for);
-                self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+                self.next_due = earlier(self.next_due, due);
                 condition.waiting = Some(waiting);
             }
         }
@@ -160,9 +163,20 @@ impl Book {
     /// Up to `max` alerts that are due, those whose condition began first first. Each is to be
     /// answered with [`Book::opened`] or [`Book::put_off`].
     pub(super) fn due(&mut self, max: usize, now: Instant) -> Vec<Due> {
-        if self.next_due.is_none_or(|next| now < next) {
-            return Vec::new();
+        if self.queue.is_empty() && self.next_due.is_some_and(|next| next <= now) {
+            self.look_for_due(now);
         }
+        let mut due = Vec::new();
+        while due.len() < max
+            && let Some((since, key)) = self.queue.pop_front()
+        {
+            due.extend(self.still_due(since, key, now));
+        }
+        due
+    }
+
+    /// Looks at all conditions, once for however many turns it takes to raise what is due.
+    fn look_for_due(&mut self, now: Instant) {
         let (mut due, mut next_due) = (Vec::new(), None::<Instant>);
         for (kind, subjects) in KINDS.into_iter().zip(&self.subjects) {
             for (id, parts) in subjects {
@@ -170,20 +184,31 @@ impl Book {
                     let Some(waiting) = &condition.waiting else { continue };
                     let at = condition.due(waiting, self.settings.of(*rule).holds_for);
                     if at > now {
-                        next_due = Some(next_due.map_or(at, |next| next.min(at)));
+                        next_due = earlier(next_due, at);
                         continue;
                     }
                     let (id, rule, part) = (Arc::clone(id), *rule, part.clone());
-                    let key = Key { kind, id, rule, part };
-                    let (name, words) = (Arc::clone(&waiting.name), waiting.words.clone());
-                    due.push(Due { since: waiting.since, key, name, words });
+                    due.push((waiting.since, Key { kind, id, rule, part }));
                 }
             }
         }
-        due.sort_unstable_by(|a, b| (a.since, &a.key).cmp(&(b.since, &b.key)));
-        self.next_due = if due.len() > max { Some(now) } else { next_due };
-        due.truncate(max);
-        due
+        due.sort_unstable();
+        self.next_due = next_due;
+        self.queue = due.into();
+    }
+
+    fn still_due(&mut self, since: Instant, key: Key, now: Instant) -> Option<Due> {
+        let holds_for = self.settings.of(key.rule).holds_for;
+        let condition = self.condition(&key)?;
+        let waiting = condition.waiting.as_ref()?;
+        let at = condition.due(waiting, holds_for);
+        if waiting.since == since && at <= now {
+            let (name, words) = (Arc::clone(&waiting.name), waiting.words.clone());
+            return Some(Due { since, key, name, words });
+        }
+        // It began anew meanwhile.
+        self.next_due = earlier(self.next_due, at);
+        None
     }
 
     /// An alert that was due is raised.
@@ -271,6 +296,10 @@ impl Book {
         let parts = self.subjects[key.kind as usize].get_mut(&key.id)?;
         parts.get_mut(&(key.rule, key.part.clone()))
     }
+}
+
+fn earlier(next: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(next.map_or(at, |next| next.min(at)))
 }
 
 /// In the order of their discriminants.

@@ -134,6 +134,29 @@ fn only_some_are_raised_in_one_turn_those_that_began_first_first() {
 }
 
 #[test]
+fn all_are_looked_at_once_however_many_turns_it_takes_and_what_changes_meanwhile_counts() {
+    let (mut book, now) = (book(Rule::GpuLost), Instant::now());
+    let ids: Vec<String> = (0..1000).map(|n| format!("{n:03}")).collect();
+    let see = |book: &mut Book, id: &str, told, at| {
+        book.see((SubjectKind::Host, id, "x"), Rule::GpuLost, told, at);
+    };
+    ids.iter().for_each(|id| see(&mut book, id, holds(), now));
+    let later = now + s(60);
+    let first = book.due(100, later);
+    first.iter().for_each(|due| book.opened(&due.key, "a".into(), later));
+    assert_eq!(book.queue.len(), 900);
+    see(&mut book, "100", Told::over("back"), later);
+    see(&mut book, "101", Told::over("back"), later);
+    see(&mut book, "101", holds(), later);
+    let rest = raise(&mut book, later);
+    let expected: Vec<&str> = ids[102..].iter().map(|id| &**id).collect();
+    assert_eq!(rest.iter().map(|key| &*key.id).collect::<Vec<_>>(), expected);
+    assert!(raise(&mut book, later + s(9)).is_empty());
+    let last = raise(&mut book, later + s(10));
+    assert_eq!(last.iter().map(|key| &*key.id).collect::<Vec<_>>(), ["101"]);
+}
+
+#[test]
 fn one_that_finds_no_room_is_tried_again_after_a_minute() {
     let (mut book, now) = (book(Rule::HostOffline), Instant::now());
     book.see(HOST, Rule::HostOffline, holds(), now);

@@ -19,16 +19,18 @@ use crate::registry::alert::SubjectKind;
 use crate::registry::change::{Change, ChangeKind, Subject};
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::moment::Moment;
-use crate::registry::service::{ServiceEntry, Word};
+use crate::registry::service::ServiceEntry;
 use crate::registry::snapshot::Snapshot;
 use crate::store::StoreState;
 
 use super::book::{Book, Due, Key};
-use super::kept::{Kept, Stored};
+use super::kept::Kept;
 use super::masses::{Masses, Sort};
 use super::told::{Told, Words};
 use super::voice::Voice;
 use super::{Rule, host, sample, service};
+
+mod restored;
 
 /// Alerts that are raised in one turn, before the sockets get theirs.
 pub(super) const RAISED_A_TURN: usize = 100;
@@ -65,6 +67,8 @@ pub(super) struct Engine {
     clock_read: Instant,
     looked: Instant,
     started: Instant,
+    /// Open alerts of rules that are off now, until [`Engine::begin`].
+    off: Vec<Arc<str>>,
     /// Since when everything could be written that was to be.
     room_since: Option<Instant>,
 }
@@ -88,6 +92,7 @@ impl Engine {
             clock_read: moment.now,
             looked: moment.now,
             started: moment.now,
+            off: Vec::new(),
             room_since: None,
             voice: Voice::new(registry, settings, kept),
         };
@@ -100,31 +105,6 @@ impl Engine {
     /// The last change that was taken in.
     pub(super) fn seq(&self) -> u64 {
         self.seq
-    }
-
-    fn restore(&mut self, stored: Stored, moment: Moment) {
-        let rule = Rule::of_word(&stored.alert.rule);
-        if rule == Some(Rule::MassEvent) {
-            self.masses.restore(&stored, moment.now);
-        }
-        let Stored { alert, part, .. } = stored;
-        if alert.resolved_at.is_some() {
-            return;
-        }
-        self.voice.registry.restore_alerts([Arc::clone(&alert)]);
-        let Some(rule) = rule.filter(|rule| self.voice.settings.of(*rule).enabled) else {
-            return self.voice.resolve(&alert.id, "its rule is off", moment);
-        };
-        if rule == Rule::CollectorDiskFull {
-            // Written once more, it shows whether there is room.
-            self.voice.kept.write_again(&alert.id);
-        }
-        let (kind, id) = (alert.subject.kind, Arc::clone(&alert.subject.id));
-        let (id, part) = match (kind, part) {
-            (SubjectKind::Fleet, Some(sort)) => (sort, None),
-            (_, part) => (id, part),
-        };
-        self.book.restore(Key { kind, id, rule, part }, Arc::clone(&alert.id));
     }
 
     /// Takes in changes that follow on the last one.
@@ -274,6 +254,7 @@ impl Engine {
 
     /// How the store does, told after each try to write.
     pub(super) fn see_store(&mut self, state: StoreState, moment: Moment) {
+        self.read_clock(moment);
         let since = self.room_since.unwrap_or(moment.now);
         self.room_since = (state == StoreState::Ok).then_some(since);
         if state == StoreState::DiskFull {
@@ -307,6 +288,7 @@ impl Engine {
 
     /// Raises what is due, up to some. Returns whether there may be more.
     pub(super) fn raise_due(&mut self, moment: Moment) -> bool {
+        self.read_clock(moment);
         let due = self.book.due(RAISED_A_TURN, moment.now);
         let is_more = due.len() == RAISED_A_TURN;
         due.into_iter().for_each(|due| self.raise(due, moment));

@@ -157,11 +157,24 @@ impl Silences {
             return Err(SilenceError::Full);
         }
         let id: Arc<str> = Uuid::new_v4().to_string().into();
-        let silence = Silence { id, matcher, until, comment, created_at: now };
-        store.write(vec![row(&silence.id, Some(json(&silence)))]).await?;
-        let silence = Arc::new(silence);
-        self.change(|all| drop(all.insert(Arc::clone(&silence.id), Arc::clone(&silence))));
+        let silence = Arc::new(Silence { id, matcher, until, comment, created_at: now });
+        let gone = self.in_the_way(now);
+        let rows = gone.iter().map(|id| row(id, None));
+        store.write(rows.chain([row(&silence.id, Some(json(&*silence)))]).collect()).await?;
+        self.change(|all| {
+            all.retain(|id, _| gone.as_ref() != Some(id));
+            all.insert(Arc::clone(&silence.id), Arc::clone(&silence));
+        });
         Ok(silence)
+    }
+
+    /// The one that was over first, where those that are over, and are kept a while in case the
+    /// clock is wrong, take the room of another.
+    fn in_the_way(&self, now: Timestamp) -> Option<Arc<str>> {
+        let all = self.all.load();
+        let over = all.values().filter(|one| one.until <= now);
+        let first = over.min_by_key(|one| one.until).map(|one| Arc::clone(&one.id));
+        first.filter(|_| all.len() >= SILENCES_MAX)
     }
 
     /// Removes one, and returns once that is on the disk. `false`: there is none.
@@ -188,6 +201,12 @@ impl Silences {
         if !rows.is_empty() && store.write(rows).await.is_ok() {
             self.change(|all| over.iter().for_each(|one| drop(all.remove(&one.id))));
         }
+    }
+
+    /// How many there are, those that are over as well.
+    #[cfg(test)]
+    pub(super) fn n_all(&self) -> usize {
+        self.all.load().len()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<Arc<str>, Arc<Silence>>)) {

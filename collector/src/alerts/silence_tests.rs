@@ -163,3 +163,19 @@ async fn there_is_room_for_some_and_a_full_disk_takes_none() {
     assert!(matches!(refused, SilenceError::Write(WriteError::DiskFull)), "{refused:?}");
     assert_eq!(world.silences.list(now()).len(), n_added, "what was not kept does not hold");
 }
+
+#[tokio::test]
+async fn those_that_are_over_make_room_for_others_the_first_that_was_first() {
+    let world = world();
+    let many = (0..SILENCES_MAX).map(|n| {
+        let id: Arc<str> = n.to_string().into();
+        let until = Timestamp::from_unix_ms(now().unix_ms() - i64::try_from(n).unwrap());
+        let (matcher, comment) = (Matcher::default(), String::new());
+        (Arc::clone(&id), Arc::new(Silence { id, matcher, until, comment, created_at: now() }))
+    });
+    world.silences.all.store(Arc::new(many.collect()));
+    let added = world.add(serde_json::json!({"rule": "gpu_hot"}), 60).await.unwrap();
+    let all = world.silences.all.load_full();
+    assert_eq!((all.len(), all.contains_key("999")), (SILENCES_MAX, false));
+    assert!(all.contains_key("998") && all.contains_key(&*added));
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use herdbook_shared::time::Timestamp;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -42,11 +43,13 @@ pub struct Watchman {
     state: watch::Receiver<StoreState>,
     pruned: Moment,
     agree_since: Instant,
+    /// Up to when what is over is let go of.
+    old: watch::Sender<Timestamp>,
 }
 
 impl Watchman {
     /// Begins with the registry as it is, and restores the alerts that were open when the collector
-    /// stopped.
+    /// stopped. Nothing is told before it runs, so that whoever is to be told can begin until then.
     #[must_use]
     pub fn new(
         registry: Arc<Registry>,
@@ -59,14 +62,19 @@ impl Watchman {
         let settings = Arc::new(settings);
         let engine = Engine::new(Arc::clone(&registry), settings, Arc::clone(&kept), moment);
         let (state, agree_since) = (store.watch_state(), moment.now);
-        Self { registry, store, kept, silences, engine, state, pruned: moment, agree_since }
+        let (pruned, old) = (moment, watch::Sender::new(moment.at));
+        Self { registry, store, kept, silences, engine, state, pruned, agree_since, old }
     }
 
     /// Watches until `stop`, then has kept what was raised until then, within 5 s.
     pub async fn run(self, stop: CancellationToken) {
         let (store, kept) = (Arc::clone(&self.store), Arc::clone(&self.kept));
         let writing = flush(&store, kept, stop.clone());
-        tokio::join!(self.watch(stop), writing);
+        let (silences, old, stopped) =
+            (Arc::clone(&self.silences), self.old.subscribe(), stop.clone());
+        let pruning = prune_silences(&silences, &store, old);
+        // What is over is let go of another time.
+        tokio::join!(self.watch(stop), writing, stopped.run_until_cancelled(pruning));
     }
 
     async fn watch(mut self, stop: CancellationToken) {
@@ -75,6 +83,7 @@ impl Watchman {
         changed.mark_changed();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.engine.begin(Moment::now());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -83,7 +92,7 @@ impl Watchman {
                     changed.mark_unchanged();
                     self.take_all().await;
                 }
-                _ = ticks.tick() => self.tick().await,
+                _ = ticks.tick() => self.tick(),
                 Ok(()) = self.state.changed() => self.see_store(),
             }
             while self.engine.raise_due(Moment::now()) {
@@ -122,16 +131,16 @@ impl Watchman {
         }
     }
 
-    async fn tick(&mut self) {
+    fn tick(&mut self) {
         let moment = Moment::now();
         self.engine.tick(moment);
         if moment.now.saturating_duration_since(self.pruned.now) >= PRUNE_EVERY {
-            self.prune(moment).await;
+            self.prune(moment);
         }
     }
 
     /// Lets go of what is too old, by a wall clock that goes as the monotonic one.
-    async fn prune(&mut self, moment: Moment) {
+    fn prune(&mut self, moment: Moment) {
         let before = std::mem::replace(&mut self.pruned, moment);
         let passed = moment.now.saturating_duration_since(before.now).as_millis();
         let passed_ms = i64::try_from(passed).unwrap_or(i64::MAX);
@@ -139,13 +148,22 @@ impl Watchman {
             self.agree_since = moment.now;
         } else if moment.now.saturating_duration_since(self.agree_since) >= AGREED_FOR {
             self.kept.prune(moment.at);
+            self.old.send_replace(moment.at);
         }
-        self.silences.prune(&self.store, moment.at).await;
     }
 
     fn see_store(&mut self) {
         let state = *self.state.borrow_and_update();
         self.engine.see_store(state, Moment::now());
+    }
+}
+
+/// Lets go of silences that are over, beside whoever raises alerts: this waits for the disk, which
+/// may hang.
+async fn prune_silences(silences: &Silences, store: &Store, mut old: watch::Receiver<Timestamp>) {
+    while old.changed().await.is_ok() {
+        let until = *old.borrow_and_update();
+        silences.prune(store, until).await;
     }
 }
 

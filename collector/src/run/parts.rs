@@ -74,16 +74,16 @@ impl Parts {
     }
 
     /// Who raises alerts, and tells of them. The first restores what was told before the others
-    /// begin to follow.
+    /// begin to follow, and tells nothing before they do.
     pub(super) fn tell(&mut self, config: &Config, api: &Api, link: &str) {
         let watchman = watchman(config, api);
-        self.spawn_until_kept(|kept| watchman.run(kept));
         let recent = api.heartbeat_alerts.clone();
         let journal = Journal::new(Arc::clone(&api.registry), &config.data_dir, recent);
         let notifier = notifier(config, api, link);
         let messages = notifier.counts().into_iter().map(|(_, counts)| counts).collect();
         // Nobody told before: these are the first.
         let _ = api.meters.told.set(Told { journal: journal.counts(), messages });
+        self.spawn_until_kept(|kept| watchman.run(kept));
         self.spawn_until_kept(|kept| journal.run(kept));
         self.spawn_until_kept(|kept| notifier.run(kept));
     }

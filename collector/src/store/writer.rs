@@ -60,14 +60,29 @@ impl Job {
 struct Group {
     puts: Vec<Put>,
     dirty: Vec<Dirty>,
-    batch: Batch,
+    taken: Vec<Taken>,
     n_rows: usize,
+}
+
+/// What one source gave for a transaction, and who asked it to.
+struct Taken {
+    source: Arc<dyn DirtySource>,
+    asked: Vec<Dirty>,
+    batch: Batch,
+}
+
+impl std::fmt::Debug for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut told = f.debug_struct("Taken");
+        told.field("asked", &self.asked).field("batch", &self.batch).finish_non_exhaustive()
+    }
 }
 
 pub(super) struct Writer {
     file: StateFile,
-    /// Whose urgent entities are written for as long as there are some, without being asked.
-    source: Option<Arc<dyn DirtySource>>,
+    /// Whose urgent entities are written for as long as there are some, without being asked: each
+    /// that ever asked, of which a collector has two.
+    sources: Vec<Arc<dyn DirtySource>>,
     /// Transactions since the last snapshot.
     n_since_snapshot: Arc<AtomicU64>,
     _lock: Lock,
@@ -75,7 +90,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(file: StateFile, n_since_snapshot: Arc<AtomicU64>, lock: Lock) -> Self {
-        Self { file, source: None, n_since_snapshot, _lock: lock }
+        Self { file, sources: Vec::new(), n_since_snapshot, _lock: lock }
     }
 
     /// Until the store is closed and its queue is empty.
@@ -90,40 +105,46 @@ impl Writer {
             self.take_dirty(&mut group);
             let result = self.write(&group);
             goes_on = result.is_ok() && self.has_urgent();
-            self.answer(group, result);
+            Self::answer(group, &result);
         }
         self.close();
     }
 
     fn has_urgent(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| source.has_urgent())
+        self.sources.iter().any(|source| source.has_urgent())
     }
 
-    /// The last moment before the transaction: whatever came until now shares it.
+    /// The last moment before the transaction: whatever came until now shares it. A batch of each
+    /// source: of one that did not ask, what is urgent.
     fn take_dirty(&mut self, group: &mut Group) {
-        if let Some(asked) = group.dirty.last() {
-            self.source = Some(Arc::clone(&asked.source));
-        }
-        let Some(source) = &self.source else { return };
-        let extent = group.dirty.iter().map(|asked| asked.extent).max().unwrap_or(Extent::Urgent);
-        group.batch = source.take(extent, GROUP_ROWS.saturating_sub(group.n_rows).max(1));
-    }
-
-    fn answer(&self, group: Group, result: Result<(), WriteError>) {
-        let Group { puts, dirty, batch, .. } = group;
-        let more = result.clone().map(|()| batch.is_cut);
-        if let Some(source) = &self.source {
-            match &result {
-                Ok(()) => source.kept(batch.through),
-                Err(error) => source.give_back(batch, error),
+        for asked in &group.dirty {
+            if !self.sources.iter().any(|known| Arc::ptr_eq(known, &asked.source)) {
+                self.sources.push(Arc::clone(&asked.source));
             }
         }
-        // Whoever no longer waits has been told otherwise.
-        for put in puts {
-            let _ = put.done.send(result.clone());
+        let max = GROUP_ROWS.saturating_sub(group.n_rows).max(1);
+        for source in &self.sources {
+            let is_its = |asked: &mut Dirty| Arc::ptr_eq(&asked.source, source);
+            let asked: Vec<_> = group.dirty.extract_if(.., is_its).collect();
+            let extent = asked.iter().map(|asked| asked.extent).max().unwrap_or(Extent::Urgent);
+            let (source, batch) = (Arc::clone(source), source.take(extent, max));
+            group.taken.push(Taken { source, asked, batch });
         }
-        for asked in dirty {
-            let _ = asked.done.send(more.clone());
+    }
+
+    fn answer(group: Group, result: &Result<(), WriteError>) {
+        for Taken { source, asked, batch } in group.taken {
+            let more = result.clone().map(|()| batch.is_cut);
+            match result {
+                Err(error) if !batch.rows.is_empty() => source.give_back(batch, error),
+                // Nothing of this source went by with the transaction that failed.
+                _ => source.kept(batch.through),
+            }
+            // Whoever no longer waits has been told otherwise.
+            asked.into_iter().for_each(|asked| drop(asked.done.send(more.clone())));
+        }
+        for put in group.puts {
+            let _ = put.done.send(result.clone());
         }
     }
 
@@ -149,7 +170,8 @@ impl Writer {
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let put_rows = group.puts.iter().flat_map(|job| &job.rows);
-        for row in put_rows.chain(group.batch.rows.iter().map(|(_, row)| row)) {
+        let taken_rows = group.taken.iter().flat_map(|taken| &taken.batch.rows);
+        for row in put_rows.chain(taken_rows.map(|(_, row)| row)) {
             put(&transaction, row)?;
         }
         for entry in group.puts.iter().flat_map(|job| &job.entries) {
@@ -187,7 +209,7 @@ impl Group {
     }
 
     fn is_empty(&self) -> bool {
-        self.n_rows == 0 && self.batch.rows.is_empty()
+        self.n_rows == 0 && self.taken.iter().all(|taken| taken.batch.rows.is_empty())
     }
 }
 

@@ -126,7 +126,9 @@ fn what_is_off_now_is_over_and_what_is_gone_is_removed() {
     world.lose(1);
     world.pass(400);
     world.settings = set(Rule::HostOffline, |rule| rule.enabled = false);
-    let world = world.restarted(10);
+    let mut world = world.restarted(10);
+    assert_eq!(world.open().len(), 1, "whoever follows does not begin with it otherwise");
+    world.engine.begin(world.clock.moment());
     assert_eq!((world.open().len(), world.cause()), (0, "its rule is off".to_owned()));
 
     let mut world = World::new();
@@ -180,4 +182,21 @@ fn missed_changes_are_made_up_for_by_a_snapshot() {
     world.pass(300);
     assert_eq!(world.open(), ["host_offline"]);
     assert_eq!(world.last("host_offline").subject.name.as_ref(), "gpu-2");
+}
+
+#[test]
+fn a_pause_counts_for_nobody_whatever_is_done_first_after_it() {
+    let mut world = World::new();
+    world.host(1, sample());
+    world.pass(5);
+    world.lose(1);
+    world.pass(60);
+    assert_eq!(world.open().len(), 0);
+    let moment = world.clock.pass(1000);
+    assert!(!world.engine.raise_due(moment));
+    assert_eq!(world.open().len(), 0, "nobody looked for 1000 s");
+    let moment = world.clock.pass(1000);
+    world.engine.see_store(StoreState::Ok, moment);
+    world.engine.raise_due(moment);
+    assert_eq!(world.open().len(), 0);
 }

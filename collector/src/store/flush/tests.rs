@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::super::{RowKind, Waiting};
+use super::super::writer::{Dirty, Job, Writer};
+use super::super::{RowKind, Waiting, file, lock};
 use super::*;
 
 #[derive(Default)]
@@ -238,4 +239,72 @@ async fn a_command_that_cannot_be_kept_is_told_so_and_is_kept_once_it_can() {
     bench.store.write(vec![space]).await.unwrap();
     bench.state.wait_for(|state| *state == StoreState::Ok).await.unwrap();
     assert_eq!(bench.kept().await, ["x".repeat(150_000)]);
+}
+
+type Answer = oneshot::Receiver<Result<bool, WriteError>>;
+
+fn job(herd: &Arc<Herd>, extent: Extent) -> (Job, Answer) {
+    let (done, answer) = oneshot::channel();
+    (Job::Dirty(Dirty { source: Arc::<Herd>::clone(herd), extent, done }), answer)
+}
+
+/// Has a writer do these jobs, which wait for it together, and end. Returns what is kept then.
+fn write_together(pages_max: u32, jobs: Vec<Job>) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let file = file::open(&path, pages_max).unwrap().0;
+    let (sender, queue) = mpsc::channel(jobs.len());
+    jobs.into_iter().for_each(|job| sender.try_send(job).unwrap());
+    drop(sender);
+    Writer::new(file, Arc::default(), lock::take(dir.path()).unwrap()).run(queue);
+    file::open(&path, pages_max).unwrap().1.hosts
+}
+
+#[test]
+fn two_sources_that_ask_together_are_both_written_and_told_of_their_own() {
+    let (many, few) = (Arc::new(Herd::default()), Arc::new(Herd::default()));
+    (0..150).for_each(|n| many.change(&format!("many-{n}"), "many"));
+    few.change("few", "few");
+    few.inner.lock().unwrap().n_urgent = 7;
+    let ((first, mut of_many), (second, mut of_few)) =
+        (job(&many, Extent::All), job(&few, Extent::All));
+    let kept = write_together(1000, vec![first, second]);
+    assert_eq!((kept.len(), many.n_dirty(), few.n_dirty()), (101, 50, 0));
+    assert!(of_many.try_recv().unwrap().unwrap(), "there is more");
+    assert!(!of_few.try_recv().unwrap().unwrap(), "that was all");
+    assert_eq!((&*many.kept.lock().unwrap(), &*few.kept.lock().unwrap()), (&vec![0], &vec![7]));
+}
+
+#[test]
+fn a_command_is_kept_beside_another_source_whatever_is_left_of_it() {
+    let (herd, other) = (Arc::new(Herd::default()), Arc::new(Herd::default()));
+    let ids: Vec<String> = (0..250).map(|n| format!("{n:03}")).collect();
+    let mut commands: Vec<_> = ids.iter().map(|id| Box::pin(herd.command(id, "{}"))).collect();
+    assert!(commands.iter_mut().all(|command| command.now_or_never().is_none()));
+    other.change("other", "{}");
+    // The one that asks last is not the only one that is served, nor looked at afterwards.
+    let jobs = vec![job(&herd, Extent::Urgent).0, job(&other, Extent::All).0];
+    assert_eq!(write_together(1000, jobs).len(), 251);
+    let answered = commands.into_iter().map(|command| command.now_or_never());
+    assert!(answered.flatten().filter(Result::is_ok).count() == 250, "a command hangs");
+}
+
+#[test]
+fn a_batch_that_fails_is_given_back_to_its_own_source_and_no_other() {
+    let (large, small, idle) =
+        (Arc::new(Herd::default()), Arc::new(Herd::default()), Arc::new(Herd::default()));
+    large.change("large", &"x".repeat(500_000));
+    small.change("small", "{}");
+    let jobs = [&large, &small, &idle].map(|herd| job(herd, Extent::All));
+    let (jobs, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
+    assert_eq!(write_together(80, jobs).len(), 0);
+    for mut answer in answers {
+        assert!(matches!(answer.try_recv().unwrap(), Err(WriteError::DiskFull)));
+    }
+    let dirty = |herd: &Herd| herd.inner.lock().unwrap().rows.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        (dirty(&large), dirty(&small)),
+        (vec!["large".to_owned()], vec!["small".to_owned()])
+    );
+    assert_eq!((dirty(&idle).len(), &*idle.kept.lock().unwrap()), (0, &vec![0]));
 }
