@@ -106,7 +106,8 @@ impl fmt::Debug for Notifier {
 }
 
 impl Notifier {
-    /// Begins with the registry as it is: what is open was told before. `authorities` are trusted
+    /// Begins with the registry as it is: what is open for a while was told before, unless it is
+    /// silenced. `authorities` are trusted
     /// besides the system's, `link` is where the page is.
     #[must_use]
     pub fn new(
@@ -118,9 +119,11 @@ impl Notifier {
     ) -> Self {
         let snapshot = registry.snapshot(Moment::now());
         let reached = Reached::new(authorities, link);
+        let with_hush = |alert: &Arc<Alert>| (Arc::clone(alert), hush(&silenced, alert));
+        let open: Vec<_> = snapshot.alerts.iter().map(with_hush).collect();
         let outlet = |target: &Arc<Target>| Outlet {
             target: Arc::clone(target),
-            desk: Desk::new(Arc::clone(target), &snapshot.alerts),
+            desk: Desk::new(Arc::clone(target), open.iter().cloned(), snapshot.at),
             lines: reached.lines(target),
         };
         let outlets = config.targets.iter().map(outlet).collect();
@@ -191,6 +194,10 @@ impl Notifier {
         changed.mark_changed();
         let mut again = interval(alertmanager::AGAIN_EVERY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // At first those that may not have been told, before it is heard that they are over.
+        again.tick().await;
+        self.look_again().await;
+        self.send_due();
         loop {
             let due = self.due();
             tokio::select! {
@@ -257,7 +264,7 @@ impl Notifier {
     }
 
     fn hush(&self, alert: &Alert) -> Hush {
-        if (self.silenced)(alert) { Hush::Silenced } else { Hush::Heard }
+        hush(&self.silenced, alert)
     }
 
     /// Looks at open alerts again: who was silenced may be no longer, and Alertmanagers want to
@@ -272,6 +279,10 @@ impl Notifier {
             }
         }
     }
+}
+
+fn hush(silenced: &Silenced, alert: &Alert) -> Hush {
+    if silenced(alert) { Hush::Silenced } else { Hush::Heard }
 }
 
 async fn until(due: Option<Instant>) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
-use crate::config::{Config, ConfigError, Told};
+use crate::config::{self, Config, ConfigError, Told};
 
 /// How a running collector is told things.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,8 @@ const LOG_LEVEL: &str = "log_level";
 pub struct Reloader {
     signals: Signals,
     running: Values,
+    /// Whom it tells of alerts: of their secrets, the values above tell nothing.
+    notified: config::Notify,
     catalogs: Arc<Catalogs>,
 }
 
@@ -65,8 +67,9 @@ struct Compared {
 impl Reloader {
     /// For a collector that runs with these settings.
     #[must_use]
-    pub fn new(signals: Signals, told: &[Told], catalogs: Arc<Catalogs>) -> Self {
-        Self { signals, running: values(told), catalogs }
+    pub fn new(signals: Signals, config: &Config, catalogs: Arc<Catalogs>) -> Self {
+        let (running, notified) = (values(&config.told), config.notify.clone());
+        Self { signals, running, notified, catalogs }
     }
 
     /// Waits and does until the stop.
@@ -103,7 +106,8 @@ impl Reloader {
             }
             Err(error) => return tracing::error!(%error, "the configuration could not be read"),
         };
-        let compared = compare(&self.running, &values(&config.told));
+        let mut compared = compare(&self.running, &values(&config.told));
+        compared.needs_restart.extend(changed_targets(&self.notified, &config.notify));
         if let Some(level) = &compared.log_level {
             match settings.set_log_level(level) {
                 Ok(()) => {
@@ -136,6 +140,14 @@ fn compare(running: &Values, read: &Values) -> Compared {
     let (level, others): (Vec<_>, Vec<_>) = changed.partition(|key| *key == LOG_LEVEL);
     let level = level.first().and_then(|key| read.get(*key)).and_then(|level| level.first());
     Compared { log_level: level.cloned(), needs_restart: others.into_iter().cloned().collect() }
+}
+
+/// The keys of the targets that changed, were it only in what is not shown.
+fn changed_targets(running: &config::Notify, read: &config::Notify) -> BTreeSet<String> {
+    let of_both = running.targets.iter().chain(&read.targets);
+    let is_same = |target| running.targets.contains(target) && read.targets.contains(target);
+    let changed = of_both.filter(|target| !is_same(*target));
+    changed.map(|target| format!("notify.{}", target.name)).collect()
 }
 
 #[cfg(test)]
@@ -174,5 +186,24 @@ mod tests {
         assert_eq!(compared.log_level.as_deref(), Some("debug"));
         let names: Vec<&str> = compared.needs_restart.iter().map(String::as_str).collect();
         assert_eq!(names, ["history.days", "listen", "liveness.tick_s"]);
+    }
+
+    fn targets(secrets: &[(&str, &str)]) -> config::Notify {
+        let mut targets = config::Notify::default();
+        for (name, secret) in secrets {
+            let text =
+                format!("kind = 'webhook'\nurl = 'https://a/'\nheaders = {{ x = '{secret}' }}");
+            targets.set_for_tests(name, &text);
+        }
+        targets
+    }
+
+    #[test]
+    fn a_secret_that_changed_is_named_by_its_target_alone() {
+        let running = targets(&[("a", "one"), ("b", "two"), ("gone", "x")]);
+        assert!(changed_targets(&running, &running.clone()).is_empty());
+        let read = targets(&[("a", "one"), ("b", "T0SECRET"), ("new", "y")]);
+        let changed: Vec<String> = changed_targets(&running, &read).into_iter().collect();
+        assert_eq!(changed, ["notify.b", "notify.gone", "notify.new"]);
     }
 }

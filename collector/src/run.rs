@@ -114,7 +114,7 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
-    parts.spawn(Reloader::new(signals, &config.told, Arc::clone(&api.catalogs)).run());
+    parts.spawn(Reloader::new(signals, &config, Arc::clone(&api.catalogs)).run());
 
     let routes = Routes::new()
         .merge(health::routes(readiness))

@@ -23,9 +23,6 @@ pub(super) const RESOLVED_MS: i64 = 30 * 86_400_000;
 pub(super) struct Stored {
     #[serde(flatten)]
     pub(super) alert: Arc<Alert>,
-    /// Which GPU or disk it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) part: Option<Arc<str>>,
     /// Who went with a mass event and was not back yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) members: Vec<Arc<str>>,
@@ -94,13 +91,12 @@ impl Kept {
     }
 
     /// Keeps an alert as it is now.
-    pub(super) fn put(&self, alert: Arc<Alert>, part: Option<Arc<str>>) {
+    pub(super) fn put(&self, alert: Arc<Alert>) {
         let mut all = self.all();
-        let before = all.stored(&alert.id).cloned();
-        let members = before.as_ref().map(|before| before.members.clone()).unwrap_or_default();
-        let part = part.or(before.and_then(|before| before.part));
+        let before = all.stored(&alert.id);
+        let members = before.map(|before| before.members.clone()).unwrap_or_default();
         all.dirty.insert(Arc::clone(&alert.id));
-        all.insert(Stored { alert, part, members });
+        all.insert(Stored { alert, members });
         all.prune_to(RESOLVED_MAX);
         drop(all);
         self.dirty.notify_one();
@@ -109,7 +105,7 @@ impl Kept {
     /// Keeps an alert that a test made up.
     #[cfg(test)]
     pub(crate) fn put_for_test(&self, alert: Arc<Alert>) {
-        self.put(alert, None);
+        self.put(alert);
     }
 
     /// Who went with a mass event and was not back yet.

@@ -79,7 +79,7 @@ impl Masses {
 
     /// An event that was told in an earlier run.
     pub(super) fn restore(&mut self, stored: &Stored, now: Instant) {
-        let sort = stored.part.as_deref().and_then(Sort::of_word);
+        let sort = stored.alert.part.as_deref().and_then(Sort::of_word);
         let Some(sort) = sort else { return };
         let held = stored.alert.resolved_at.is_none().then_some(now);
         self.of(sort).restore(stored.members.clone(), held);

@@ -42,6 +42,7 @@ fn alert(rule: &str, kind: SubjectKind, id: &str, name: &str) -> Alert {
         rule: rule.into(),
         severity: Severity::Warning,
         subject: AlertSubject { kind, id: id.into(), name: name.into() },
+        part: None,
         message: String::new(),
         cause: None,
         raised_at: now(),

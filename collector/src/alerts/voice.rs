@@ -48,6 +48,7 @@ impl Voice {
             rule: key.rule.word().into(),
             severity: self.settings.of(key.rule).severity,
             subject: AlertSubject { kind: key.kind, id, name: name.into() },
+            part,
             message: words.message,
             cause: words.cause,
             raised_at: moment.at,
@@ -59,14 +60,14 @@ impl Voice {
             }
             return None;
         }
-        self.kept.put(Arc::clone(&alert), part);
+        self.kept.put(Arc::clone(&alert));
         Some(Arc::clone(&alert.id))
     }
 
     /// Resolves an alert, because.
     pub(super) fn resolve(&self, id: &str, cause: &str, moment: Moment) {
         if let Some(alert) = self.registry.resolve_alert(id, cause, moment) {
-            self.kept.put(alert, None);
+            self.kept.put(alert);
         }
     }
 }

@@ -52,8 +52,8 @@ async fn the_collector_tells_of_itself_and_counts_only_up() {
     let subject = AlertSubject { kind, name: Arc::clone(&id), id };
     let (rule, severity) = ("a_rule".into(), Severity::Critical);
     let (id, message, raised_at) = ("1".into(), "told".to_owned(), Moment::now().at);
-    let (cause, resolved_at) = (None, None);
-    let alert = Alert { id, rule, severity, subject, message, cause, raised_at, resolved_at };
+    let (part, cause, resolved_at) = (None, None, None);
+    let alert = Alert { id, rule, severity, subject, part, message, cause, raised_at, resolved_at };
     app.registry.raise_alert(Arc::new(alert), Moment::now()).unwrap();
     let after = told(&app).await;
     let bad_field = [("reason", "bad_field")];

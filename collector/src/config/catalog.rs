@@ -176,7 +176,7 @@ fn paths(given: Given) -> Result<Vec<CatalogFolder>, ConfigError> {
 }
 
 /// A path as the file that names it means it.
-fn beside(file: &Path, path: &Path) -> PathBuf {
+pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
     file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
 

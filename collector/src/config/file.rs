@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::error::ConfigError;
@@ -31,10 +32,18 @@ struct Shape {
     history: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     alerts: BTreeMap<String, Spanned<toml::Value>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "targets")]
     notify: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     catalog: BTreeMap<String, Spanned<toml::Value>>,
+}
+
+/// The tables of `[notify]`; what stands there instead may be a secret, and is not repeated.
+fn targets<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Spanned<toml::Value>>, D::Error> {
+    let refused = |_| D::Error::custom("expected tables [notify.NAME] with kind and url");
+    BTreeMap::deserialize(deserializer).map_err(refused)
 }
 
 /// What the file says, key by key.

@@ -2,6 +2,7 @@
 //! templates may hold secrets: neither `check-config` nor a mistake shows them.
 
 mod draft;
+mod secret_file;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -123,6 +124,11 @@ fn hidden(given: &Given, expected: &'static str) -> ConfigError {
         found: "something else".to_owned(),
         expected,
     }
+}
+
+/// A single word or line.
+fn text<'a>(given: &'a Given, expected: &'static str) -> Result<&'a str, ConfigError> {
+    given.as_text(expected).map_err(|_| hidden(given, expected))
 }
 
 #[cfg(test)]

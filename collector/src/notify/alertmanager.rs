@@ -81,6 +81,7 @@ fn labels(alert: &Alert) -> BTreeMap<&'static str, &str> {
         SubjectKind::Fleet => vec![("instance", "fleet")],
         SubjectKind::Collector => vec![("instance", "collector")],
     });
+    labels.extend(alert.part.as_deref().map(|part| ("part", part)));
     labels
 }
 
@@ -138,6 +139,16 @@ mod tests {
         assert_eq!(told["labels"]["instance"], "gpu-1:11434");
         assert_eq!(told["labels"]["service_name"], "gpu-1");
         assert_eq!(told["annotations"]["description"], "2 missed beats");
+    }
+
+    #[test]
+    fn two_parts_of_one_subject_are_two_alerts() {
+        let of = |part: &str| told(Alert { part: Some(part.into()), ..known() });
+        let (one, other) = (of("GPU-0"), of("GPU-1"));
+        assert_eq!(one["labels"]["part"], "GPU-0");
+        assert_ne!(one["labels"], other["labels"]);
+        // An empty label is none.
+        assert_eq!(told(known())["labels"].get("part"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use herdbook_shared::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::config::{Target, TargetKind};
@@ -19,6 +20,10 @@ pub(super) enum Hush {
     Silenced,
     Heard,
 }
+
+/// How old an alert is of which a restart may have kept a message: one that was gathered, or that
+/// waited for a target out of reach. It is told, perhaps for a second time.
+const PERHAPS_UNTOLD_MS: i64 = 10 * 60_000;
 
 /// See the module's words.
 #[derive(Debug)]
@@ -54,16 +59,19 @@ struct Group {
 }
 
 impl Desk {
-    /// Begins with the alerts that are open: the target has heard of them.
-    pub(super) fn new<'a>(
+    /// Begins with the alerts that are open at this time. The target has heard of them, but of
+    /// those that are silenced, and perhaps of those that are young.
+    pub(super) fn new(
         target: Arc<Target>,
-        open: impl IntoIterator<Item = &'a Arc<Alert>>,
+        open: impl IntoIterator<Item = (Arc<Alert>, Hush)>,
+        at: Timestamp,
     ) -> Self {
         let (groups, ready) = (BTreeMap::new(), Vec::new());
         let mut desk = Self { target, open: BTreeMap::new(), groups, ready };
-        for alert in open.into_iter().filter(|alert| desk.target.wants(alert)) {
-            let known = Open { alert: Arc::clone(alert), told: Told::Yes };
-            desk.open.insert(Arc::clone(&alert.id), known);
+        for (alert, hush) in open.into_iter().filter(|(alert, _)| desk.target.wants(alert)) {
+            let is_young = at.ms_since(alert.raised_at) < PERHAPS_UNTOLD_MS;
+            let told = if is_young || hush == Hush::Silenced { Told::No } else { Told::Yes };
+            desk.open.insert(Arc::clone(&alert.id), Open { alert, told });
         }
         desk
     }
@@ -75,7 +83,7 @@ impl Desk {
         }
         match notice.what {
             What::Raised => self.raised(&notice.alert, hush, now),
-            What::Resolved => self.resolved(&notice.alert, hush, now),
+            What::Resolved => self.resolved(&notice.alert, now),
         }
     }
 
@@ -93,7 +101,7 @@ impl Desk {
         }
     }
 
-    fn resolved(&mut self, alert: &Arc<Alert>, hush: Hush, now: Instant) {
+    fn resolved(&mut self, alert: &Arc<Alert>, now: Instant) {
         match self.open.remove(&alert.id).map(|open| open.told) {
             // The message that tells of it tells that it is over.
             Some(Told::Soon) => {
@@ -101,7 +109,8 @@ impl Desk {
                 let named = groups.flat_map(|message| &mut message.alerts);
                 named.filter(|named| named.id == alert.id).for_each(|named| *named = alert.clone());
             }
-            Some(Told::Yes) if self.target.send_resolved && hush == Hush::Heard => {
+            // Who heard of it wants to hear that it is over, silenced or not.
+            Some(Told::Yes) if self.target.send_resolved => {
                 self.gather(What::Resolved, alert, now);
             }
             Some(Told::Yes | Told::No) | None => {}

@@ -15,7 +15,7 @@ struct World {
 
 impl World {
     fn new(target: Target) -> Self {
-        Self { desk: Desk::new(Arc::new(target), []), now: Instant::now() }
+        Self { desk: Desk::new(Arc::new(target), [], at_ms(0)), now: Instant::now() }
     }
 
     fn webhook() -> Self {
@@ -51,6 +51,11 @@ impl World {
         self.desk.look_again(&open, self.now);
         self.after(0)
     }
+}
+
+/// So long after the alerts of tests are raised.
+fn at_ms(later: i64) -> Timestamp {
+    Timestamp::from_unix_ms(alert("a", "x").raised_at.unix_ms() + later)
 }
 
 fn resolved(id: &str, rule: &str) -> Arc<Alert> {
@@ -142,19 +147,47 @@ fn a_silenced_alert_is_not_told_until_the_silence_is_over() {
     world.look_again(Hush::Heard);
     assert_eq!(world.after(10), ["raised gpu_lost 1: a"]);
     assert_eq!(world.look_again(Hush::Heard), NOTHING);
+}
+
+#[test]
+fn what_was_told_has_an_end_though_it_is_silenced_then() {
+    let mut world = World::webhook();
+    world.raise("a", "gpu_lost").after(10);
+    assert_eq!(world.look_again(Hush::Silenced), NOTHING);
     world.take(What::Resolved, &resolved("a", "gpu_lost"), Hush::Silenced);
-    assert_eq!(world.after(10), NOTHING);
+    assert_eq!(world.after(10), ["resolved gpu_lost 1: a"]);
 }
 
 #[test]
 fn what_was_open_at_the_start_was_told_then() {
-    let before = alert("a", "gpu_lost");
+    let before = [(alert("a", "gpu_lost"), Hush::Heard)];
     let mut world = World::webhook();
-    world.desk = Desk::new(Arc::clone(&world.desk.target), [&before]);
+    world.desk = Desk::new(Arc::clone(&world.desk.target), before, at_ms(10 * 60_000));
     world.look_again(Hush::Heard);
     assert_eq!(world.after(10), NOTHING);
     world.resolve("a", "gpu_lost");
     assert_eq!(world.after(10), ["resolved gpu_lost 1: a"]);
+}
+
+#[test]
+fn what_was_raised_shortly_before_the_start_is_told_once_more() {
+    let mut world = World::webhook();
+    let before = [(alert("a", "gpu_lost"), Hush::Heard)];
+    world.desk = Desk::new(Arc::clone(&world.desk.target), before, at_ms(10 * 60_000 - 1));
+    world.look_again(Hush::Heard);
+    assert_eq!(world.after(10), ["raised gpu_lost 1: a"]);
+    assert_eq!(world.look_again(Hush::Heard), NOTHING);
+}
+
+#[test]
+fn what_was_silenced_at_the_start_is_told_when_the_silence_is_over() {
+    let mut world = World::webhook();
+    let before = [(alert("a", "gpu_lost"), Hush::Silenced)];
+    world.desk = Desk::new(Arc::clone(&world.desk.target), before, at_ms(86_400_000));
+    world.look_again(Hush::Silenced);
+    assert_eq!(world.after(10), NOTHING);
+    world.look_again(Hush::Heard);
+    assert_eq!(world.after(10), ["raised gpu_lost 1: a"]);
 }
 
 #[test]

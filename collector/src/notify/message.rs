@@ -1,6 +1,7 @@
 //! What is told at one time: some alerts of one rule that began, or that are over. In words, they
 //! fit every receiver: bounded, and in one line each.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Message {
             What::Resolved => "resolved",
         };
         let title = match (&self.alerts[..], self.n) {
-            ([alert], 1) => format!("[{state}] {}: {}", alert.subject.name, alert.message),
+            ([alert], 1) => format!("[{state}] {}", named(alert)),
             _ => format!("[{state}] {}: {} alerts", self.rule, self.n),
         };
         line(&title, TITLE_CHARS)
@@ -76,8 +77,7 @@ impl Message {
                 (What::Raised, Some(_)) if !is_moment(alert) => ", over by now",
                 _ => "",
             };
-            let (name, message) = (&alert.subject.name, &alert.message);
-            let told = format!("{name}: {message}{}{over}", cause.unwrap_or_default());
+            let told = format!("{}{}{over}", named(alert), cause.unwrap_or_default());
             let _ = writeln!(text, "{}", line(&told, LINE_CHARS));
         }
         match self.n.saturating_sub(self.alerts.len()) {
@@ -85,6 +85,22 @@ impl Message {
             n_more => drop(write!(text, "and {n_more} more")),
         }
         text
+    }
+}
+
+/// What happened, with the name of its subject before it unless it is in there.
+fn named(alert: &Alert) -> Cow<'_, str> {
+    let (name, message) = (&*alert.subject.name, alert.message.as_str());
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_whole = |(at, _): (usize, &str)| {
+        let (before, after) = (message.get(..at), message.get(at + name.len()..));
+        !before.is_some_and(|before| before.ends_with(is_of_name))
+            && !after.is_some_and(|after| after.starts_with(is_of_name))
+    };
+    if !name.is_empty() && message.match_indices(name).any(is_whole) {
+        Cow::Borrowed(message)
+    } else {
+        Cow::Owned(format!("{name}: {message}"))
     }
 }
 
@@ -137,6 +153,23 @@ mod tests {
         assert_eq!(message.text(), "gpu-1: GPU 3 is lost (it fell off the bus)");
         let over = Message { what: What::Resolved, ..message };
         assert_eq!(over.title(), "[resolved] gpu-1: GPU 3 is lost");
+    }
+
+    #[test]
+    fn a_name_stands_once() {
+        let told = |name: &str, message: &str| {
+            let mut alert = (*alert("a", "gpu_lost")).clone();
+            alert.subject.name = name.into();
+            alert.message = message.to_owned();
+            let message = Message::of(What::Raised, &Arc::new(alert));
+            assert_eq!(message.title(), format!("[critical] {}", message.text()));
+            message.text()
+        };
+        assert_eq!(told("gpu-1", "gpu-1: GPU 0 is lost"), "gpu-1: GPU 0 is lost");
+        assert_eq!(told("gpu-1", "host gpu-1 is offline"), "host gpu-1 is offline");
+        assert_eq!(told("gpu-1", "gpu-12 and x-gpu-1 went"), "gpu-1: gpu-12 and x-gpu-1 went");
+        assert_eq!(told("fleet", "many hosts went at once"), "fleet: many hosts went at once");
+        assert_eq!(told("é", "é: ß"), "é: ß");
     }
 
     #[test]

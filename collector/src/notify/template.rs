@@ -207,7 +207,7 @@ mod tests {
         let template = r#"{"t": "{{title}}: {{ rule }}", "n": {{count}}, "all": {{alerts}}}"#;
         let told = Template::parse(template).unwrap().render(&body("x \"y\" \\ z"));
         let told: Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told["t"], "[critical] x \"y\" \\ z: x \"y\" \\ z: gpu_lost");
+        assert_eq!(told["t"], "[critical] x \"y\" \\ z: gpu_lost");
         assert_eq!((&told["n"], &told["all"][0]["rule"]), (&json!(1), &json!("gpu_lost")));
         let plain = Template::parse("{\"a\": \"b\"}").unwrap();
         assert_eq!(plain.render(&body("")), "{\"a\": \"b\"}");

@@ -21,6 +21,7 @@ pub(crate) fn alert(id: &str, rule: &str) -> Arc<Alert> {
             id: "0199f3a0-0000-7000-8000-000000000001".into(),
             name: "gpu-1".into(),
         },
+        part: None,
         message: "GPU 3 is lost".to_owned(),
         cause: None,
         raised_at: Timestamp::from_unix_ms(1_795_000_000_000),

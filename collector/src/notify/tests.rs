@@ -174,3 +174,33 @@ async fn a_trial_says_what_came_of_each_target() {
     let none = test(&Notify::default(), &authorities, "", None, &mut out).await.unwrap_err();
     assert_eq!((none.exit_code(), unknown.exit_code()), (2, 2));
 }
+
+#[tokio::test]
+async fn what_was_raised_just_before_the_start_is_told_though_it_is_over_at_once() {
+    let (hook, mut world) = (Receiver::start(Vec::new()).await, World::new());
+    world.target("hook", "webhook", &hook.url("/"));
+    let raised_at = Timestamp::now();
+    let young = Alert { raised_at, ..(*alert("a", "gpu_lost")).clone() };
+    world.registry.raise_alert(Arc::new(young), Moment::now()).unwrap();
+    let (_, _task) = world.start();
+    world.resolve("a");
+    let told = hook.gets(1).await.remove(0).body;
+    assert_eq!((&told["state"], &told["alerts"][0]["id"]), (&"raised".into(), &"a".into()));
+}
+
+#[tokio::test]
+async fn what_is_silenced_at_the_start_was_not_told() {
+    let (hook, mut world) = (Receiver::start(Vec::new()).await, World::new());
+    world.target("hook", "webhook", &hook.url("/"));
+    world.is_silent.store(true, Ordering::Relaxed);
+    let raised_at = Timestamp::from_unix_ms(Timestamp::now().unix_ms() - 3_600_000);
+    let old = Alert { raised_at, ..(*alert("a", "gpu_lost")).clone() };
+    world.registry.raise_alert(Arc::new(old), Moment::now()).unwrap();
+    let (_, task) = world.start();
+    // It is looked at again as soon as the notifier runs.
+    world.is_silent.store(false, Ordering::Relaxed);
+    let told = hook.gets(1).await.remove(0).body;
+    assert_eq!((&told["state"], &told["alerts"][0]["id"]), (&"raised".into(), &"a".into()));
+    world.stop.cancel();
+    task.await.unwrap();
+}

@@ -123,6 +123,7 @@ fn alert(now: Timestamp) -> Alert {
             id: "collector".into(),
             name: "herdbook-collector".into(),
         },
+        part: None,
         message: "this is a test, nothing is wrong".to_owned(),
         cause: Some("somebody ran notify-test".to_owned()),
         raised_at: now,

@@ -67,6 +67,9 @@ pub struct Alert {
     pub severity: Severity,
     /// Whom it is about.
     pub subject: AlertSubject,
+    /// Which part of it, where it is about one: the id of a GPU, the mount of a disk; of a mass
+    /// event `hosts` or `services`.
+    pub part: Option<Arc<str>>,
     /// What happened, for a person.
     pub message: String,
     /// Why, where that is known.

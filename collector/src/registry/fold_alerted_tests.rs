@@ -47,6 +47,7 @@ fn alert_of(host: u8, at: Timestamp) -> Arc<Alert> {
         rule: "host_offline".into(),
         severity: Severity::Critical,
         subject: AlertSubject { kind: SubjectKind::Host, id, name },
+        part: None,
         message: "it is offline".to_owned(),
         cause: (host > 0).then(|| "silent".to_owned()),
         raised_at: at,

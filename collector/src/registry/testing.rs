@@ -314,6 +314,7 @@ fn alert(moment: Moment) -> Alert {
         rule: "host_offline".into(),
         severity: Severity::Warning,
         subject,
+        part: None,
         message: "it is gone".to_owned(),
         cause: None,
         raised_at: moment.at,

@@ -17,7 +17,7 @@ impl Engine {
         if rule == Some(Rule::MassEvent) {
             self.masses.restore(&stored, moment.now);
         }
-        let Stored { alert, part, .. } = stored;
+        let Stored { alert, .. } = stored;
         if alert.resolved_at.is_some() {
             return;
         }
@@ -30,7 +30,7 @@ impl Engine {
             self.voice.kept.write_again(&alert.id);
         }
         let (kind, id) = (alert.subject.kind, Arc::clone(&alert.subject.id));
-        let (id, part) = match (kind, part) {
+        let (id, part) = match (kind, alert.part.clone()) {
             (SubjectKind::Fleet, Some(sort)) => (sort, None),
             (_, part) => (id, part),
         };

@@ -11,6 +11,7 @@ fn alert(id: &str, rule: &str, host: &str, raised_ms: i64, resolved_ms: Option<i
         rule: rule.into(),
         severity: Severity::Critical,
         subject: AlertSubject { kind: SubjectKind::Host, id: host.into(), name: "gpu-1".into() },
+        part: None,
         message: "host gpu-1 is offline".to_owned(),
         cause: None,
         raised_at: Timestamp::from_unix_ms(raised_ms),
@@ -79,7 +80,7 @@ async fn an_open_alert_names_the_silence_for_which_nobody_is_told() {
     let expected = json!({
         "id": "b", "rule": "host_offline", "severity": "critical",
         "subject": {"kind": "host", "id": "h2", "name": "gpu-1"},
-        "message": "host gpu-1 is offline", "cause": null,
+        "part": null, "message": "host gpu-1 is offline", "cause": null,
         "raised_at": "1970-01-01T00:00:02.000Z", "resolved_at": null,
         "silenced_by": added.body["id"],
     });

@@ -69,6 +69,7 @@ fn populate(registry: &Registry) -> Vec<Opened> {
         rule: "host_offline".into(),
         severity: Severity::Warning,
         subject,
+        part: None,
         message: "gone".to_owned(),
         cause: None,
         raised_at: Moment::now().at,

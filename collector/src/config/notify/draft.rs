@@ -1,28 +1,25 @@
 //! One target while its keys are read, in whichever order they stand.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::alerts::Rule;
 use crate::config::error::ConfigError;
 use crate::config::given::{Given, Unit};
 use crate::notify::{Format, TargetUrl, Template};
 use crate::registry::finding::Severity;
+use crate::registry::service::Word;
 use crate::secret::Secret;
 
-use super::{Target, TargetKind, hidden};
+use super::{Target, TargetKind, hidden, secret_file, text};
 
 /// Most URLs of one Alertmanager.
 const URLS_MAX: usize = 8;
 /// Most headers.
 const HEADERS_MAX: usize = 16;
-/// Largest file of a secret, bytes.
-const FILE_BYTES: u64 = 64 * 1024;
 /// Longest that one message may take.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Longest that alerts are gathered.
@@ -142,7 +139,7 @@ impl Draft {
         let ([url], format) = (&mut urls[..], self.format.take()) else {
             return Err(hidden(origin, "one URL: each webhook is a table of its own"));
         };
-        let word = format.as_ref().map(|given| given.as_text(FORMATS)).transpose()?;
+        let word = format.as_ref().map(|given| text(given, FORMATS)).transpose()?;
         let format = match (word, self.template.take()) {
             (None, Some((_, template))) => Format::Template(template),
             (Some(_), Some((given, _))) => return Err(hidden(&given, "either format or template")),
@@ -155,7 +152,7 @@ impl Draft {
                 *url = at;
                 Format::Ntfy { topic }
             }
-            (Some(_), None) => return Err(format.unwrap_or_else(|| origin.clone()).bad(FORMATS)),
+            (Some(_), None) => return Err(hidden(format.as_ref().unwrap_or(origin), FORMATS)),
         };
         Ok((TargetKind::Webhook(format), urls))
     }
@@ -181,20 +178,20 @@ const FORMATS: &str = "json, slack, discord or ntfy";
 
 fn kind(given: &Given) -> Result<Kind, ConfigError> {
     const EXPECTED: &str = "webhook or alertmanager";
-    match given.as_text(EXPECTED)? {
+    match text(given, EXPECTED)? {
         "webhook" => Ok(Kind::Webhook),
         "alertmanager" => Ok(Kind::Alertmanager),
-        _ => Err(given.bad(EXPECTED)),
+        _ => Err(hidden(given, EXPECTED)),
     }
 }
 
 fn severity(given: &Given) -> Result<Severity, ConfigError> {
     const EXPECTED: &str = "info, warning or critical";
-    match given.as_text(EXPECTED)? {
+    match text(given, EXPECTED)? {
         "info" => Ok(Severity::Info),
         "warning" => Ok(Severity::Warning),
         "critical" => Ok(Severity::Critical),
-        _ => Err(given.bad(EXPECTED)),
+        _ => Err(hidden(given, EXPECTED)),
     }
 }
 
@@ -208,7 +205,7 @@ fn urls_of(given: &Given) -> Result<Vec<TargetUrl>, ConfigError> {
 
 /// One URL a line.
 fn urls_of_file(given: &Given) -> Result<Vec<TargetUrl>, ConfigError> {
-    let text = secret_file(given)?;
+    let text = secret_file::read(given)?;
     let lines = text.expose().lines().map(str::trim).filter(|line| !line.is_empty());
     some(given, lines.map(|line| url(line, given)).collect::<Result<_, _>>()?)
 }
@@ -240,26 +237,11 @@ fn headers(given: &Given) -> Result<Vec<(HeaderName, Secret)>, ConfigError> {
 }
 
 fn token(given: &Given) -> Result<Secret, ConfigError> {
-    let text = secret_file(given)?;
+    let text = secret_file::read(given)?;
     let token = text.expose().trim();
     let is_good = !token.is_empty() && HeaderValue::from_str(token).is_ok();
     let expected = "the path of a file that holds one token";
     is_good.then(|| Secret::new(token.to_owned())).ok_or_else(|| hidden(given, expected))
-}
-
-/// What a file holds that is named instead of a secret.
-fn secret_file(given: &Given) -> Result<Secret, ConfigError> {
-    let path = PathBuf::from(given.as_text("the path of a file")?);
-    let origin = given.source.clone();
-    let read = || -> io::Result<String> {
-        let mut text = String::new();
-        File::open(&path)?.take(FILE_BYTES).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    match read() {
-        Ok(text) => Ok(Secret::new(text)),
-        Err(source) => Err(ConfigError::ReadFile { path, origin, source }),
-    }
 }
 
 fn template(given: &Given) -> Result<Template, ConfigError> {
@@ -269,31 +251,32 @@ fn template(given: &Given) -> Result<Template, ConfigError> {
     Template::parse(text).map_err(|error| hidden(given, error.expected()))
 }
 
+/// The words of all rules.
+static RULES: LazyLock<String> = LazyLock::new(|| {
+    let words: Vec<&str> = Rule::ALL.iter().map(|rule| rule.word()).collect();
+    format!("a list of some of these: {}", words.join(", "))
+});
+
 fn rules(given: &Given) -> Result<BTreeSet<String>, ConfigError> {
-    const EXPECTED: &str = "a list of rules, such as [\"gpu_lost\", \"service_down\"]";
-    let toml::Value::Array(rules) = &given.value else { return Err(given.bad(EXPECTED)) };
-    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let word = |rule: &toml::Value| {
-        let rule = rule.as_str().filter(|rule| !rule.is_empty() && rule.chars().all(is_word))?;
-        Some(rule.to_owned())
-    };
+    let toml::Value::Array(rules) = &given.value else { return Err(hidden(given, &RULES)) };
+    let word = |rule: &toml::Value| Some(Rule::of_word(rule.as_str()?)?.word().to_owned());
     let rules: Option<BTreeSet<String>> = rules.iter().map(word).collect();
-    rules.filter(|rules| !rules.is_empty()).ok_or_else(|| given.bad(EXPECTED))
+    rules.filter(|rules| !rules.is_empty()).ok_or_else(|| hidden(given, &RULES))
 }
 
 fn send_resolved(given: &Given) -> Result<SendResolved, ConfigError> {
     let given_bool = given.value.as_bool();
-    given_bool.map(SendResolved).ok_or_else(|| given.bad("true or false"))
+    given_bool.map(SendResolved).ok_or_else(|| hidden(given, "true or false"))
 }
 
 fn at_most(given: &Given, max: Duration, expected: &'static str) -> Result<Duration, ConfigError> {
     let duration = given.as_duration(Unit::Seconds).ok().filter(|duration| *duration <= max);
-    duration.ok_or_else(|| given.bad(expected))
+    duration.ok_or_else(|| hidden(given, expected))
 }
 
 fn link(given: &Given) -> Result<Arc<str>, ConfigError> {
     const EXPECTED: &str = "the http or https URL at which people open the page";
-    let text = given.as_text(EXPECTED)?;
+    let text = text(given, EXPECTED)?;
     let is_http = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if is_http { Ok(text.into()) } else { Err(given.bad(EXPECTED)) }
+    if is_http { Ok(text.into()) } else { Err(hidden(given, EXPECTED)) }
 }

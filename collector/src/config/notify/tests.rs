@@ -1,5 +1,9 @@
 //! Targets as they stand in a file, and what a mistake is told.
 
+use std::error::Error as _;
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+
 use super::super::given::Source;
 use super::*;
 
@@ -86,31 +90,81 @@ fn secrets_may_stand_in_files_of_their_own() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_and_nobody_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pipe, large) = (dir.path().join("pipe"), dir.path().join("large"));
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    std::fs::write(&large, "\n".repeat(64 * 1024 + 1)).unwrap();
+    for (path, why) in [
+        (pipe.as_path(), "it is no file"),
+        (dir.path(), "it is no file"),
+        (&large, "it is larger than 64 KiB"),
+    ] {
+        for key in ["url_file", "token_file"] {
+            let toml = format!("kind = 'webhook'\n{key} = '{}'", path.display());
+            let error = Notify::default().set(&given("a", &toml)).unwrap_err();
+            let cause = error.source().map(ToString::to_string);
+            assert_eq!(cause.as_deref(), Some(why), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_path_is_meant_from_where_the_configuration_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("url"), "https://a/T0SECRET").unwrap();
+    std::fs::write(dir.path().join("token"), SECRET).unwrap();
+    let source = Source::File { path: Arc::new(dir.path().join("c.toml")), line: 1 };
+    let toml = "kind = 'webhook'\nurl_file = 'url'\ntoken_file = './token'";
+    let mut notify = Notify::default();
+    notify.set(&Given { source, ..given("a", toml) }).unwrap();
+    assert_eq!(notify.targets[0].urls, [TargetUrl::parse("https://a/T0SECRET").unwrap()]);
+    assert_eq!(notify.targets[0].headers[0].1.expose(), "Bearer T0SECRET");
+}
+
+#[test]
+fn a_secret_in_the_place_of_all_tables_is_not_repeated() {
+    for toml in ["notify = 'https://a/T0SECRET'", "[notify]\nurl = 'https://a/T0SECRET'"] {
+        let path = std::path::Path::new("/etc/c.toml");
+        let error = match super::super::file::parse(&format!("# \n{toml}"), path) {
+            Ok(file) => Notify::default().set(&file.notify[0]).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains("[notify.NAME] with kind and url"), "{error}");
+        assert!(error.starts_with("/etc/c.toml:") && !error.contains(SECRET), "{error}");
+    }
+}
+
+#[test]
 fn a_mistake_names_its_key_and_what_was_expected_and_no_secret() {
     for (toml, key, expected) in [
         ("url = 'http://a/T0SECRET'", "", "the key kind"),
         ("kind = 'webhook'", "", "the key url or url_file"),
-        ("kind = 'mail'", ".kind", "webhook or alertmanager, found \"mail\""),
+        ("kind = 'T0SECRET'", ".kind", "webhook or alertmanager"),
         ("kind = 'webhook'\nurl = 'T0SECRET'", ".url", "an http or https URL"),
         ("kind = 'webhook'\nurl = 'http://u:T0SECRET@a'", ".url", "without user name"),
         ("kind = 'webhook'\nurl = 'http://169.254.169.254/'", ".url", "link-local, metadata"),
         ("kind = 'webhook'\nurl = ['http://a', 'http://b']", ".url", "one URL"),
         ("kind = 'webhook'\nurl = []", ".url", "one URL"),
         ("kind = 'webhook'\nurl = 7", ".url", "an http or https URL"),
-        ("kind = 'webhook'\nurl = 'http://a'\nformat = 'irc'", ".format", "found \"irc\""),
+        ("kind = 'webhook'\nurl = 'http://a'\nformat = 'T0SECRET'", ".format", "json, slack"),
         ("kind = 'webhook'\nurl = 'http://a/'\nformat = 'ntfy'", ".url", "the URL of a topic"),
         ("template = '{\"x\": {{T0SECRET}}}'", ".template", "a template whose {{fields}}"),
         ("headers = { host = 'T0SECRET' }", ".headers", "at most 16 headers"),
         ("headers = { 'a b' = 'T0SECRET' }", ".headers", "at most 16 headers"),
         ("headers = { a = \"T0SECRET\\n\" }", ".headers", "at most 16 headers"),
         ("headers = 'T0SECRET'", ".headers", "at most 16 headers"),
-        ("min_severity = 'bad'", ".min_severity", "info, warning or critical"),
-        ("rules = []", ".rules", "a list of rules"),
-        ("rules = ['Gpu lost']", ".rules", "a list of rules"),
-        ("send_resolved = 'no'", ".send_resolved", "true or false"),
+        ("min_severity = 'T0SECRET'", ".min_severity", "info, warning or critical"),
+        ("kind = ['T0SECRET']", ".kind", "webhook or alertmanager"),
+        ("rules = []", ".rules", "a list of some of these: host_offline, service_down"),
+        ("rules = ['gpu_lost', 'gpu_losst']", ".rules", "gpu_lost, gpu_hot, disk_nearly_full"),
+        ("rules = 'T0SECRET'", ".rules", "a list of some of these"),
+        ("token_file = 'T0SECRET'", ".token_file", "the path of a file"),
+        ("url_file = 'https://T0SECRET'", ".url_file", "the path of a file"),
+        ("send_resolved = 'T0SECRET'", ".send_resolved", "true or false"),
         ("group_wait_s = 3601", ".group_wait_s", "0.1 to 3600"),
         ("timeout_s = 0", ".timeout_s", "0.1 to 60"),
-        ("link = 'herd.example'", ".link", "the http or https URL"),
+        ("link = 'T0SECRET.example'", ".link", "the http or https URL"),
     ] {
         let mistake = mistake(toml);
         let begin = format!("FILE:3: notify.a{key}: expected ");
