@@ -146,8 +146,9 @@ impl Keeper {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = begin(connection)?;
         let mut rows = Vec::new();
-        for due in due.iter().filter(|due| !due.rows.is_empty()) {
-            let block = grid.block(due.until);
+        for due in due {
+            let Some((newest, _)) = due.rows.last() else { continue };
+            let block = grid.block(*newest);
             let id = due.host.id.as_str();
             let set = sets.get_or_make(&transaction, id, &due.gpus, block)?;
             for (start, row) in &due.rows {
@@ -176,12 +177,35 @@ impl Keeper {
         Ok(())
     }
 
+    /// Packs, prunes and keeps to the budget, each by itself: where one cannot be done, the disk
+    /// does not fill up for it.
     fn look_after(&mut self, now: Timestamp) -> Result<(), HistoryError> {
-        let (grid, sets) = (&self.grid, &mut self.sets);
+        let packed = self.pack(now);
+        let pruned = self.prune(now);
+        let kept = self.keep_budget();
+        packed.and(pruned).and(kept)
+    }
+
+    fn pack(&mut self, now: Timestamp) -> Result<(), HistoryError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = begin(connection)?;
-        pack(&transaction, grid, sets.len(), now)?;
-        prune::prune(&transaction, grid, sets, now)?;
+        pack(&transaction, &self.grid, self.sets.len(), now)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<(), HistoryError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = begin(connection)?;
+        let removed = prune::prune(&transaction, &self.grid, self.sets.len(), now)?;
+        transaction.commit()?;
+        removed.into_iter().for_each(|set| self.sets.remove(set));
+        Ok(())
+    }
+
+    fn keep_budget(&mut self) -> Result<(), HistoryError> {
+        let grid = &self.grid;
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = begin(connection)?;
         let n_removed = prune::keep_budget(&transaction, grid)?;
         transaction.commit()?;
         prune::give_back(connection, grid)?;

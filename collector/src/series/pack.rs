@@ -72,13 +72,12 @@ fn pack_sets(connection: &Connection, block: i64, first: i64, last: i64) -> rusq
     for (set, rows) in open_rows(connection, block, first, last)? {
         let before = blob(connection, "SELECT block FROM fine WHERE key = ?1", key(block, set))?;
         let before = before.as_deref().and_then(decode).map(|(_, rows)| rows).unwrap_or_default();
-        let gpus = gpus_of(connection, set)?;
+        // Rows whose set is gone can be told by nobody.
+        let Some(gpus) = gpus_of(connection, set)? else { continue };
         let rows = merged(gpus, before, rows);
         put(connection, "fine", key(block, set), &encode(Shape::FINE, gpus, &rows))?;
         let coarse = coarser(gpus, &rows);
         put(connection, "coarse", key(block, set), &encode(Shape::COARSE, gpus, &coarse))?;
-        let used = "UPDATE sets SET used = ?2 WHERE no = ?1";
-        connection.prepare_cached(used)?.execute([set, block])?;
     }
     Ok(())
 }
@@ -103,10 +102,11 @@ fn open_rows(
     Ok(of_set)
 }
 
-fn gpus_of(connection: &Connection, set: i64) -> rusqlite::Result<usize> {
+fn gpus_of(connection: &Connection, set: i64) -> rusqlite::Result<Option<usize>> {
     let select = "SELECT json_array_length(gpus) FROM sets WHERE no = ?1";
-    let n_gpus: i64 = connection.prepare_cached(select)?.query_row([set], |row| row.get(0))?;
-    Ok(usize::try_from(n_gpus).unwrap_or_default())
+    let mut select = connection.prepare_cached(select)?;
+    let n_gpus: Option<i64> = select.query_row([set], |row| row.get(0)).optional()?;
+    Ok(n_gpus.map(|n_gpus| usize::try_from(n_gpus).unwrap_or_default()))
 }
 
 /// Rows that came since are added to those that were packed before, which only a clock that went

@@ -174,7 +174,7 @@ struct Range<'a> {
 impl Range<'_> {
     fn rows(&self, connection: &Connection, host_id: &str) -> rusqlite::Result<Vec<Kept>> {
         let mut rows = Vec::new();
-        for Set { no, gpus } in sets::of_host(connection, host_id)? {
+        for Set { no, gpus, .. } in sets::of_host(connection, host_id)? {
             let gpus: Arc<[Box<str>]> = gpus.into();
             let mut push = |step: i64, row: Rollup| {
                 let start = self.grid.start(step);

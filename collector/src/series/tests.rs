@@ -17,6 +17,8 @@ use crate::registry::testing::{connect, gpu_sample};
 use super::table::Cell;
 use super::*;
 
+mod lasting;
+
 /// Steps of 10 s, blocks of 10 min.
 fn rules() -> HistoryRules {
     HistoryRules {

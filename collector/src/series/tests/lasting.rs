@@ -1,0 +1,76 @@
+//! What the keeper survives: hosts that return late, and clocks that are not right.
+
+use super::*;
+
+impl World {
+    fn count(&self, select: &str) -> i64 {
+        let connection = rusqlite::Connection::open(self.dir.path().join(FILE)).unwrap();
+        connection.query_row(select, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The sum of what a table says of this last time.
+    fn n_told(&self, age_s: i64) -> u64 {
+        self.table(age_s, Some(10)).rows.iter().map(|row| of(row).1.0).sum()
+    }
+}
+
+#[test]
+fn a_host_that_returns_when_its_set_expires_is_kept() {
+    for absence_min in [25, 35, 45] {
+        let mut world = World::new();
+        world.sample(50.0);
+        world.goes_offline();
+        for _ in 0..200 {
+            world.clock.pass(10);
+            world.tick();
+        }
+        world.clock.pass(86_400 - 2_000 + absence_min * 60);
+        for _ in 0..900 {
+            world.sample(50.0);
+            world.clock.pass(5);
+            world.tick();
+        }
+        let n_sets = world.count("SELECT count(*) FROM sets");
+        assert_eq!((n_sets, world.n_told(1_000)), (1, 200), "{absence_min}");
+        let n_open = world.count("SELECT count(*) FROM open_rows");
+        assert!(n_open < 100, "they are packed: {n_open}");
+    }
+}
+
+#[test]
+fn rows_of_a_set_that_is_gone_hold_nothing_up() {
+    let mut world = World::new();
+    world.sample(50.0);
+    world.clock.pass(10);
+    world.tick();
+    let connection = rusqlite::Connection::open(world.dir.path().join(FILE)).unwrap();
+    connection.execute("DELETE FROM sets", []).unwrap();
+    for _ in 0..100 {
+        world.clock.pass(10);
+        world.tick();
+    }
+    assert_eq!(world.count("SELECT count(*) FROM open_rows"), 0);
+}
+
+#[test]
+fn what_cannot_be_packed_does_not_hold_up_the_budget() {
+    let mut world = World::new();
+    for _ in 0..200 {
+        world.clock.pass(10);
+        world.sample(5.0);
+        world.tick();
+    }
+    assert!(world.keeper.n_blocks().0 > 0);
+    let connection = rusqlite::Connection::open(world.dir.path().join(FILE)).unwrap();
+    let broken = "CREATE TRIGGER broken BEFORE DELETE ON open_rows
+        BEGIN SELECT raise(ABORT, 'broken'); END;
+        CREATE TRIGGER unpackable BEFORE INSERT ON fine BEGIN SELECT raise(ABORT, 'broken'); END";
+    connection.execute_batch(broken).unwrap();
+    world.keeper.set_budget(1);
+    for _ in 0..100 {
+        world.clock.pass(10);
+        let _ = world.keeper.tick(&world.registry, Until::Step, world.now());
+    }
+    assert!(world.keeper.tick(&world.registry, Until::Step, world.now()).is_err());
+    assert_eq!(world.count("SELECT count(*) FROM fine"), 0);
+}
