@@ -17,8 +17,8 @@ use crate::registry::recent::GpuIds;
 use crate::serve::Rarely;
 
 use super::file::{self, HistoryError};
-use super::grid::{Grid, key};
-use super::pack::pack;
+use super::grid::{Grid, STEPS_OF_BLOCK, key, of_key};
+use super::pack::{pack, reopen};
 use super::prune;
 use super::read::Access;
 use super::rollup::{Rollup, roll_up};
@@ -157,6 +157,9 @@ impl Keeper {
         }
         // In the order of the file.
         rows.sort_unstable_by_key(|(key, ..)| *key);
+        if let Some((first, ..)) = rows.first() {
+            reopen(&transaction, of_key(*first).0.div_euclid(STEPS_OF_BLOCK))?;
+        }
         for (key, row, n_gpus) in rows {
             put(&transaction, key, row, n_gpus)?;
         }

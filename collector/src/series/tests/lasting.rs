@@ -74,3 +74,35 @@ fn what_cannot_be_packed_does_not_hold_up_the_budget() {
     assert!(world.keeper.tick(&world.registry, Until::Step, world.now()).is_err());
     assert_eq!(world.count("SELECT count(*) FROM fine"), 0);
 }
+
+#[test]
+fn a_clock_that_was_ahead_costs_nothing_that_was_sampled_before_or_after() {
+    let mut world = World::new();
+    for _ in 0..12 {
+        world.sample(50.0);
+        world.clock.pass(5);
+        world.tick();
+    }
+    // So far ahead that the block of ten minutes seems over, and is packed at once or in part.
+    for n_ticks in [1, 2, 5] {
+        let right = world.clock;
+        world.clock.pass(900);
+        for _ in 0..n_ticks {
+            world.tick();
+        }
+        world.clock = right;
+        for _ in 0..12 {
+            world.sample(50.0);
+            world.clock.pass(5);
+            world.tick();
+        }
+        world.is_as_told(&world.table(300, Some(10)), 0.11).unwrap();
+    }
+    for _ in 0..240 {
+        world.clock.pass(5);
+        world.tick();
+    }
+    assert!(world.keeper.n_blocks().0 > 0);
+    let n_told = u64::try_from(world.told.len()).unwrap();
+    assert_eq!(world.n_told(1_490), n_told, "packed once more, each sample once");
+}
