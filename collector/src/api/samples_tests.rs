@@ -39,7 +39,7 @@ async fn the_last_minutes_are_told_by_the_second_and_longer_ones_by_the_minute()
     assert_eq!(column(&answer.body, "cpu_percent"), vec![Value::from(12.5); 400]);
     assert_eq!(answer.body["missing"]["load1"], "cannot_tell");
 
-    let now = Moment::now().at;
+    let now = Moment::now();
     app.keeper.lock().unwrap().tick(&app.registry, Until::Step, now).unwrap();
     let answer = app.get(&format!("{path}?minutes=60")).await;
     assert_eq!((&answer.body["step_s"], &answer.body["complete"]), (&60.into(), &true.into()));

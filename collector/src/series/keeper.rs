@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::time::Instant;
 
 use crate::registry::Registry;
 use crate::registry::host::{HostEntry, HostStatus};
+use crate::registry::moment::Moment;
 use crate::registry::recent::GpuIds;
 use crate::serve::Rarely;
 
@@ -26,6 +28,10 @@ use super::sets::Sets;
 
 /// How often it is told that the oldest goes for want of room.
 const OVER_BUDGET_EVERY: Duration = Duration::from_hours(1);
+/// How far the wall clock may go from the monotonic one between two ticks.
+const CLOCK_JUMP_MS: i64 = 120_000;
+/// Nothing is too old before both clocks agreed for this long.
+const PRUNE_NOTHING_FOR: Duration = Duration::from_hours(1);
 /// Hosts whose history is removed at a time.
 const FORGOTTEN: usize = 100;
 
@@ -39,6 +45,15 @@ pub struct Keeper {
     sets: Sets,
     forgotten: Vec<String>,
     over_budget: Rarely,
+    clocks: Option<Clocks>,
+}
+
+/// What is known of the two clocks.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    last: Moment,
+    /// Since then they agree.
+    since: Instant,
 }
 
 /// Which samples are rolled up.
@@ -65,7 +80,8 @@ impl Keeper {
     pub fn new(path: PathBuf, grid: Grid, access: Arc<Access>) -> Self {
         let over_budget = Rarely::every(OVER_BUDGET_EVERY);
         let (sets, forgotten) = (Sets::default(), Vec::new());
-        Self { path, grid, access, connection: None, sets, forgotten, over_budget }
+        let (connection, clocks) = (None, None);
+        Self { path, grid, access, connection, sets, forgotten, over_budget, clocks }
     }
 
     /// How long a step is.
@@ -87,8 +103,10 @@ impl Keeper {
         &mut self,
         registry: &Registry,
         until: Until,
-        now: Timestamp,
+        moment: Moment,
     ) -> Result<(), HistoryError> {
+        self.look_at_clocks(moment);
+        let now = moment.at;
         match self.try_tick(registry, until, now) {
             Err(error) if error.is_corrupt() => {
                 tracing::error!(%error, source = ?error, "the history is corrupt and begins anew");
@@ -124,6 +142,26 @@ impl Keeper {
             }
         }
         self.look_after(now)
+    }
+
+    fn look_at_clocks(&mut self, moment: Moment) {
+        let since = match self.clocks {
+            Some(Clocks { last, since }) => {
+                let passed = moment.now.saturating_duration_since(last.now);
+                let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+                let apart_ms = moment.at.ms_since(last.at).saturating_sub(passed_ms);
+                if apart_ms.saturating_abs() > CLOCK_JUMP_MS { moment.now } else { since }
+            }
+            None => moment.now,
+        };
+        self.clocks = Some(Clocks { last: moment, since });
+    }
+
+    /// Whether what the wall clock makes too old is so.
+    fn is_clock_believed(&self) -> bool {
+        self.clocks.is_some_and(|Clocks { last, since }| {
+            last.now.saturating_duration_since(since) >= PRUNE_NOTHING_FOR
+        })
     }
 
     fn open(&mut self) -> Result<(), HistoryError> {
@@ -197,6 +235,9 @@ impl Keeper {
     }
 
     fn prune(&mut self, now: Timestamp) -> Result<(), HistoryError> {
+        if !self.is_clock_believed() {
+            return Ok(());
+        }
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = begin(connection)?;
         let removed = prune::prune(&transaction, &self.grid, self.sets.len(), now)?;

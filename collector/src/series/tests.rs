@@ -92,7 +92,7 @@ impl World {
     }
 
     fn tick(&mut self) {
-        self.keeper.tick(&self.registry, Until::Step, self.now()).unwrap();
+        self.keeper.tick(&self.registry, Until::Step, self.clock.moment()).unwrap();
     }
 
     fn goes_offline(&mut self) {
@@ -201,8 +201,8 @@ proptest! {
                 Event::Offline => world.goes_offline(),
                 Event::Crash => world.crash(),
                 Event::Stop => {
-                    let now = world.now();
-                    world.keeper.tick(&world.registry, Until::Now, now).unwrap();
+                    let moment = world.clock.moment();
+                    world.keeper.tick(&world.registry, Until::Now, moment).unwrap();
                     world.start();
                 }
             }
@@ -283,7 +283,7 @@ fn a_full_disk_is_waited_out() {
         world.sample(f64::from(second));
     }
     world.keeper.fill_disk();
-    let error = world.keeper.tick(&world.registry, Until::Step, world.now()).unwrap_err();
+    let error = world.keeper.tick(&world.registry, Until::Step, world.clock.moment()).unwrap_err();
     assert!(error.is_disk_full(), "{error:?}");
     world.clock.pass(10);
     world.tick();
@@ -319,7 +319,7 @@ fn a_file_that_readers_found_damaged_begins_anew() {
 fn without_a_file_memory_is_told_and_that_it_is_not_all() {
     let mut world = World::new();
     std::fs::create_dir(world.dir.path().join(FILE)).unwrap();
-    assert!(world.keeper.tick(&world.registry, Until::Step, world.now()).is_err());
+    assert!(world.keeper.tick(&world.registry, Until::Step, world.clock.moment()).is_err());
     world.sample(5.0);
     let table = world.table(1_000, None);
     assert_eq!((table.complete, table.rows.len()), (false, 1));

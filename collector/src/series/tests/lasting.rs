@@ -3,6 +3,13 @@
 use super::*;
 
 impl World {
+    /// The wall clock alone goes on.
+    fn jump(&mut self, seconds: i64) {
+        let Moment { now, at } = self.clock.moment();
+        let at = Timestamp::from_unix_ms(at.unix_ms() + seconds * 1000);
+        self.clock.0 = Moment { now, at };
+    }
+
     fn count(&self, select: &str) -> i64 {
         let connection = rusqlite::Connection::open(self.dir.path().join(FILE)).unwrap();
         connection.query_row(select, [], |row| row.get(0)).unwrap()
@@ -69,9 +76,9 @@ fn what_cannot_be_packed_does_not_hold_up_the_budget() {
     world.keeper.set_budget(1);
     for _ in 0..100 {
         world.clock.pass(10);
-        let _ = world.keeper.tick(&world.registry, Until::Step, world.now());
+        let _ = world.keeper.tick(&world.registry, Until::Step, world.clock.moment());
     }
-    assert!(world.keeper.tick(&world.registry, Until::Step, world.now()).is_err());
+    assert!(world.keeper.tick(&world.registry, Until::Step, world.clock.moment()).is_err());
     assert_eq!(world.count("SELECT count(*) FROM fine"), 0);
 }
 
@@ -85,12 +92,11 @@ fn a_clock_that_was_ahead_costs_nothing_that_was_sampled_before_or_after() {
     }
     // So far ahead that the block of ten minutes seems over, and is packed at once or in part.
     for n_ticks in [1, 2, 5] {
-        let right = world.clock;
-        world.clock.pass(900);
+        world.jump(900);
         for _ in 0..n_ticks {
             world.tick();
         }
-        world.clock = right;
+        world.jump(-900);
         for _ in 0..12 {
             world.sample(50.0);
             world.clock.pass(5);
@@ -105,4 +111,32 @@ fn a_clock_that_was_ahead_costs_nothing_that_was_sampled_before_or_after() {
     assert!(world.keeper.n_blocks().0 > 0);
     let n_told = u64::try_from(world.told.len()).unwrap();
     assert_eq!(world.n_told(1_490), n_told, "packed once more, each sample once");
+}
+
+#[test]
+fn what_a_clock_far_ahead_calls_too_old_stays() {
+    let mut world = World::new();
+    for _ in 0..100 {
+        world.clock.pass(10);
+        world.sample(5.0);
+        world.tick();
+    }
+    let n_blocks = world.keeper.n_blocks();
+    assert!(n_blocks.1 > 0, "{n_blocks:?}");
+    for _ in 0..2 {
+        world.jump(10 * 86_400);
+        for _ in 0..100 {
+            world.clock.pass(10);
+            world.tick();
+        }
+        world.jump(-10 * 86_400);
+        world.tick();
+    }
+    assert!(world.keeper.n_blocks().1 >= n_blocks.1, "{:?}", world.keeper.n_blocks());
+    world.jump(10 * 86_400);
+    for _ in 0..500 {
+        world.clock.pass(10);
+        world.tick();
+    }
+    assert_eq!(world.keeper.n_blocks(), (0, 0), "one that stays there is believed");
 }
