@@ -77,8 +77,10 @@ pub struct SampleHistory {
 pub struct Beats {
     /// One a step.
     pub kept: Vec<Kept>,
-    /// Then one a sample.
+    /// Then one a sample, of those that come at [`Beats::since`] or later.
     pub recent: Option<RecentSamples>,
+    /// What came before is in the rows that were kept.
+    pub since: Timestamp,
 }
 
 impl SampleHistory {
@@ -183,12 +185,17 @@ impl SampleHistory {
     /// [`SampleHistory::beats`] on this very thread.
     #[must_use]
     pub fn beats_now(&self, host: &HostEntry, from: Timestamp, now: Timestamp) -> Beats {
-        let recent = host.live.recent().samples(Some(from));
+        let recent = host.live.recent().samples(None);
         let first = recent.as_ref().and_then(|recent| recent.marks.first());
-        let until = first.map_or(now, |mark| self.grid.start(self.grid.step(mark.at)));
-        let mut kept = self.rows(host, Level::Fine, from, until).unwrap_or_default();
+        // The step of the first sample in memory may have others, which a run before this wrote.
+        let end = first.map_or(now, |mark| self.grid.start(self.grid.step(mark.at) + 1));
+        let kept_until = recent.as_ref().map_or(end, |recent| recent.kept_until);
+        let kept = self.rows(host, Level::Fine, from, end);
+        let is_kept = kept.is_some() && from <= self.grid.start(self.grid.step(end) - 1);
+        let since = if is_kept { from.max(end.min(kept_until)) } else { from };
+        let mut kept = kept.unwrap_or_default();
         kept.sort_by_key(|kept| kept.start);
-        Beats { kept, recent }
+        Beats { kept, recent, since }
     }
 
     /// What is kept of a host; `None` where it cannot be read now.

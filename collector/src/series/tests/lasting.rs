@@ -140,3 +140,30 @@ fn what_a_clock_far_ahead_calls_too_old_stays() {
     }
     assert_eq!(world.keeper.n_blocks(), (0, 0), "one that stays there is believed");
 }
+
+#[test]
+fn heartbeats_lose_nothing_of_the_step_in_which_the_collector_was_restarted() {
+    let mut world = World::new();
+    let from = world.now();
+    let n_told = |world: &World| {
+        let Beats { kept, recent, since } =
+            world.history.beats_now(&world.host(), from, world.now());
+        let recent = recent.iter().flat_map(|recent| &recent.marks);
+        let n_recent = recent.filter(|mark| mark.at >= since).count();
+        kept.iter().map(|kept| usize::from(kept.row.n_samples)).sum::<usize>() + n_recent
+    };
+    for _ in 0..5 {
+        world.sample(50.0);
+        world.clock.pass(1);
+    }
+    assert_eq!(n_told(&world), 5);
+    world.keeper.tick(&world.registry, Until::Now, world.clock.moment()).unwrap();
+    world.start();
+    for n in 0..180 {
+        world.sample(50.0);
+        assert_eq!(n_told(&world), 6 + n);
+        world.clock.pass(1);
+        world.tick();
+        assert_eq!(n_told(&world), 6 + n);
+    }
+}
