@@ -111,9 +111,11 @@ fn last_of_share(
 fn pack_sets(connection: &Connection, block: i64, first: i64, last: i64) -> rusqlite::Result<()> {
     for (set, rows) in open_rows(connection, block, first, last)? {
         let before = blob(connection, "SELECT block FROM fine WHERE key = ?1", key(block, set))?;
-        let before = before.as_deref().and_then(decode).map(|(_, rows)| rows).unwrap_or_default();
         // Rows whose set is gone can be told by nobody.
         let Some(gpus) = gpus_of(connection, set)? else { continue };
+        // Those of a block that is not of these GPUs are nobody's either: only damage makes one.
+        let before = before.as_deref().and_then(decode).filter(|(found, _)| *found == gpus);
+        let before = before.map(|(_, rows)| rows).unwrap_or_default();
         let rows = merged(gpus, before, rows);
         put(connection, "fine", key(block, set), &encode(Shape::FINE, gpus, &rows))?;
         let coarse = coarser(gpus, &rows);

@@ -167,3 +167,28 @@ fn heartbeats_lose_nothing_of_the_step_in_which_the_collector_was_restarted() {
         assert_eq!(n_told(&world), 6 + n);
     }
 }
+
+#[test]
+fn a_block_of_other_gpus_than_its_set_is_packed_over() {
+    let mut world = World::new();
+    world.sample(50.0);
+    world.clock.pass(10);
+    world.tick();
+    let connection = rusqlite::Connection::open(world.dir.path().join(FILE)).unwrap();
+    let key: i64 = connection.query_row("SELECT key FROM open_rows", [], |row| row.get(0)).unwrap();
+    let (step, set) = grid::of_key(key);
+    let row = rollup::Rollup {
+        n_samples: 1,
+        is_degraded: false,
+        means: vec![0; n_series(0)],
+        peaks: vec![0; rollup::n_peaks(0)],
+    };
+    let block = block::encode(block::Shape::FINE, 0, &[(5, row)].into());
+    let key = grid::key(step.div_euclid(grid::STEPS_OF_BLOCK), set);
+    connection.execute("INSERT INTO fine VALUES (?1, ?2)", (key, block)).unwrap();
+    for _ in 0..100 {
+        world.clock.pass(10);
+        world.tick();
+    }
+    assert_eq!((world.n_told(1_400), world.keeper.n_blocks()), (1, (1, 1)));
+}
