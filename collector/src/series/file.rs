@@ -20,6 +20,12 @@ const CACHE_KIB: i64 = -2048;
 /// After how many pages the log is folded into the database.
 const CHECKPOINT_PAGES: u32 = 512;
 
+/// What the newest format has.
+const TABLES: [&str; 5] = ["meta", "sets", "open_rows", "fine", "coarse"];
+
+/// What SQLite says where the tables are not those of the format.
+const DAMAGE: [&str; 3] = ["no such table", "no such column", "malformed JSON"];
+
 /// The formats, in order. A released step is never changed; a new one is added.
 const STEPS: &[&str] = &["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -78,8 +84,26 @@ impl HistoryError {
     /// Whether what is in the file cannot be believed.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if matches!(error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)))
+        matches!(self, Self::Sqlite(error) if is_damage(error))
+    }
+}
+
+/// Whether pages are damaged, or what stands in them is not what was written.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        // SQLite has one code for all of these.
+        Some(ErrorCode::Unknown) => {
+            let text = error.to_string();
+            DAMAGE.iter().any(|words| text.contains(words))
+        }
+        Some(_) => false,
+        None => matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        ),
     }
 }
 
@@ -115,6 +139,9 @@ fn start(path: &Path, step_s: i64) -> Result<(Connection, i64), HistoryError> {
     let journal_bytes = 2 * CHECKPOINT_PAGES * PAGE_BYTES;
     connection.pragma_update_and_check(None, "journal_size_limit", journal_bytes, |_| Ok(()))?;
     migrate(path, &mut connection, step_s)?;
+    for table in TABLES {
+        connection.prepare(&format!("SELECT * FROM {table}"))?;
+    }
     let step_s = meta(&connection, "step_s")?;
     Ok((connection, step_s))
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herdbook_shared::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::block::decode;
-use super::file::BUSY_TIMEOUT;
+use super::file::{BUSY_TIMEOUT, is_damage};
 use super::grid::{Grid, STEPS_OF_BLOCK, STEPS_OF_COARSE, key, of_key};
 use super::pack::{Packed, blob};
 use super::rollup::Rollup;
@@ -155,11 +155,6 @@ impl Reader {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
     }
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// What is looked for.

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
 
 /// Most sets of one host; one whose GPUs change more often is kept without them.
 const SETS_MAX: usize = 16;
@@ -30,7 +31,7 @@ impl Sets {
         let mut rows = select.query([])?;
         let mut of_host: HashMap<String, Vec<Set>> = HashMap::new();
         while let Some(row) = rows.next()? {
-            let gpus = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
+            let gpus = gpus(row, 2)?;
             let set = Set { no: row.get(0)?, gpus, used: row.get(3)? };
             of_host.entry(row.get(1)?).or_default().push(set);
         }
@@ -89,12 +90,19 @@ impl Set {
     }
 }
 
+/// The GPUs of a set. Without them its rows mean nothing.
+fn gpus(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Box<str>>> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
 /// The sets of one host, as a reader finds them.
 pub(super) fn of_host(connection: &Connection, host_id: &str) -> rusqlite::Result<Vec<Set>> {
     let select = "SELECT no, gpus, used FROM sets WHERE host_id = ?1 ORDER BY no";
     let mut select = connection.prepare_cached(select)?;
-    let set = |row: &rusqlite::Row<'_>| {
-        let gpus = serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default();
+    let set = |row: &Row<'_>| {
+        let gpus = gpus(row, 1)?;
         Ok(Set { no: row.get(0)?, gpus, used: row.get(2)? })
     };
     select.query_map([host_id], set)?.collect()

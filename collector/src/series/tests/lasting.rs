@@ -15,6 +15,16 @@ impl World {
         connection.query_row(select, [], |row| row.get(0)).unwrap()
     }
 
+    fn n_aside(&self) -> usize {
+        let names = std::fs::read_dir(self.dir.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| {
+                name.contains(".corrupt-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+            })
+            .count()
+    }
+
     /// The sum of what a table says of this last time.
     fn n_told(&self, age_s: i64) -> u64 {
         self.table(age_s, Some(10)).rows.iter().map(|row| of(row).1.0).sum()
@@ -191,4 +201,28 @@ fn a_block_of_other_gpus_than_its_set_is_packed_over() {
         world.tick();
     }
     assert_eq!((world.n_told(1_400), world.keeper.n_blocks()), (1, (1, 1)));
+}
+
+#[test]
+fn what_is_no_history_any_more_is_moved_aside() {
+    for damage in [
+        "DROP TABLE coarse",
+        "DROP TABLE sets",
+        "DROP TABLE meta",
+        "UPDATE sets SET gpus = '[\"GPU'",
+        "UPDATE sets SET gpus = x'00'",
+    ] {
+        let mut world = World::new();
+        world.sample(50.0);
+        world.clock.pass(10);
+        world.tick();
+        let connection = rusqlite::Connection::open(world.dir.path().join(FILE)).unwrap();
+        connection.execute_batch(damage).unwrap();
+        drop(connection);
+        world.start();
+        world.sample(50.0);
+        world.clock.pass(10);
+        world.tick();
+        assert_eq!((world.n_told(1_000), world.n_aside()), (1, 1), "{damage}");
+    }
 }
