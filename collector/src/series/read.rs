@@ -94,8 +94,7 @@ impl Reader {
     }
 
     /// The rows of a host that begin in this time, in no order; `None` where there is no file now.
-    /// Steps that are in no block yet come
-    /// as fine rows at any level.
+    /// Steps that are in no block yet come as fine rows at any level.
     ///
     /// # Errors
     ///

@@ -323,6 +323,9 @@ fn without_a_file_memory_is_told_and_that_it_is_not_all() {
     world.sample(5.0);
     let table = world.table(1_000, None);
     assert_eq!((table.complete, table.rows.len()), (false, 1));
+    let table = world.table(100, None);
+    assert_eq!((table.complete, table.step_s), (false, 1), "nor whether something was before");
+    assert!(world.table(1, None).complete, "memory has all of it");
 }
 
 #[test]
