@@ -77,8 +77,10 @@ pub struct SampleHistory {
 pub struct Beats {
     /// One a step.
     pub kept: Vec<Kept>,
-    /// Then one a sample.
+    /// Then one a sample, of those that come at [`Beats::since`] or later.
     pub recent: Option<RecentSamples>,
+    /// What came before is in the rows that were kept.
+    pub since: Timestamp,
 }
 
 impl SampleHistory {
@@ -132,7 +134,7 @@ impl SampleHistory {
     pub fn samples_now(&self, host: &HostEntry, wanted: Wanted, now: Timestamp) -> SamplesTable {
         // Memory first: what is in no roll-up then is taken from here, the rest from the disk.
         let recent = host.live.recent().samples(None);
-        let level = self.level(host, &wanted, recent.as_ref(), now);
+        let (level, complete) = self.level(host, &wanted, recent.as_ref(), now);
         let gpus = gpu_ids(host);
         let plan = plan(&self.grid, &wanted, level, host.facts.interval_ms, n_series(gpus.len()));
         let mut from = wanted.from;
@@ -153,42 +155,49 @@ impl SampleHistory {
             table.add_recent(recent, |mark| is_wanted(mark) && !is_kept(mark));
         }
         kept.iter().flatten().for_each(|kept| table.add_kept(kept));
-        table.finish(from, wanted.to, kept.is_some())
+        table.finish(from, wanted.to, complete && kept.is_some())
     }
 
-    /// Memory alone tells it where it reaches back to the beginning, or nothing was before.
+    /// Memory alone tells it where it reaches back to the beginning, or nothing was before; and
+    /// whether that could be read.
     fn level(
         &self,
         host: &HostEntry,
         wanted: &Wanted,
         recent: Option<&RecentSamples>,
         now: Timestamp,
-    ) -> Level {
+    ) -> (Level, bool) {
         let level = finest(&self.grid, wanted.from, now);
         if level != Level::Raw {
-            return level;
+            return (level, true);
         }
         let first = recent.and_then(|recent| recent.marks.first());
         let interval_ms = i64::try_from(host.facts.interval_ms).unwrap_or(i64::MAX / 4);
         if first.is_some_and(|first| first.at.ms_since(wanted.from) <= 2 * interval_ms) {
-            return Level::Raw;
+            return (Level::Raw, true);
         }
         // The step of the first sample in memory may be of those that memory had before it.
         let before = first.map_or(wanted.to, |first| self.grid.start(self.grid.step(first.at)));
         let earlier = self.rows(host, Level::Fine, wanted.from, before.min(wanted.to));
+        let complete = earlier.is_some();
         let is_earlier = earlier.is_some_and(|earlier| !earlier.is_empty());
-        if is_earlier { Level::Fine } else { Level::Raw }
+        (if is_earlier { Level::Fine } else { Level::Raw }, complete)
     }
 
     /// [`SampleHistory::beats`] on this very thread.
     #[must_use]
     pub fn beats_now(&self, host: &HostEntry, from: Timestamp, now: Timestamp) -> Beats {
-        let recent = host.live.recent().samples(Some(from));
+        let recent = host.live.recent().samples(None);
         let first = recent.as_ref().and_then(|recent| recent.marks.first());
-        let until = first.map_or(now, |mark| self.grid.start(self.grid.step(mark.at)));
-        let mut kept = self.rows(host, Level::Fine, from, until).unwrap_or_default();
+        // The step of the first sample in memory may have others, which a run before this wrote.
+        let end = first.map_or(now, |mark| self.grid.start(self.grid.step(mark.at) + 1));
+        let kept_until = recent.as_ref().map_or(end, |recent| recent.kept_until);
+        let kept = self.rows(host, Level::Fine, from, end);
+        let is_kept = kept.is_some() && from <= self.grid.start(self.grid.step(end) - 1);
+        let since = if is_kept { from.max(end.min(kept_until)) } else { from };
+        let mut kept = kept.unwrap_or_default();
         kept.sort_by_key(|kept| kept.start);
-        Beats { kept, recent }
+        Beats { kept, recent, since }
     }
 
     /// What is kept of a host; `None` where it cannot be read now.

@@ -234,6 +234,7 @@ impl Heartbeats {
             Heartbeat::new(kept.start, row.is_degraded, &row.means, None)
         });
         let recent = beats.recent.iter().flat_map(|recent| recent.rows());
+        let recent = recent.filter(|(mark, _)| mark.at >= beats.since);
         let recent = recent
             .map(|(mark, codes)| Heartbeat::new(mark.at, mark.is_degraded, codes, Some(mark.seq)));
         let mut heartbeats: Vec<Heartbeat> = kept.chain(recent).collect();

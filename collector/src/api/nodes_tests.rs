@@ -62,7 +62,11 @@ async fn heartbeats_are_samples_and_before_them_minutes() {
     assert_eq!((&last["mem_used_mb"], &last["latency_ms"]), (&json!(1e-6), &json!(null)));
     assert_eq!(last["meta"], json!({"seq": 650, "missing": {"latency_ms": "cannot_tell"}}));
 
-    app.keeper.lock().unwrap().tick(&app.registry, Until::Step, now).unwrap();
+    app.keeper
+        .lock()
+        .unwrap()
+        .tick(&app.registry, Until::Step, Moment { at: now, ..Moment::now() })
+        .unwrap();
     let opened = app.registry.host(&id).unwrap();
     // So much later that memory holds the last of them only.
     let later = Timestamp::from_unix_ms(now.unix_ms() + 590_000);

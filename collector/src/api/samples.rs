@@ -21,6 +21,9 @@ const MINUTES: u32 = 10;
 /// The longest range, and the longest step.
 const MINUTES_MAX: u32 = 10 * 366 * 24 * 60;
 
+/// One that is no leap year.
+const YEAR_MS: i64 = 365 * 86_400_000;
+
 /// The route.
 #[must_use]
 pub fn routes() -> Routes<Api> {
@@ -89,10 +92,24 @@ impl Range {
 
 fn instant(field: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| {
+    of_text(text).map(Some).ok_or_else(|| {
         let expected = "an RFC 3339 instant such as 2026-11-20T10:00:00Z (a + is written %2B)";
         Problem::bad_field(field, format!("{text:?} is no instant"), expected)
     })
+}
+
+/// As RFC 3339 has it: its hours east or west end at 23, and its years at the last day of 9999.
+fn of_text(text: &str) -> Option<Timestamp> {
+    let time = text.get(10..)?;
+    if let Some((_, offset)) = time.split_once(['+', '-'])
+        && offset.get(..2)?.parse().is_ok_and(|hours: u8| hours > 23)
+    {
+        return None;
+    }
+    // What is read ends a day before; the two years are as long as each other.
+    let last_year = || Some(format!("9998{}", text.strip_prefix("9999")?));
+    let year_later = |at: Timestamp| Timestamp::from_unix_ms(at.unix_ms() + YEAR_MS);
+    text.parse().ok().or_else(|| last_year()?.parse().ok().map(year_later))
 }
 
 /// A whole number from 1.

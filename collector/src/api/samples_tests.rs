@@ -39,7 +39,7 @@ async fn the_last_minutes_are_told_by_the_second_and_longer_ones_by_the_minute()
     assert_eq!(column(&answer.body, "cpu_percent"), vec![Value::from(12.5); 400]);
     assert_eq!(answer.body["missing"]["load1"], "cannot_tell");
 
-    let now = Moment::now().at;
+    let now = Moment::now();
     app.keeper.lock().unwrap().tick(&app.registry, Until::Step, now).unwrap();
     let answer = app.get(&format!("{path}?minutes=60")).await;
     assert_eq!((&answer.body["step_s"], &answer.body["complete"]), (&60.into(), &true.into()));
@@ -69,6 +69,10 @@ async fn what_is_misspelt_or_makes_no_sense_is_named() {
         ("from=2026-11-20T10:00:00Z&to=2026-11-20T09:00:00Z", "from"),
         ("from=2999-11-20T10:00:00Z", "from"),
         ("to=1795000000", "to"),
+        ("to=2026-11-20T10:00:00%2B25:00", "to"),
+        ("to=2026-11-20T10:00:00-24:00", "to"),
+        ("to=9999-12-32T10:00:00Z", "to"),
+        ("to=9999", "to"),
         ("step=0", "step"),
         ("step=1m", "step"),
         ("step=99999999999", "step"),
@@ -77,7 +81,13 @@ async fn what_is_misspelt_or_makes_no_sense_is_named() {
         assert_eq!((answer.status, answer.field()), (422, field), "{query}: {answer:?}");
     }
     assert_eq!(app.get("/api/v1/hosts/nobody/samples").await.status, 404);
-    for query in ["from=0001-01-01T00:00:00Z", "to=0001-01-01T00:00:00Z", "minutes=5270400"] {
+    for query in [
+        "from=0001-01-01T00:00:00Z",
+        "to=0001-01-01T00:00:00Z",
+        "minutes=5270400",
+        "to=9999-12-31T23:59:59Z",
+        "to=2026-11-20T10:00:00-23:59",
+    ] {
         let answer = app.get(&format!("/api/v1/hosts/{id}/samples?{query}")).await;
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
     }

@@ -223,6 +223,8 @@ impl Ring {
         let at_ms = arrival.at.unix_ms();
         let degraded = if arrival.is_degraded { DEGRADED } else { 0 };
         self.newest_ms = at_ms;
+        // Rows up to a later instant were kept by a clock that was ahead: this one is in none.
+        self.kept_until_ms = self.kept_until_ms.min(at_ms);
         self.marks.push_back((at_ms as u32, sample.seq as u32 & !DEGRADED | degraded));
         self.codes.extend(code::of_sample(sample, arrival.latency_ms));
         let gpus = sample.gpus.as_deref().unwrap_or_default();

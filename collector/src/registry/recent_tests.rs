@@ -141,6 +141,17 @@ fn what_is_kept_is_not_told_again_and_only_who_is_silent_is_freed() {
 }
 
 #[test]
+fn what_comes_after_a_clock_was_ahead_is_yet_to_be_kept() {
+    let recent = Recent::default();
+    push(&recent, &sample(), 0);
+    recent.set_kept(at(900_000));
+    assert_eq!(recent.unkept().unwrap().n_rows(), 0);
+    push(&recent, &sample(), 5_000);
+    push(&recent, &sample(), 6_000);
+    assert_eq!(recent.unkept().unwrap().n_rows(), 2, "and the first not again");
+}
+
+#[test]
 fn the_register_has_the_recent_samples_of_a_host_and_none_of_a_clone() {
     let (registry, mut clock) = (Registry::new(Liveness::default()), Clock::new());
     let opened = connect(&registry, 1, clock.moment());

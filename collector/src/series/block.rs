@@ -1,9 +1,10 @@
 //! The rows of one host and hour in few bytes.
 //!
 //! Version 1, frozen, read for ever: a byte each for the version, the number of places, the number
-//! of GPUs and how many of the lowest bits of each code are left out; then bits: one a place that says whether there is a row, and the columns one
-//! behind the other, over the rows that there are. The columns are the number of samples, whether
-//! the host was degraded, each series' means, each peak.
+//! of GPUs and how many of the lowest bits of each code are left out; then bits: one a place that
+//! says whether there is a row, and the columns one behind the other, over the rows that there are.
+//! The columns are the number of samples, whether the host was degraded, each series' means, each
+//! peak.
 //!
 //! A column of codes begins with two bits. 0: one value, 16 bits, holds for all. 1: a parameter of
 //! four bits, the first value, and each difference to the value before, folded to a number ≥ 0,

@@ -20,6 +20,12 @@ const CACHE_KIB: i64 = -2048;
 /// After how many pages the log is folded into the database.
 const CHECKPOINT_PAGES: u32 = 512;
 
+/// What the newest format has.
+const TABLES: [&str; 5] = ["meta", "sets", "open_rows", "fine", "coarse"];
+
+/// What SQLite says where the tables are not those of the format.
+const DAMAGE: [&str; 3] = ["no such table", "no such column", "malformed JSON"];
+
 /// The formats, in order. A released step is never changed; a new one is added.
 const STEPS: &[&str] = &["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -78,8 +84,26 @@ impl HistoryError {
     /// Whether what is in the file cannot be believed.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if matches!(error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)))
+        matches!(self, Self::Sqlite(error) if is_damage(error))
+    }
+}
+
+/// Whether pages are damaged, or what stands in them is not what was written.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        // SQLite has one code for all of these.
+        Some(ErrorCode::Unknown) => {
+            let text = error.to_string();
+            DAMAGE.iter().any(|words| text.contains(words))
+        }
+        Some(_) => false,
+        None => matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        ),
     }
 }
 
@@ -115,6 +139,9 @@ fn start(path: &Path, step_s: i64) -> Result<(Connection, i64), HistoryError> {
     let journal_bytes = 2 * CHECKPOINT_PAGES * PAGE_BYTES;
     connection.pragma_update_and_check(None, "journal_size_limit", journal_bytes, |_| Ok(()))?;
     migrate(path, &mut connection, step_s)?;
+    for table in TABLES {
+        connection.prepare(&format!("SELECT * FROM {table}"))?;
+    }
     let step_s = meta(&connection, "step_s")?;
     Ok((connection, step_s))
 }
@@ -159,7 +186,8 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: i64) -> rusqli
     connection.prepare_cached(upsert)?.execute((key, value)).map(|_| ())
 }
 
-/// Keeps the files for whoever wants to look, under a name that says why and when.
+/// Keeps the files for whoever wants to look, under a name that says why and when. Of those that
+/// were moved for a reason like this one only these, the newest, stay.
 pub(super) fn move_aside(path: &Path, why: &str) -> Result<(), HistoryError> {
     let aside = with_suffix(path, &format!(".{why}-{}", Timestamp::now().unix_ms()));
     for suffix in ["-wal", "-shm", ""] {
@@ -172,7 +200,30 @@ pub(super) fn move_aside(path: &Path, why: &str) -> Result<(), HistoryError> {
         }
     }
     tracing::warn!(moved_to = %aside.display(), "the old history was moved aside");
+    let kind = why.split('-').next().unwrap_or(why);
+    for path in older(path, kind, &aside) {
+        match std::fs::remove_file(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "an older one was removed"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "an older one stays"),
+        }
+    }
     Ok(())
+}
+
+/// The files that were moved aside for reasons of that kind before this one.
+fn older(path: &Path, kind: &str, newest: &Path) -> Vec<PathBuf> {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let (Some(prefix), Some(newest)) =
+        (name(&with_suffix(path, &format!(".{kind}-"))), name(newest))
+    else {
+        return Vec::new();
+    };
+    let entries = path.parent().and_then(|dir| std::fs::read_dir(dir).ok());
+    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_older = |path: &PathBuf| {
+        name(path).is_some_and(|name| name.starts_with(&prefix) && !name.starts_with(&newest))
+    };
+    paths.filter(is_older).collect()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -218,6 +269,25 @@ mod tests {
         drop(open(&path, 60).unwrap());
         assert_eq!(meta(&open(&path, 10).unwrap(), "step_s").unwrap(), 10);
         assert!(names(dir.path()).iter().any(|name| name.starts_with("history.db.step-60s-")));
+    }
+
+    #[test]
+    fn of_those_that_were_moved_aside_the_newest_of_each_kind_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        for old in ["corrupt-7", "corrupt-7-wal", "step-10s-7", "step-60s-8", "other-7"] {
+            std::fs::write(with_suffix(&path, &format!(".{old}")), "").unwrap();
+        }
+        std::fs::write(&path, vec![7; 8192]).unwrap();
+        drop(open(&path, 60).unwrap());
+        drop(open(&path, 10).unwrap());
+        let mut names = names(dir.path());
+        names.sort();
+        let stay =
+            ["history.db", "history.db.corrupt-", "history.db.other-7", "history.db.step-60s-"];
+        assert_eq!(names.len(), stay.len(), "{names:?}");
+        assert!(names.iter().zip(stay).all(|(name, stay)| name.starts_with(stay)), "{names:?}");
+        assert!(!names.iter().any(|name| name.ends_with("corrupt-7") || name.ends_with("s-8")));
     }
 
     #[test]

@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::time::Instant;
 
 use crate::registry::Registry;
 use crate::registry::host::{HostEntry, HostStatus};
+use crate::registry::moment::Moment;
 use crate::registry::recent::GpuIds;
 use crate::serve::Rarely;
 
 use super::file::{self, HistoryError};
-use super::grid::{Grid, key};
-use super::pack::pack;
+use super::grid::{Grid, STEPS_OF_BLOCK, key, of_key};
+use super::pack::{pack, reopen};
 use super::prune;
 use super::read::Access;
 use super::rollup::{Rollup, roll_up};
@@ -26,6 +28,10 @@ use super::sets::Sets;
 
 /// How often it is told that the oldest goes for want of room.
 const OVER_BUDGET_EVERY: Duration = Duration::from_hours(1);
+/// How far the wall clock may go from the monotonic one between two ticks.
+const CLOCK_JUMP_MS: i64 = 120_000;
+/// Nothing is too old before both clocks agreed for this long.
+const PRUNE_NOTHING_FOR: Duration = Duration::from_hours(1);
 /// Hosts whose history is removed at a time.
 const FORGOTTEN: usize = 100;
 
@@ -39,6 +45,15 @@ pub struct Keeper {
     sets: Sets,
     forgotten: Vec<String>,
     over_budget: Rarely,
+    clocks: Option<Clocks>,
+}
+
+/// What is known of the two clocks.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    last: Moment,
+    /// Since then they agree.
+    since: Instant,
 }
 
 /// Which samples are rolled up.
@@ -65,7 +80,8 @@ impl Keeper {
     pub fn new(path: PathBuf, grid: Grid, access: Arc<Access>) -> Self {
         let over_budget = Rarely::every(OVER_BUDGET_EVERY);
         let (sets, forgotten) = (Sets::default(), Vec::new());
-        Self { path, grid, access, connection: None, sets, forgotten, over_budget }
+        let (connection, clocks) = (None, None);
+        Self { path, grid, access, connection, sets, forgotten, over_budget, clocks }
     }
 
     /// How long a step is.
@@ -87,8 +103,10 @@ impl Keeper {
         &mut self,
         registry: &Registry,
         until: Until,
-        now: Timestamp,
+        moment: Moment,
     ) -> Result<(), HistoryError> {
+        self.look_at_clocks(moment);
+        let now = moment.at;
         match self.try_tick(registry, until, now) {
             Err(error) if error.is_corrupt() => {
                 tracing::error!(%error, source = ?error, "the history is corrupt and begins anew");
@@ -126,6 +144,26 @@ impl Keeper {
         self.look_after(now)
     }
 
+    fn look_at_clocks(&mut self, moment: Moment) {
+        let since = match self.clocks {
+            Some(Clocks { last, since }) => {
+                let passed = moment.now.saturating_duration_since(last.now);
+                let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+                let apart_ms = moment.at.ms_since(last.at).saturating_sub(passed_ms);
+                if apart_ms.saturating_abs() > CLOCK_JUMP_MS { moment.now } else { since }
+            }
+            None => moment.now,
+        };
+        self.clocks = Some(Clocks { last: moment, since });
+    }
+
+    /// Whether what the wall clock makes too old is so.
+    fn is_clock_believed(&self) -> bool {
+        self.clocks.is_some_and(|Clocks { last, since }| {
+            last.now.saturating_duration_since(since) >= PRUNE_NOTHING_FOR
+        })
+    }
+
     fn open(&mut self) -> Result<(), HistoryError> {
         if self.connection.is_none() {
             let connection = file::open(&self.path, self.grid.step_ms / 1000)?;
@@ -146,8 +184,9 @@ impl Keeper {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = begin(connection)?;
         let mut rows = Vec::new();
-        for due in due.iter().filter(|due| !due.rows.is_empty()) {
-            let block = grid.block(due.until);
+        for due in due {
+            let Some((newest, _)) = due.rows.last() else { continue };
+            let block = grid.block(*newest);
             let id = due.host.id.as_str();
             let set = sets.get_or_make(&transaction, id, &due.gpus, block)?;
             for (start, row) in &due.rows {
@@ -156,6 +195,9 @@ impl Keeper {
         }
         // In the order of the file.
         rows.sort_unstable_by_key(|(key, ..)| *key);
+        if let Some((first, ..)) = rows.first() {
+            reopen(&transaction, of_key(*first).0.div_euclid(STEPS_OF_BLOCK))?;
+        }
         for (key, row, n_gpus) in rows {
             put(&transaction, key, row, n_gpus)?;
         }
@@ -176,12 +218,38 @@ impl Keeper {
         Ok(())
     }
 
+    /// Packs, prunes and keeps to the budget, each by itself: where one cannot be done, the disk
+    /// does not fill up for it.
     fn look_after(&mut self, now: Timestamp) -> Result<(), HistoryError> {
-        let (grid, sets) = (&self.grid, &mut self.sets);
+        let packed = self.pack(now);
+        let pruned = self.prune(now);
+        let kept = self.keep_budget();
+        packed.and(pruned).and(kept)
+    }
+
+    fn pack(&mut self, now: Timestamp) -> Result<(), HistoryError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = begin(connection)?;
-        pack(&transaction, grid, sets.len(), now)?;
-        prune::prune(&transaction, grid, sets, now)?;
+        pack(&transaction, &self.grid, self.sets.len(), now)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<(), HistoryError> {
+        if !self.is_clock_believed() {
+            return Ok(());
+        }
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = begin(connection)?;
+        let removed = prune::prune(&transaction, &self.grid, self.sets.len(), now)?;
+        transaction.commit()?;
+        removed.into_iter().for_each(|set| self.sets.remove(set));
+        Ok(())
+    }
+
+    fn keep_budget(&mut self) -> Result<(), HistoryError> {
+        let grid = &self.grid;
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = begin(connection)?;
         let n_removed = prune::keep_budget(&transaction, grid)?;
         transaction.commit()?;
         prune::give_back(connection, grid)?;

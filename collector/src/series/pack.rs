@@ -41,8 +41,8 @@ pub(super) fn pack(
     if !is_over {
         return Ok(false);
     }
-    let is_begun = meta(connection, "packed_block")? == block;
-    let from = if is_begun { meta(connection, "packed_set")? } else { 0 };
+    let packed = Packed::load(connection)?;
+    let from = if packed.block == block { packed.set } else { 0 };
     if from == ALL {
         let delete = "DELETE FROM open_rows WHERE key < ?1";
         let end = (step + STEPS).min((block + 1) * STEPS_OF_BLOCK);
@@ -53,9 +53,49 @@ pub(super) fn pack(
     if let Some(last) = last {
         pack_sets(connection, block, from + 1, last)?;
     }
-    set_meta(connection, "packed_block", block)?;
-    set_meta(connection, "packed_set", last.unwrap_or(ALL))?;
+    Packed { block, set: last.unwrap_or(ALL) }.store(connection)?;
     Ok(true)
+}
+
+/// How far the oldest block with single rows is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    block: i64,
+    set: i64,
+}
+
+impl Packed {
+    const NOTHING: Self = Self { block: i64::MIN, set: 0 };
+
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self { block: meta(connection, "packed_block")?, set: meta(connection, "packed_set")? })
+    }
+
+    fn store(self, connection: &Connection) -> rusqlite::Result<()> {
+        set_meta(connection, "packed_block", self.block)?;
+        set_meta(connection, "packed_set", self.set)
+    }
+
+    /// Whether the single row of this step and set is in a block as well.
+    pub(super) fn has(self, step: i64, set: i64) -> bool {
+        step.div_euclid(STEPS_OF_BLOCK) == self.block && set <= self.set
+    }
+}
+
+/// Before rows of this block are written, which may be packed already: a clock that was ahead had
+/// it seem over. What is packed is removed, so that what stands by itself is yet to be packed.
+pub(super) fn reopen(connection: &Connection, block: i64) -> rusqlite::Result<()> {
+    let packed = Packed::load(connection)?;
+    if block > packed.block {
+        return Ok(());
+    }
+    let last = packed.set.min(0xFFFF_FFFF);
+    let mut delete =
+        connection.prepare_cached("DELETE FROM open_rows WHERE key BETWEEN ?1 AND ?2")?;
+    for step in packed.block * STEPS_OF_BLOCK..(packed.block + 1) * STEPS_OF_BLOCK {
+        delete.execute([key(step, 0), key(step, last)])?;
+    }
+    Packed::NOTHING.store(connection)
 }
 
 fn last_of_share(
@@ -71,14 +111,15 @@ fn last_of_share(
 fn pack_sets(connection: &Connection, block: i64, first: i64, last: i64) -> rusqlite::Result<()> {
     for (set, rows) in open_rows(connection, block, first, last)? {
         let before = blob(connection, "SELECT block FROM fine WHERE key = ?1", key(block, set))?;
-        let before = before.as_deref().and_then(decode).map(|(_, rows)| rows).unwrap_or_default();
-        let gpus = gpus_of(connection, set)?;
+        // Rows whose set is gone can be told by nobody.
+        let Some(gpus) = gpus_of(connection, set)? else { continue };
+        // Those of a block that is not of these GPUs are nobody's either: only damage makes one.
+        let before = before.as_deref().and_then(decode).filter(|(found, _)| *found == gpus);
+        let before = before.map(|(_, rows)| rows).unwrap_or_default();
         let rows = merged(gpus, before, rows);
         put(connection, "fine", key(block, set), &encode(Shape::FINE, gpus, &rows))?;
         let coarse = coarser(gpus, &rows);
         put(connection, "coarse", key(block, set), &encode(Shape::COARSE, gpus, &coarse))?;
-        let used = "UPDATE sets SET used = ?2 WHERE no = ?1";
-        connection.prepare_cached(used)?.execute([set, block])?;
     }
     Ok(())
 }
@@ -103,14 +144,15 @@ fn open_rows(
     Ok(of_set)
 }
 
-fn gpus_of(connection: &Connection, set: i64) -> rusqlite::Result<usize> {
+fn gpus_of(connection: &Connection, set: i64) -> rusqlite::Result<Option<usize>> {
     let select = "SELECT json_array_length(gpus) FROM sets WHERE no = ?1";
-    let n_gpus: i64 = connection.prepare_cached(select)?.query_row([set], |row| row.get(0))?;
-    Ok(usize::try_from(n_gpus).unwrap_or_default())
+    let mut select = connection.prepare_cached(select)?;
+    let n_gpus: Option<i64> = select.query_row([set], |row| row.get(0)).optional()?;
+    Ok(n_gpus.map(|n_gpus| usize::try_from(n_gpus).unwrap_or_default()))
 }
 
-/// Rows that came since are added to those that were packed before, which only a clock that went
-/// back brings about.
+/// Rows that came since are added to those that were packed before, which only a clock that was
+/// ahead brings about.
 fn merged(n_gpus: usize, mut rows: Rows, open: OpenRows) -> Rows {
     for (place, bytes) in open {
         let Some(row) = Rollup::from_bytes(n_gpus, &bytes) else { continue };

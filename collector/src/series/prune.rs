@@ -5,7 +5,6 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::grid::{Grid, key, of_key};
-use super::sets::Sets;
 
 /// Fewest blocks that are removed at a time.
 const BLOCKS: usize = 500;
@@ -16,26 +15,65 @@ const NUMBERS_MAX: i64 = 200_000;
 /// Pages that are given back to the disk at a time.
 const PAGES: i64 = 256;
 
+/// Sets that are removed at a time.
+const SETS: i64 = 100;
+
 /// Removes blocks that are older than they are to be kept, and sets of which nothing is left.
+/// Returns these.
 pub(super) fn prune(
     connection: &Connection,
     grid: &Grid,
-    sets: &mut Sets,
+    n_sets: usize,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<i64>> {
     let before = |kept_ms: i64| grid.block(Timestamp::from_unix_ms(now.unix_ms() - kept_ms));
-    let n_blocks = BLOCKS.max(sets.len() / 10);
+    let n_blocks = BLOCKS.max(n_sets / 10);
     remove_oldest(connection, "fine", key(before(grid.fine_ms), 0), n_blocks)?;
     let oldest = before(grid.coarse_ms);
     remove_oldest(connection, "coarse", key(oldest, 0), n_blocks)?;
-    // A block is used for the last time when it is packed, an hour or two after it began.
-    let unused = "DELETE FROM sets WHERE no IN (SELECT no FROM sets WHERE used < ?1 LIMIT 100)
-        RETURNING no";
-    let mut unused = connection.prepare_cached(unused)?;
-    let numbers: Vec<i64> =
-        unused.query_map([oldest - 4], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    numbers.into_iter().for_each(|no| sets.remove(no));
-    Ok(())
+    let unused = unused(connection, oldest)?;
+    let mut delete = connection.prepare_cached("DELETE FROM sets WHERE no = ?1")?;
+    unused.iter().try_for_each(|set| delete.execute([set]).map(|_| ()))?;
+    Ok(unused)
+}
+
+/// Sets that were used before this block for the last time, and of which no row waits to be packed.
+fn unused(connection: &Connection, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let select = "SELECT no FROM sets WHERE used < ?1 LIMIT ?2";
+    let mut select = connection.prepare_cached(select)?;
+    let old = select.query_map(params![before, SETS], |row| row.get(0))?;
+    let mut unused: Vec<i64> = old.collect::<Result<_, _>>()?;
+    if unused.is_empty() {
+        return Ok(unused);
+    }
+    let Some((first, last)) = ends(connection, "open_rows")? else { return Ok(unused) };
+    if last - first > NUMBERS_MAX {
+        // A clock was far off: they wait until those rows are packed.
+        return Ok(Vec::new());
+    }
+    let select = "SELECT 1 FROM open_rows WHERE key = ?1";
+    let mut select = connection.prepare_cached(select)?;
+    let mut used = Vec::new();
+    for set in &unused {
+        for step in first..=last {
+            if select.exists([key(step, *set)])? {
+                used.push(*set);
+                break;
+            }
+        }
+    }
+    unused.retain(|set| !used.contains(set));
+    Ok(unused)
+}
+
+/// The first and the last step or block of a table.
+fn ends(connection: &Connection, table: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    let end = |which: &str| {
+        let select = format!("SELECT {which}(key) FROM {table}");
+        connection.query_row(&select, [], |row| row.get::<_, Option<i64>>(0))
+    };
+    let (first, last) = (end("min")?, end("max")?);
+    Ok(first.zip(last).map(|(first, last)| (of_key(first).0, of_key(last).0)))
 }
 
 fn remove_oldest(
@@ -101,10 +139,7 @@ pub(super) fn give_back(connection: &Connection, grid: &Grid) -> rusqlite::Resul
 /// Removes all that is kept of these sets.
 pub(super) fn forget(connection: &Connection, sets: &[i64]) -> rusqlite::Result<()> {
     for table in ["open_rows", "fine", "coarse"] {
-        let ends = format!("SELECT min(key), max(key) FROM {table}");
-        let ends = connection.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else { continue };
-        let (first, last) = (of_key(first).0, of_key(last).0);
+        let Some((first, last)) = ends(connection, table)? else { continue };
         if last - first > NUMBERS_MAX {
             // A clock was far off: then the rows are looked through, one by one.
             let delete = format!("DELETE FROM {table} WHERE key & 4294967295 = ?1");

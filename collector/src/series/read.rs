@@ -1,17 +1,16 @@
 //! Reads `history.db` over connections of its own, which see what was committed and hold up nobody.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herdbook_shared::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::block::decode;
-use super::file::BUSY_TIMEOUT;
+use super::file::{BUSY_TIMEOUT, is_damage};
 use super::grid::{Grid, STEPS_OF_BLOCK, STEPS_OF_COARSE, key, of_key};
-use super::pack::blob;
+use super::pack::{Packed, blob};
 use super::rollup::Rollup;
 use super::sets::{self, Set};
 
@@ -95,8 +94,7 @@ impl Reader {
     }
 
     /// The rows of a host that begin in this time, in no order; `None` where there is no file now.
-    /// Steps that are in no block yet come
-    /// as fine rows at any level.
+    /// Steps that are in no block yet come as fine rows at any level.
     ///
     /// # Errors
     ///
@@ -158,11 +156,6 @@ impl Reader {
     }
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-}
-
 /// What is looked for.
 struct Range<'a> {
     grid: &'a Grid,
@@ -173,8 +166,9 @@ struct Range<'a> {
 
 impl Range<'_> {
     fn rows(&self, connection: &Connection, host_id: &str) -> rusqlite::Result<Vec<Kept>> {
+        let packed = Packed::load(connection)?;
         let mut rows = Vec::new();
-        for Set { no, gpus } in sets::of_host(connection, host_id)? {
+        for Set { no, gpus, .. } in sets::of_host(connection, host_id)? {
             let gpus: Arc<[Box<str>]> = gpus.into();
             let mut push = |step: i64, row: Rollup| {
                 let start = self.grid.start(step);
@@ -182,30 +176,28 @@ impl Range<'_> {
                     rows.push(Kept { start, gpus: Arc::clone(&gpus), row });
                 }
             };
-            let packed = self.packed(connection, no, gpus.len(), &mut push)?;
-            self.open(connection, no, gpus.len(), &packed, &mut push)?;
+            self.packed(connection, no, gpus.len(), &mut push)?;
+            self.open(connection, no, gpus.len(), packed, &mut push)?;
         }
         Ok(rows)
     }
 
-    /// The rows in blocks; which blocks there are.
+    /// The rows in blocks.
     fn packed(
         &self,
         connection: &Connection,
         set: i64,
         n_gpus: usize,
         push: &mut impl FnMut(i64, Rollup),
-    ) -> rusqlite::Result<BTreeSet<i64>> {
+    ) -> rusqlite::Result<()> {
         let (table, select, steps) = match self.level {
             Level::Coarse => ("coarse", "SELECT block FROM coarse WHERE key = ?1", STEPS_OF_COARSE),
             Level::Raw | Level::Fine => ("fine", "SELECT block FROM fine WHERE key = ?1", 1),
         };
         let (first, last) = ends(connection, table)?;
         let last_wanted = self.grid.block(Timestamp::from_unix_ms(self.to.unix_ms() - 1));
-        let mut packed = BTreeSet::new();
         for block in first.max(self.grid.block(self.from))..=last.min(last_wanted) {
             let Some(bytes) = blob(connection, select, key(block, set))? else { continue };
-            packed.insert(block);
             let Some((_, rows)) = decode(&bytes).filter(|(found, _)| *found == n_gpus) else {
                 continue;
             };
@@ -213,22 +205,22 @@ impl Range<'_> {
                 push(block * STEPS_OF_BLOCK + i64::from(place) * steps, row);
             }
         }
-        Ok(packed)
+        Ok(())
     }
 
-    /// The rows that stand by themselves still.
+    /// The rows that stand by themselves still, and in no block.
     fn open(
         &self,
         connection: &Connection,
         set: i64,
         n_gpus: usize,
-        packed: &BTreeSet<i64>,
+        packed: Packed,
         push: &mut impl FnMut(i64, Rollup),
     ) -> rusqlite::Result<()> {
         let (first, last) = ends(connection, "open_rows")?;
         let last_wanted = self.grid.step(Timestamp::from_unix_ms(self.to.unix_ms() - 1));
         for step in first.max(self.grid.step(self.from))..=last.min(last_wanted) {
-            if packed.contains(&step.div_euclid(STEPS_OF_BLOCK)) {
+            if packed.has(step, set) {
                 continue;
             }
             let select = "SELECT row FROM open_rows WHERE key = ?1";

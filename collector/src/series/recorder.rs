@@ -141,7 +141,7 @@ impl Recorder {
         let Some(mut keeper) = self.keeper.take() else { return };
         let registry = Arc::clone(&self.registry);
         let kept = tokio::task::spawn_blocking(move || {
-            let kept = keeper.tick(&registry, until, Moment::now().at);
+            let kept = keeper.tick(&registry, until, Moment::now());
             (keeper, kept)
         });
         match kept.await {

@@ -17,6 +17,8 @@ use crate::registry::testing::{connect, gpu_sample};
 use super::table::Cell;
 use super::*;
 
+mod lasting;
+
 /// Steps of 10 s, blocks of 10 min.
 fn rules() -> HistoryRules {
     HistoryRules {
@@ -90,7 +92,7 @@ impl World {
     }
 
     fn tick(&mut self) {
-        self.keeper.tick(&self.registry, Until::Step, self.now()).unwrap();
+        self.keeper.tick(&self.registry, Until::Step, self.clock.moment()).unwrap();
     }
 
     fn goes_offline(&mut self) {
@@ -199,8 +201,8 @@ proptest! {
                 Event::Offline => world.goes_offline(),
                 Event::Crash => world.crash(),
                 Event::Stop => {
-                    let now = world.now();
-                    world.keeper.tick(&world.registry, Until::Now, now).unwrap();
+                    let moment = world.clock.moment();
+                    world.keeper.tick(&world.registry, Until::Now, moment).unwrap();
                     world.start();
                 }
             }
@@ -281,7 +283,7 @@ fn a_full_disk_is_waited_out() {
         world.sample(f64::from(second));
     }
     world.keeper.fill_disk();
-    let error = world.keeper.tick(&world.registry, Until::Step, world.now()).unwrap_err();
+    let error = world.keeper.tick(&world.registry, Until::Step, world.clock.moment()).unwrap_err();
     assert!(error.is_disk_full(), "{error:?}");
     world.clock.pass(10);
     world.tick();
@@ -317,10 +319,13 @@ fn a_file_that_readers_found_damaged_begins_anew() {
 fn without_a_file_memory_is_told_and_that_it_is_not_all() {
     let mut world = World::new();
     std::fs::create_dir(world.dir.path().join(FILE)).unwrap();
-    assert!(world.keeper.tick(&world.registry, Until::Step, world.now()).is_err());
+    assert!(world.keeper.tick(&world.registry, Until::Step, world.clock.moment()).is_err());
     world.sample(5.0);
     let table = world.table(1_000, None);
     assert_eq!((table.complete, table.rows.len()), (false, 1));
+    let table = world.table(100, None);
+    assert_eq!((table.complete, table.step_s), (false, 1), "nor whether something was before");
+    assert!(world.table(1, None).complete, "memory has all of it");
 }
 
 #[test]
