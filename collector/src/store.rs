@@ -11,6 +11,7 @@ mod flush;
 mod history;
 mod lock;
 mod migrations;
+mod place;
 mod reader;
 mod snapshots;
 mod sum;

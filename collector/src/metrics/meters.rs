@@ -1,8 +1,8 @@
 //! What the collector counts of itself that no other part counts: how late its thread and its sweep
 //! come, and where it reads what the others count.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::copy::{self, CopyError, Pace};
 use super::file::{verdict, with_suffix};
 use super::migrations::{MigrateError, format_of};
+use super::place::FileId;
 use super::{DATABASE, OpenError, lock};
 
 /// What to do with a file that is there already.
@@ -46,6 +47,17 @@ pub enum BackupError {
     Exists {
         /// The file.
         path: PathBuf,
+    },
+    /// It would be written over what is to be kept, or is lost together with it.
+    #[error(
+        "{} is in the data directory {}, or one of its files; name a file elsewhere, best on \
+         another disk", path.display(), dir.display()
+    )]
+    Own {
+        /// The file.
+        path: PathBuf,
+        /// The directory.
+        dir: PathBuf,
     },
     /// The file is none that a collector wrote, or it is damaged.
     #[error("{} is no whole backup of a collector ({verdict}); nothing was changed", path.display())]
@@ -89,6 +101,9 @@ pub fn back_up(dir: &Path, to: &Path, existing: Existing) -> Result<Summary, Bac
     if !database.is_file() {
         return Err(BackupError::NoDatabase { dir: dir.to_owned() });
     }
+    if is_own(dir, to) {
+        return Err(BackupError::Own { path: to.to_owned(), dir: dir.to_owned() });
+    }
     if existing == Existing::Keep && to.exists() {
         return Err(BackupError::Exists { path: to.to_owned() });
     }
@@ -98,6 +113,20 @@ pub fn back_up(dir: &Path, to: &Path, existing: Existing) -> Result<Summary, Bac
     copy::copy(&source, to, Pace::Fast)?;
     let copied = copy::open_source(to).map_err(read)?;
     summary(&copied, to)
+}
+
+/// Whether `to` is in the directory, or is another name of a file in it.
+fn is_own(dir: &Path, to: &Path) -> bool {
+    let into = to.parent().filter(|into| !into.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Where one of them is not to be found, there is nothing to write over.
+    if let (Ok(dir), Ok(into)) = (dir.canonicalize(), into.canonicalize())
+        && into.starts_with(dir)
+    {
+        return true;
+    }
+    let Ok(id) = FileId::of(to) else { return false };
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.into_iter().any(|file| FileId::of(&file.path()).is_ok_and(|own| own == id))
 }
 
 /// Puts a backup in the place of the database in `dir`, which is kept beside it. Returns what was

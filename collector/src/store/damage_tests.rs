@@ -110,6 +110,29 @@ async fn an_hour_after_the_last_one_there_is_a_new_one_if_something_changed() {
     tasks.join_next().await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_database_that_is_taken_away_while_it_is_open_is_noticed_and_nothing_kept_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join(DATABASE), dir.path().join("aside"));
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(0)]).await.unwrap();
+    fs::rename(&path, &aside).unwrap();
+    for _ in 0..2 {
+        let refused = store.write(vec![host(1)]).await;
+        assert!(matches!(refused, Err(WriteError::Io(_))), "{refused:?}");
+    }
+    assert!(!path.exists(), "no other one is made in its place");
+    fs::rename(&aside, &path).unwrap();
+    store.write(vec![host(1)]).await.unwrap();
+    // Another one in its place.
+    fs::copy(&path, &aside).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert!(store.write(vec![host(2)]).await.is_err());
+    fs::remove_file(&path).unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, docs(2));
+}
+
 /// A small database without a log beside it, and the documents in it.
 async fn small() -> (Vec<u8>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();

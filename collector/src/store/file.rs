@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::copy::{CopyError, Pace, copy};
 use super::history::close_lost;
 use super::migrations::{MigrateError, format_of, migrate, newest};
+use super::place::FileId;
 use super::snapshots::Snapshots;
 use super::{Loaded, OpenError, sum};
 
@@ -28,6 +29,8 @@ pub(super) struct StateFile {
     pub(super) path: PathBuf,
     pub(super) pages_max: u32,
     pub(super) connection: Option<Connection>,
+    /// Which file was opened.
+    pub(super) id: FileId,
 }
 
 /// Opens, checks, migrates and reads the database, a fresh one where it is damaged.
@@ -48,7 +51,9 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
         }
     };
     let (connection, loaded) = opened.map_err(|damage| damage.in_words(path))?;
-    let file = StateFile { path: path.to_owned(), pages_max, connection: Some(connection) };
+    let id =
+        FileId::of(path).map_err(|source| OpenError::Directory { dir: path.to_owned(), source })?;
+    let file = StateFile { path: path.to_owned(), pages_max, connection: Some(connection), id };
     Ok((file, loaded))
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;
+use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
@@ -62,14 +63,19 @@ impl Snapshots {
 
     /// Makes one, and removes those that are too many.
     pub(super) fn take(&self, pace: Pace) -> Result<(), SnapshotError> {
+        let sqlite = |source| CopyError::Sqlite { path: self.dir.clone(), source };
+        let source = copy::open_source(&self.database).map_err(sqlite)?;
+        self.take_of(&source, pace)
+    }
+
+    /// Makes one of a database that is open.
+    pub(super) fn take_of(&self, source: &Connection, pace: Pace) -> Result<(), SnapshotError> {
         self.has_space()?;
         let io = |error| CopyError::io(&self.dir, error);
         make_dir(&self.dir).map_err(io)?;
         let name = format!("state-{}.db", Timestamp::now().unix_ms());
         let to = self.dir.join(name);
-        let sqlite = |source| CopyError::Sqlite { path: to.clone(), source };
-        let source = copy::open_source(&self.database).map_err(sqlite)?;
-        copy::copy(&source, &to, pace)?;
+        copy::copy(source, &to, pace)?;
         for (_, old) in self.all().into_iter().skip(KEPT) {
             if let Err(error) = std::fs::remove_file(&old) {
                 tracing::warn!(path = %old.display(), %error, "an old snapshot stays");

@@ -60,6 +60,33 @@ async fn a_backup_under_load_is_of_one_moment_and_comes_back_whole() {
     assert_eq!(loaded.hosts, expected);
 }
 
+#[tokio::test]
+async fn no_file_of_the_collector_is_replaced_by_a_backup_under_whatever_name() {
+    let (dir, elsewhere) = (with_one(1).await, tempfile::tempdir().unwrap());
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(2)]).await.unwrap();
+    let (link, hard) = (elsewhere.path().join("link"), elsewhere.path().join("hard"));
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    fs::hard_link(dir.path().join(DATABASE), &hard).unwrap();
+    let own = |name: &str| dir.path().join(name);
+    for to in [
+        own(DATABASE),
+        own("state.db-wal"),
+        own("collector.lock"),
+        own("credentials.key"),
+        own("snapshots/state-1.db"),
+        own("../").join(dir.path().file_name().unwrap()).join("new.db"),
+        link.join(DATABASE),
+        hard,
+    ] {
+        let refused = back_up(dir.path(), &to, Existing::Replace).unwrap_err();
+        assert!(matches!(refused, BackupError::Own { .. }), "{}: {refused}", to.display());
+    }
+    store.write(vec![host(3)]).await.unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts.len(), 3);
+}
+
 async fn with_one(n: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(dir.path()).unwrap();
@@ -71,7 +98,8 @@ async fn with_one(n: usize) -> tempfile::TempDir {
 #[tokio::test]
 async fn what_was_there_is_kept_beside_and_no_log_or_snapshot_of_it_is_taken_for_the_new_one() {
     let (dir, other) = (with_one(1).await, with_one(2).await);
-    let to = other.path().join("a.backup");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let to = elsewhere.path().join("a.backup");
     back_up(other.path(), &to, Existing::Keep).unwrap();
     // A crash leaves its log behind.
     let (store, _) = Store::open(dir.path()).unwrap();
