@@ -133,6 +133,31 @@ async fn a_database_that_is_taken_away_while_it_is_open_is_noticed_and_nothing_k
     assert_eq!(Store::open(dir.path()).unwrap().1.hosts, docs(2));
 }
 
+#[tokio::test]
+async fn a_database_that_was_emptied_comes_back_from_the_newest_snapshot_that_is_not_empty() {
+    for has_header in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(DATABASE);
+        for n in 0..2 {
+            run_once(dir.path(), n).await;
+        }
+        fs::write(&path, "").unwrap();
+        if has_header {
+            Connection::open(&path)
+                .unwrap()
+                .execute_batch("VACUUM; PRAGMA user_version = 3")
+                .unwrap();
+            assert!(fs::metadata(&path).unwrap().len() > 0);
+        }
+        let taken = Snapshots::of(&path).take(super::copy::Pace::Fast);
+        assert!(taken.is_err(), "none that is empty pushes out one that is not");
+        let newest = snapshots(dir.path()).remove(0);
+        fs::write(newest.with_file_name("state-9999999999999.db"), "").unwrap();
+        assert_eq!(run_once(dir.path(), 2).await.hosts, docs(2));
+        assert_eq!(run_once(dir.path(), 3).await.hosts, docs(3));
+    }
+}
+
 /// A small database without a log beside it, and the documents in it.
 async fn small() -> (Vec<u8>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();

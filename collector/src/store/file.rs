@@ -7,7 +7,7 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::copy::{CopyError, Pace, copy};
+use super::copy::{CopyError, Pace, copy, open_source};
 use super::history::close_lost;
 use super::migrations::{MigrateError, format_of, migrate, newest};
 use super::place::FileId;
@@ -40,6 +40,9 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
     }
     let opened = if is_lost(path) {
         tracing::error!(path = %path.display(), "the database is gone");
+        start_again(path, pages_max)
+    } else if is_emptied(path) {
+        tracing::error!(path = %path.display(), "the database is empty, and once was not");
         start_again(path, pages_max)
     } else {
         match start(path, pages_max) {
@@ -176,6 +179,16 @@ fn is_lost(path: &Path) -> bool {
     !path.exists() && !Snapshots::of(path).all().is_empty()
 }
 
+/// Whether there was something in the database once, and no longer is.
+fn is_emptied(path: &Path) -> bool {
+    is_blank(path) && !Snapshots::of(path).all().is_empty()
+}
+
+/// Whether it is a database with nothing in it, no table even. One that is damaged is not.
+fn is_blank(path: &Path) -> bool {
+    path.exists() && open_source(path).is_ok_and(|file| matches!(format_of(&file), Ok(None)))
+}
+
 /// Starts from the newest snapshot that is whole, else from nothing.
 fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
     let snapshots = Snapshots::of(path);
@@ -184,6 +197,10 @@ fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Dama
         remove(path);
         if let Err(error) = snapshots.put_in_place(&snapshot) {
             tracing::error!(snapshot = %name, %error, "a snapshot cannot be put in place");
+            continue;
+        }
+        if is_blank(path) {
+            tracing::error!(snapshot = %name, "a snapshot is empty");
             continue;
         }
         match start(path, pages_max) {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Store;
 use super::copy::{self, CopyError, Pace};
 use super::file::with_suffix;
+use super::migrations::format_of;
 
 /// How many are kept.
 const KEPT: usize = 3;
@@ -38,6 +39,9 @@ pub(super) enum SnapshotError {
     Copy(#[from] CopyError),
     #[error("the disk has too little space for a snapshot")]
     NoSpace,
+    /// It would take the place of one that is good.
+    #[error("the database is empty")]
+    Empty,
 }
 
 impl Snapshots {
@@ -70,6 +74,9 @@ impl Snapshots {
 
     /// Makes one of a database that is open.
     pub(super) fn take_of(&self, source: &Connection, pace: Pace) -> Result<(), SnapshotError> {
+        if matches!(format_of(source), Ok(None)) {
+            return Err(SnapshotError::Empty);
+        }
         self.has_space()?;
         let io = |error| CopyError::io(&self.dir, error);
         make_dir(&self.dir).map_err(io)?;
