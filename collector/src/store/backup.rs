@@ -155,11 +155,10 @@ pub fn restore(dir: &Path, from: &Path) -> Result<(Summary, Option<PathBuf>), Ba
 
 /// A copy of the file, and of what SQLite keeps beside it where that was not folded in.
 fn take_in(from: &Path, part: &Path) -> io::Result<()> {
-    copy::fresh(part)?;
-    std::fs::copy(from, part)?;
+    copy::copy_file(from, part)?;
     let log = with_suffix(from, "-wal");
     if log.is_file() {
-        std::fs::copy(log, with_suffix(part, "-wal"))?;
+        copy::copy_file(&log, &with_suffix(part, "-wal"))?;
     }
     Ok(())
 }

@@ -105,9 +105,12 @@ impl Snapshots {
     /// Puts a snapshot where the database was.
     pub(super) fn put_in_place(&self, snapshot: &Path) -> std::io::Result<()> {
         let part = with_suffix(&self.database, ".part");
-        copy::fresh(&part)?;
-        std::fs::copy(snapshot, &part)?;
-        copy::settle(&part, &self.database)
+        let placed =
+            copy::copy_file(snapshot, &part).and_then(|()| copy::settle(&part, &self.database));
+        if placed.is_err() {
+            copy::remove(&part);
+        }
+        placed
     }
 
     fn has_space(&self) -> Result<(), SnapshotError> {

@@ -124,6 +124,29 @@ async fn what_was_there_is_kept_beside_and_no_log_or_snapshot_of_it_is_taken_for
 }
 
 #[tokio::test]
+async fn a_backup_that_can_only_be_read_becomes_a_database_that_can_be_written() {
+    let (dir, elsewhere) = (with_one(1).await, tempfile::tempdir().unwrap());
+    let to = elsewhere.path().join("a.backup");
+    back_up(dir.path(), &to, Existing::Keep).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let only_read = |path: &Path| fs::set_permissions(path, PermissionsExt::from_mode(0o444));
+    only_read(&to).unwrap();
+    restore(dir.path(), &to).unwrap();
+    let database = dir.path().join(DATABASE);
+    assert_eq!(mode(&database), 0o600);
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(2)]).await.unwrap();
+    store.close().await;
+
+    let snapshots = super::super::snapshots::Snapshots::of(&database);
+    only_read(&snapshots.all()[0].1).unwrap();
+    fs::remove_file(&database).unwrap();
+    let (store, loaded) = Store::open(dir.path()).unwrap();
+    assert_eq!((loaded.hosts.len(), mode(&database)), (2, 0o600));
+    store.write(vec![host(3)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_backup_changes_nothing() {
     let dir = with_one(1).await;
     let file = dir.path().join("given");
