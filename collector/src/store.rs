@@ -4,6 +4,7 @@
 //! lost write is healed by the next one. Sessions and changes of status are added as they happen,
 //! in tables of their own; alerts and tokens come later.
 
+mod aside;
 pub mod backup;
 mod copy;
 mod file;

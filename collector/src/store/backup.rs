@@ -139,17 +139,29 @@ pub fn restore(dir: &Path, from: &Path) -> Result<(Summary, Option<PathBuf>), Ba
     let lock = lock::take(dir)?;
     let database = dir.join(DATABASE);
     let part = with_suffix(&database, ".part");
-    let io = |error| CopyError::io(&part, error);
-    take_in(from, &part).map_err(|error| match error.kind() {
+    let restored = put_back(&database, from, &part);
+    if restored.is_err() {
+        copy::remove(&part);
+    }
+    drop(lock);
+    restored
+}
+
+fn put_back(
+    database: &Path,
+    from: &Path,
+    part: &Path,
+) -> Result<(Summary, Option<PathBuf>), BackupError> {
+    let io = |error| CopyError::io(part, error);
+    take_in(from, part).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
             BackupError::Unreadable { path: from.to_owned(), source: error }
         }
         _ => io(error).into(),
     })?;
-    let summary = whole(&part, from)?;
-    let replaced = set_aside(&database).map_err(io)?;
-    copy::settle(&part, &database).map_err(io)?;
-    drop(lock);
+    let summary = whole(part, from)?;
+    let replaced = set_aside(database).map_err(io)?;
+    copy::settle(part, database).map_err(io)?;
     Ok((summary, replaced))
 }
 

@@ -158,6 +158,25 @@ async fn a_database_that_was_emptied_comes_back_from_the_newest_snapshot_that_is
     }
 }
 
+#[tokio::test]
+async fn what_copies_that_were_cut_short_left_is_gone_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    run_once(dir.path(), 0).await;
+    let left = [
+        "state.db.part",
+        "state.db.part-wal",
+        "state.db.format-2.part",
+        "snapshots/state-1.db.part",
+    ];
+    let stays = ["apart.part", "state.db.format-2"];
+    for name in left.iter().chain(&stays) {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let _store = Store::open(dir.path()).unwrap();
+    assert!(left.iter().all(|name| !dir.path().join(name).exists()));
+    assert!(stays.iter().all(|name| dir.path().join(name).exists()));
+}
+
 /// A small database without a log beside it, and the documents in it.
 async fn small() -> (Vec<u8>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();

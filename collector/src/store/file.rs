@@ -7,6 +7,7 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::aside::remove_parts;
 use super::copy::{CopyError, Pace, copy, open_source};
 use super::history::close_lost;
 use super::migrations::{MigrateError, format_of, migrate, newest};
@@ -38,6 +39,7 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
+    remove_parts(path);
     let opened = if is_lost(path) {
         tracing::error!(path = %path.display(), "the database is gone");
         start_again(path, pages_max)

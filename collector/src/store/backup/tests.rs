@@ -167,6 +167,9 @@ async fn what_is_no_backup_changes_nothing() {
         let refused = restore(dir.path(), &file).unwrap_err();
         assert!(refused.to_string().contains(words), "{refused}: {words}");
         assert_eq!(fs::read(dir.path().join(DATABASE)).unwrap(), whole);
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let parts = names.filter(|name| name.to_str().unwrap().contains(".part"));
+        assert_eq!(parts.count(), 0, "{words}");
     }
     let missing = restore(dir.path(), &dir.path().join("missing")).unwrap_err();
     assert!(missing.to_string().starts_with("failed to read"), "{missing}");
