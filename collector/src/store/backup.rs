@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use herdbook_shared::time::Timestamp;
 use rusqlite::Connection;
 
+use super::aside::make_room;
 use super::copy::{self, CopyError, Pace};
 use super::file::{verdict, with_suffix};
 use super::migrations::{MigrateError, format_of};
@@ -200,11 +201,13 @@ fn set_aside(database: &Path) -> io::Result<Option<PathBuf>> {
     let aside = with_suffix(database, &suffix);
     let snapshots = database.with_file_name("snapshots");
     if snapshots.is_dir() {
+        make_room(&snapshots, "replaced");
         std::fs::rename(&snapshots, with_suffix(&snapshots, &suffix))?;
     }
     if !database.exists() {
         return Ok(None);
     }
+    make_room(database, "replaced");
     if let Ok(there) = copy::open_source(database) {
         // Where it cannot be folded in, its log goes along as it is.
         let _ = there.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

@@ -177,6 +177,34 @@ async fn what_copies_that_were_cut_short_left_is_gone_after_a_start() {
     assert!(stays.iter().all(|name| dir.path().join(name).exists()));
 }
 
+#[tokio::test]
+async fn of_what_is_moved_aside_the_newest_two_of_a_kind_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    run_once(dir.path(), 0).await;
+    let backup = tempfile::tempdir().unwrap();
+    let to = backup.path().join("a.backup");
+    backup::back_up(dir.path(), &to, backup::Existing::Keep).unwrap();
+    let old = ["state.db.corrupt-1", "state.db.corrupt-1-wal", "state.db.replaced-1"];
+    let newer = ["state.db.corrupt-2", "state.db.corrupt-2-wal", "state.db.replaced-2"];
+    for name in old.iter().chain(&newer) {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    for n in [1, 2] {
+        fs::create_dir(dir.path().join(format!("snapshots.replaced-{n}"))).unwrap();
+    }
+    damage(&dir.path().join(DATABASE));
+    run_once(dir.path(), 0).await;
+    backup::restore(dir.path(), &to).unwrap();
+    let is_there = |name: &&str| dir.path().join(name).exists();
+    assert!(!old.iter().any(|name| is_there(name)) && newer.iter().all(|name| is_there(name)));
+    for start in ["state.db.corrupt-", "state.db.replaced-", "snapshots.replaced-"] {
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let is_one = |name: &str| name.starts_with(start) && !name.ends_with(['l', 'm']);
+        let names = names.filter(|name| is_one(name.to_str().unwrap()));
+        assert_eq!(names.count(), 2, "{start}");
+    }
+}
+
 /// A small database without a log beside it, and the documents in it.
 async fn small() -> (Vec<u8>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::aside::remove_parts;
+use super::aside::{make_room, remove_parts};
 use super::copy::{CopyError, Pace, copy, open_source};
 use super::history::close_lost;
 use super::migrations::{MigrateError, format_of, migrate, newest};
@@ -225,6 +225,7 @@ fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Dama
 
 /// Keeps the damaged files for whoever wants to look, under a name that says when.
 fn move_aside(path: &Path, source: &rusqlite::Error) -> Result<(), OpenError> {
+    make_room(path, "corrupt");
     let stamp = Timestamp::now().unix_ms();
     let aside = with_suffix(path, &format!(".corrupt-{stamp}"));
     tracing::error!(
