@@ -14,6 +14,7 @@ mod lock;
 mod migrations;
 mod place;
 mod reader;
+mod said;
 mod snapshots;
 mod sum;
 mod waiting;
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
+pub use said::Said;
 pub use snapshots::keep_snapshots;
 pub use waiting::Waiting;
 
@@ -185,7 +187,7 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Said,
     },
 }
 

@@ -12,7 +12,7 @@ use super::copy::{self, CopyError, Pace};
 use super::file::{verdict, with_suffix};
 use super::migrations::{MigrateError, format_of};
 use super::place::FileId;
-use super::{DATABASE, OpenError, lock};
+use super::{DATABASE, OpenError, Said, lock};
 
 /// What to do with a file that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Said,
     },
 }
 
@@ -108,7 +108,8 @@ pub fn back_up(dir: &Path, to: &Path, existing: Existing) -> Result<Summary, Bac
     if existing == Existing::Keep && to.exists() {
         return Err(BackupError::Exists { path: to.to_owned() });
     }
-    let read = |source| BackupError::Read { path: database.clone(), source };
+    let read =
+        |error: rusqlite::Error| BackupError::Read { path: database.clone(), source: error.into() };
     let source = copy::open_source(&database).map_err(read)?;
     format(&source, &database)?;
     copy::copy(&source, to, Pace::Fast)?;
@@ -153,6 +154,10 @@ fn put_back(
     from: &Path,
     part: &Path,
 ) -> Result<(Summary, Option<PathBuf>), BackupError> {
+    if from.is_dir() {
+        let verdict = "it is a folder".to_owned();
+        return Err(BackupError::NoBackup { path: from.to_owned(), verdict });
+    }
     let io = |error| CopyError::io(part, error);
     take_in(from, part).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
@@ -183,7 +188,7 @@ fn whole(part: &Path, from: &Path) -> Result<Summary, BackupError> {
         verdict: error.to_string(),
     };
     let copy = copy::open_source(part).map_err(damaged)?;
-    format(&copy, from)?;
+    format(&copy, from).map_err(no_register)?;
     let verdict = verdict(&copy).map_err(damaged)?;
     if verdict != "ok" {
         return Err(BackupError::NoBackup { path: from.to_owned(), verdict });
@@ -192,6 +197,18 @@ fn whole(part: &Path, from: &Path) -> Result<Summary, BackupError> {
     let summary = summary(&copy, from)?;
     copy.close().map_err(|(_, error)| damaged(error))?;
     Ok(summary)
+}
+
+/// A file that was given says nothing of the directory.
+fn no_register(error: BackupError) -> BackupError {
+    match error {
+        BackupError::Open(OpenError::Foreign { path }) => {
+            let verdict = "it holds no register of Herdbook: another program wrote it, or it is \
+                           another file of the collector, such as history.db";
+            BackupError::NoBackup { path, verdict: verdict.to_owned() }
+        }
+        other => other,
+    }
 }
 
 /// Keeps the database that is there under another name, and none of its log under its own: that
@@ -243,7 +260,7 @@ fn summary(connection: &Connection, path: &Path) -> Result<Summary, BackupError>
     let count = |select: &str| {
         let n = connection.query_row(select, [], |row| row.get::<_, i64>(0));
         n.map(i64::unsigned_abs)
-            .map_err(|source| BackupError::Read { path: path.to_owned(), source })
+            .map_err(|error| BackupError::Read { path: path.to_owned(), source: error.into() })
     };
     Ok(Summary {
         format: format(connection, path)?,

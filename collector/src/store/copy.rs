@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::Said;
 use super::file::{BUSY_TIMEOUT, verdict, with_suffix};
 
 /// Only the owner reads it.
@@ -52,7 +53,7 @@ pub enum CopyError {
         /// To where.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Said,
     },
     /// The copy is not whole, most likely since the database is not.
     #[error("the copy {} came out damaged ({verdict})", path.display())]
@@ -73,11 +74,11 @@ impl CopyError {
         }
     }
 
-    fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
-            _ => Self::Sqlite { path, source },
+            _ => Self::Sqlite { path, source: source.into() },
         }
     }
 }

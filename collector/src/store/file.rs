@@ -113,7 +113,7 @@ impl Damage {
                 if source.sqlite_error_code() == Some(ErrorCode::DiskFull) {
                     OpenError::DiskFull { path }
                 } else {
-                    OpenError::Sqlite { path, source }
+                    OpenError::Sqlite { path, source: source.into() }
                 }
             }
         }

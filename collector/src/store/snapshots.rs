@@ -67,7 +67,7 @@ impl Snapshots {
 
     /// Makes one, and removes those that are too many.
     pub(super) fn take(&self, pace: Pace) -> Result<(), SnapshotError> {
-        let sqlite = |source| CopyError::Sqlite { path: self.dir.clone(), source };
+        let sqlite = |error| CopyError::sqlite(&self.dir, error);
         let source = copy::open_source(&self.database).map_err(sqlite)?;
         self.take_of(&source, pace)
     }

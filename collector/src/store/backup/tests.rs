@@ -148,7 +148,7 @@ async fn a_backup_that_can_only_be_read_becomes_a_database_that_can_be_written()
 
 #[tokio::test]
 async fn what_is_no_backup_changes_nothing() {
-    let dir = with_one(1).await;
+    let (dir, other) = (with_one(1).await, tempfile::tempdir().unwrap());
     let file = dir.path().join("given");
     let whole = fs::read(dir.path().join(DATABASE)).unwrap();
     let (mut newer, mut foreign, mut damaged) = (whole.clone(), whole.clone(), whole.clone());
@@ -157,7 +157,7 @@ async fn what_is_no_backup_changes_nothing() {
     damaged[4096..8192].fill(0xA5);
     for (bytes, words) in [
         (newer, "was written by a newer herdbook-collector (format 99"),
-        (foreign, "belongs to another program"),
+        (foreign, "is no whole backup of a collector (it holds no register of Herdbook"),
         (damaged, "is no whole backup of a collector"),
         (whole[..whole.len() - 4096].to_vec(), "is no whole backup of a collector"),
         (b"this is no database at all".repeat(99), "is no whole backup of a collector"),
@@ -173,8 +173,20 @@ async fn what_is_no_backup_changes_nothing() {
     }
     let missing = restore(dir.path(), &dir.path().join("missing")).unwrap_err();
     assert!(missing.to_string().starts_with("failed to read"), "{missing}");
+    let folder = restore(dir.path(), other.path()).unwrap_err();
+    assert!(folder.to_string().contains("(it is a folder)"), "{folder}");
     let nothing = back_up(&dir.path().join("missing"), &file, Existing::Replace).unwrap_err();
     assert!(nothing.to_string().starts_with("there is no state.db in"), "{nothing}");
+}
+
+#[test]
+fn what_sqlite_says_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = copy::open_source(&dir.path().join("missing")).unwrap_err();
+    let told = BackupError::Read { path: dir.path().to_owned(), source: error.into() };
+    let cause = std::error::Error::source(&told).unwrap();
+    assert!(cause.to_string().contains("unable to open database file"), "{cause}");
+    assert!(cause.source().is_none(), "{cause}");
 }
 
 #[tokio::test]
