@@ -196,7 +196,7 @@ async fn of_what_is_moved_aside_the_newest_two_of_a_kind_stay() {
     run_once(dir.path(), 0).await;
     backup::restore(dir.path(), &to).unwrap();
     let is_there = |name: &&str| dir.path().join(name).exists();
-    assert!(!old.iter().any(|name| is_there(name)) && newer.iter().all(|name| is_there(name)));
+    assert!(!old.iter().any(&is_there) && newer.iter().all(is_there));
     for start in ["state.db.corrupt-", "state.db.replaced-", "snapshots.replaced-"] {
         let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let is_one = |name: &str| name.starts_with(start) && !name.ends_with(['l', 'm']);
