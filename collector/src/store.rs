@@ -4,6 +4,7 @@
 //! lost write is healed by the next one. Sessions and changes of status are added as they happen,
 //! in tables of their own; alerts and tokens come later.
 
+mod aside;
 pub mod backup;
 mod copy;
 mod file;
@@ -11,7 +12,9 @@ mod flush;
 mod history;
 mod lock;
 mod migrations;
+mod place;
 mod reader;
+mod said;
 mod snapshots;
 mod sum;
 mod waiting;
@@ -27,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
+pub use said::Said;
 pub use snapshots::keep_snapshots;
 pub use waiting::Waiting;
 
@@ -183,7 +187,7 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Said,
     },
 }
 

@@ -184,14 +184,22 @@ pub async fn entry_called_reload(
 ///
 /// # Errors
 ///
-/// Where there is no such catalog, or what is in its folders cannot be used: it stays as it was.
+/// Where there is no such catalog, or what is in its folders cannot be used, or what it changes of
+/// services cannot be kept: it stays as it was.
 pub async fn reload(
     State(api): State<Api>,
     Checked(Path(name)): Checked<Path<String>>,
     _: NoParameters,
 ) -> Result<Response, Problem> {
+    // Skills are read from their files again at every start: nothing of them is to be kept.
+    let is_kept = matches!(known(&api, &name)?.held, Held::Services(_));
+    if is_kept {
+        api.may_write()?;
+    }
     let reloaded = api.catalogs.reload(&name, Trigger::Asked).await?;
-    api.kept().await?;
+    if is_kept && reloaded.n_added + reloaded.n_changed + reloaded.n_removed > 0 {
+        api.kept().await?;
+    }
     Ok(json(encode::json(&reloaded)))
 }
 

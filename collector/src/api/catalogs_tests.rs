@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::api::testing::App;
+use crate::store::StoreState;
 
 const SERVICE: &str = "[[service]]\nname = \"reload\"\ntype = \"tool\"\nurl = \"http://a:1\"\n\
                        credential = { header = \"x-key\", value = \"canary\" }\n";
@@ -55,6 +56,24 @@ async fn a_mistake_is_answered_with_file_line_and_key() {
     assert_eq!(catalog["n_entries"], 1, "it stays as it was");
     assert_eq!(app.get("/api/v1/services/a%3A1").await.status, 200);
     assert!(!catalog.to_string().contains("canary"), "{catalog}");
+}
+
+#[tokio::test]
+async fn services_are_not_loaded_anew_while_nothing_can_be_kept_and_skills_are() {
+    let app = App::new();
+    let database = rusqlite::Connection::open(app.dir.path().join("state.db")).unwrap();
+    database.execute("ALTER TABLE services RENAME TO away", []).unwrap();
+    put(&app, SERVICE);
+    let untold = app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    assert_eq!(untold.status, 503, "it changed something, and is not on the disk");
+    let is_failing = |state: &StoreState| *state == StoreState::Failing;
+    app.store.watch_state().wait_for(is_failing).await.unwrap();
+    put(&app, &SERVICE.replace("a:1", "a:2"));
+    let refused = app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.body["detail"].as_str().unwrap().contains("nothing was changed"));
+    assert_eq!(app.get("/api/v1/services/a%3A2").await.status, 404);
+    assert_eq!(app.post("/api/v1/catalogs/skills/reload", json!({})).await.status, 200);
 }
 
 #[tokio::test]

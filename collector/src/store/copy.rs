@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::Said;
 use super::file::{BUSY_TIMEOUT, verdict, with_suffix};
 
 /// Only the owner reads it.
@@ -52,7 +53,7 @@ pub enum CopyError {
         /// To where.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Said,
     },
     /// The copy is not whole, most likely since the database is not.
     #[error("the copy {} came out damaged ({verdict})", path.display())]
@@ -73,11 +74,11 @@ impl CopyError {
         }
     }
 
-    fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
-            _ => Self::Sqlite { path, source },
+            _ => Self::Sqlite { path, source: source.into() },
         }
     }
 }
@@ -96,7 +97,7 @@ pub(super) fn copy(source: &Connection, to: &Path, pace: Pace) -> Result<(), Cop
     let part = with_suffix(to, ".part");
     let copied = fresh(&part)
         .map_err(|error| CopyError::io(&part, error))
-        .and_then(|()| fill(source, &part, pace))
+        .and_then(|_| fill(source, &part, pace))
         .and_then(|()| settle(&part, to).map_err(|error| CopyError::io(to, error)));
     if copied.is_err() {
         remove(&part);
@@ -105,12 +106,18 @@ pub(super) fn copy(source: &Connection, to: &Path, pace: Pace) -> Result<(), Cop
 }
 
 /// An empty file for its owner alone, in the place of what a copy that was cut short left.
-pub(super) fn fresh(part: &Path) -> io::Result<()> {
+fn fresh(part: &Path) -> io::Result<File> {
     remove(part);
-    OpenOptions::new().write(true).create_new(true).mode(MODE).open(part).map(|_| ())
+    OpenOptions::new().write(true).create_new(true).mode(MODE).open(part)
 }
 
-fn remove(part: &Path) {
+/// Copies the bytes of a file, and none of its permissions: what can only be read is of no use here.
+pub(super) fn copy_file(from: &Path, part: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    io::copy(&mut from, &mut fresh(part)?).map(|_| ())
+}
+
+pub(super) fn remove(part: &Path) {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         // What is not there is what is wanted; what cannot be removed cannot be made anew.
         let _ = std::fs::remove_file(with_suffix(part, suffix));

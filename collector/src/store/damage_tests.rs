@@ -110,6 +110,101 @@ async fn an_hour_after_the_last_one_there_is_a_new_one_if_something_changed() {
     tasks.join_next().await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_database_that_is_taken_away_while_it_is_open_is_noticed_and_nothing_kept_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join(DATABASE), dir.path().join("aside"));
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(0)]).await.unwrap();
+    fs::rename(&path, &aside).unwrap();
+    for _ in 0..2 {
+        let refused = store.write(vec![host(1)]).await;
+        assert!(matches!(refused, Err(WriteError::Io(_))), "{refused:?}");
+    }
+    assert!(!path.exists(), "no other one is made in its place");
+    fs::rename(&aside, &path).unwrap();
+    store.write(vec![host(1)]).await.unwrap();
+    // Another one in its place.
+    fs::copy(&path, &aside).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert!(store.write(vec![host(2)]).await.is_err());
+    fs::remove_file(&path).unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts, docs(2));
+}
+
+#[tokio::test]
+async fn a_database_that_was_emptied_comes_back_from_the_newest_snapshot_that_is_not_empty() {
+    for has_header in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(DATABASE);
+        for n in 0..2 {
+            run_once(dir.path(), n).await;
+        }
+        fs::write(&path, "").unwrap();
+        if has_header {
+            Connection::open(&path)
+                .unwrap()
+                .execute_batch("VACUUM; PRAGMA user_version = 3")
+                .unwrap();
+            assert!(fs::metadata(&path).unwrap().len() > 0);
+        }
+        let taken = Snapshots::of(&path).take(super::copy::Pace::Fast);
+        assert!(taken.is_err(), "none that is empty pushes out one that is not");
+        let newest = snapshots(dir.path()).remove(0);
+        fs::write(newest.with_file_name("state-9999999999999.db"), "").unwrap();
+        assert_eq!(run_once(dir.path(), 2).await.hosts, docs(2));
+        assert_eq!(run_once(dir.path(), 3).await.hosts, docs(3));
+    }
+}
+
+#[tokio::test]
+async fn what_copies_that_were_cut_short_left_is_gone_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    run_once(dir.path(), 0).await;
+    let left = [
+        "state.db.part",
+        "state.db.part-wal",
+        "state.db.format-2.part",
+        "snapshots/state-1.db.part",
+    ];
+    let stays = ["apart.part", "state.db.format-2"];
+    for name in left.iter().chain(&stays) {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let _store = Store::open(dir.path()).unwrap();
+    assert!(left.iter().all(|name| !dir.path().join(name).exists()));
+    assert!(stays.iter().all(|name| dir.path().join(name).exists()));
+}
+
+#[tokio::test]
+async fn of_what_is_moved_aside_the_newest_two_of_a_kind_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    run_once(dir.path(), 0).await;
+    let backup = tempfile::tempdir().unwrap();
+    let to = backup.path().join("a.backup");
+    backup::back_up(dir.path(), &to, backup::Existing::Keep).unwrap();
+    let old = ["state.db.corrupt-1", "state.db.corrupt-1-wal", "state.db.replaced-1"];
+    let newer = ["state.db.corrupt-2", "state.db.corrupt-2-wal", "state.db.replaced-2"];
+    for name in old.iter().chain(&newer) {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    for n in [1, 2] {
+        fs::create_dir(dir.path().join(format!("snapshots.replaced-{n}"))).unwrap();
+    }
+    damage(&dir.path().join(DATABASE));
+    run_once(dir.path(), 0).await;
+    backup::restore(dir.path(), &to).unwrap();
+    let is_there = |name: &&str| dir.path().join(name).exists();
+    assert!(!old.iter().any(&is_there) && newer.iter().all(is_there));
+    for start in ["state.db.corrupt-", "state.db.replaced-", "snapshots.replaced-"] {
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let is_one = |name: &str| name.starts_with(start) && !name.ends_with(['l', 'm']);
+        let names = names.filter(|name| is_one(name.to_str().unwrap()));
+        assert_eq!(names.count(), 2, "{start}");
+    }
+}
+
 /// A small database without a log beside it, and the documents in it.
 async fn small() -> (Vec<u8>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();

@@ -7,9 +7,11 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::copy::{CopyError, Pace, copy};
+use super::aside::{make_room, remove_parts};
+use super::copy::{CopyError, Pace, copy, open_source};
 use super::history::close_lost;
 use super::migrations::{MigrateError, format_of, migrate, newest};
+use super::place::FileId;
 use super::snapshots::Snapshots;
 use super::{Loaded, OpenError, sum};
 
@@ -28,6 +30,8 @@ pub(super) struct StateFile {
     pub(super) path: PathBuf,
     pub(super) pages_max: u32,
     pub(super) connection: Option<Connection>,
+    /// Which file was opened.
+    pub(super) id: FileId,
 }
 
 /// Opens, checks, migrates and reads the database, a fresh one where it is damaged.
@@ -35,8 +39,12 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
+    remove_parts(path);
     let opened = if is_lost(path) {
         tracing::error!(path = %path.display(), "the database is gone");
+        start_again(path, pages_max)
+    } else if is_emptied(path) {
+        tracing::error!(path = %path.display(), "the database is empty, and once was not");
         start_again(path, pages_max)
     } else {
         match start(path, pages_max) {
@@ -48,7 +56,9 @@ pub(super) fn open(path: &Path, pages_max: u32) -> Result<(StateFile, Loaded), O
         }
     };
     let (connection, loaded) = opened.map_err(|damage| damage.in_words(path))?;
-    let file = StateFile { path: path.to_owned(), pages_max, connection: Some(connection) };
+    let id =
+        FileId::of(path).map_err(|source| OpenError::Directory { dir: path.to_owned(), source })?;
+    let file = StateFile { path: path.to_owned(), pages_max, connection: Some(connection), id };
     Ok((file, loaded))
 }
 
@@ -103,7 +113,7 @@ impl Damage {
                 if source.sqlite_error_code() == Some(ErrorCode::DiskFull) {
                     OpenError::DiskFull { path }
                 } else {
-                    OpenError::Sqlite { path, source }
+                    OpenError::Sqlite { path, source: source.into() }
                 }
             }
         }
@@ -171,6 +181,16 @@ fn is_lost(path: &Path) -> bool {
     !path.exists() && !Snapshots::of(path).all().is_empty()
 }
 
+/// Whether there was something in the database once, and no longer is.
+fn is_emptied(path: &Path) -> bool {
+    is_blank(path) && !Snapshots::of(path).all().is_empty()
+}
+
+/// Whether it is a database with nothing in it, no table even. One that is damaged is not.
+fn is_blank(path: &Path) -> bool {
+    path.exists() && open_source(path).is_ok_and(|file| matches!(format_of(&file), Ok(None)))
+}
+
 /// Starts from the newest snapshot that is whole, else from nothing.
 fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Damage> {
     let snapshots = Snapshots::of(path);
@@ -179,6 +199,10 @@ fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Dama
         remove(path);
         if let Err(error) = snapshots.put_in_place(&snapshot) {
             tracing::error!(snapshot = %name, %error, "a snapshot cannot be put in place");
+            continue;
+        }
+        if is_blank(path) {
+            tracing::error!(snapshot = %name, "a snapshot is empty");
             continue;
         }
         match start(path, pages_max) {
@@ -201,6 +225,7 @@ fn start_again(path: &Path, pages_max: u32) -> Result<(Connection, Loaded), Dama
 
 /// Keeps the damaged files for whoever wants to look, under a name that says when.
 fn move_aside(path: &Path, source: &rusqlite::Error) -> Result<(), OpenError> {
+    make_room(path, "corrupt");
     let stamp = Timestamp::now().unix_ms();
     let aside = with_suffix(path, &format!(".corrupt-{stamp}"));
     tracing::error!(

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use herdbook_shared::time::Timestamp;
+use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::copy::{self, CopyError, Pace};
 use super::file::with_suffix;
+use super::migrations::format_of;
 
 /// How many are kept.
 const KEPT: usize = 3;
@@ -37,6 +39,9 @@ pub(super) enum SnapshotError {
     Copy(#[from] CopyError),
     #[error("the disk has too little space for a snapshot")]
     NoSpace,
+    /// It would take the place of one that is good.
+    #[error("the database is empty")]
+    Empty,
 }
 
 impl Snapshots {
@@ -62,14 +67,22 @@ impl Snapshots {
 
     /// Makes one, and removes those that are too many.
     pub(super) fn take(&self, pace: Pace) -> Result<(), SnapshotError> {
+        let sqlite = |error| CopyError::sqlite(&self.dir, error);
+        let source = copy::open_source(&self.database).map_err(sqlite)?;
+        self.take_of(&source, pace)
+    }
+
+    /// Makes one of a database that is open.
+    pub(super) fn take_of(&self, source: &Connection, pace: Pace) -> Result<(), SnapshotError> {
+        if matches!(format_of(source), Ok(None)) {
+            return Err(SnapshotError::Empty);
+        }
         self.has_space()?;
         let io = |error| CopyError::io(&self.dir, error);
         make_dir(&self.dir).map_err(io)?;
         let name = format!("state-{}.db", Timestamp::now().unix_ms());
         let to = self.dir.join(name);
-        let sqlite = |source| CopyError::Sqlite { path: to.clone(), source };
-        let source = copy::open_source(&self.database).map_err(sqlite)?;
-        copy::copy(&source, &to, pace)?;
+        copy::copy(source, &to, pace)?;
         for (_, old) in self.all().into_iter().skip(KEPT) {
             if let Err(error) = std::fs::remove_file(&old) {
                 tracing::warn!(path = %old.display(), %error, "an old snapshot stays");
@@ -92,9 +105,12 @@ impl Snapshots {
     /// Puts a snapshot where the database was.
     pub(super) fn put_in_place(&self, snapshot: &Path) -> std::io::Result<()> {
         let part = with_suffix(&self.database, ".part");
-        copy::fresh(&part)?;
-        std::fs::copy(snapshot, &part)?;
-        copy::settle(&part, &self.database)
+        let placed =
+            copy::copy_file(snapshot, &part).and_then(|()| copy::settle(&part, &self.database));
+        if placed.is_err() {
+            copy::remove(&part);
+        }
+        placed
     }
 
     fn has_space(&self) -> Result<(), SnapshotError> {

@@ -164,6 +164,7 @@ impl Writer {
     }
 
     fn try_write(&mut self, group: &Group) -> rusqlite::Result<()> {
+        self.file.is_in_place()?;
         let connection = match &mut self.file.connection {
             Some(connection) => connection,
             none => none.insert(connect(&self.file.path, self.file.pages_max)?),

@@ -60,6 +60,33 @@ async fn a_backup_under_load_is_of_one_moment_and_comes_back_whole() {
     assert_eq!(loaded.hosts, expected);
 }
 
+#[tokio::test]
+async fn no_file_of_the_collector_is_replaced_by_a_backup_under_whatever_name() {
+    let (dir, elsewhere) = (with_one(1).await, tempfile::tempdir().unwrap());
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(2)]).await.unwrap();
+    let (link, hard) = (elsewhere.path().join("link"), elsewhere.path().join("hard"));
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    fs::hard_link(dir.path().join(DATABASE), &hard).unwrap();
+    let own = |name: &str| dir.path().join(name);
+    for to in [
+        own(DATABASE),
+        own("state.db-wal"),
+        own("collector.lock"),
+        own("credentials.key"),
+        own("snapshots/state-1.db"),
+        own("../").join(dir.path().file_name().unwrap()).join("new.db"),
+        link.join(DATABASE),
+        hard,
+    ] {
+        let refused = back_up(dir.path(), &to, Existing::Replace).unwrap_err();
+        assert!(matches!(refused, BackupError::Own { .. }), "{}: {refused}", to.display());
+    }
+    store.write(vec![host(3)]).await.unwrap();
+    store.close().await;
+    assert_eq!(Store::open(dir.path()).unwrap().1.hosts.len(), 3);
+}
+
 async fn with_one(n: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(dir.path()).unwrap();
@@ -71,7 +98,8 @@ async fn with_one(n: usize) -> tempfile::TempDir {
 #[tokio::test]
 async fn what_was_there_is_kept_beside_and_no_log_or_snapshot_of_it_is_taken_for_the_new_one() {
     let (dir, other) = (with_one(1).await, with_one(2).await);
-    let to = other.path().join("a.backup");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let to = elsewhere.path().join("a.backup");
     back_up(other.path(), &to, Existing::Keep).unwrap();
     // A crash leaves its log behind.
     let (store, _) = Store::open(dir.path()).unwrap();
@@ -96,8 +124,31 @@ async fn what_was_there_is_kept_beside_and_no_log_or_snapshot_of_it_is_taken_for
 }
 
 #[tokio::test]
+async fn a_backup_that_can_only_be_read_becomes_a_database_that_can_be_written() {
+    let (dir, elsewhere) = (with_one(1).await, tempfile::tempdir().unwrap());
+    let to = elsewhere.path().join("a.backup");
+    back_up(dir.path(), &to, Existing::Keep).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let only_read = |path: &Path| fs::set_permissions(path, PermissionsExt::from_mode(0o444));
+    only_read(&to).unwrap();
+    restore(dir.path(), &to).unwrap();
+    let database = dir.path().join(DATABASE);
+    assert_eq!(mode(&database), 0o600);
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.write(vec![host(2)]).await.unwrap();
+    store.close().await;
+
+    let snapshots = super::super::snapshots::Snapshots::of(&database);
+    only_read(&snapshots.all()[0].1).unwrap();
+    fs::remove_file(&database).unwrap();
+    let (store, loaded) = Store::open(dir.path()).unwrap();
+    assert_eq!((loaded.hosts.len(), mode(&database)), (2, 0o600));
+    store.write(vec![host(3)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_backup_changes_nothing() {
-    let dir = with_one(1).await;
+    let (dir, other) = (with_one(1).await, tempfile::tempdir().unwrap());
     let file = dir.path().join("given");
     let whole = fs::read(dir.path().join(DATABASE)).unwrap();
     let (mut newer, mut foreign, mut damaged) = (whole.clone(), whole.clone(), whole.clone());
@@ -106,7 +157,7 @@ async fn what_is_no_backup_changes_nothing() {
     damaged[4096..8192].fill(0xA5);
     for (bytes, words) in [
         (newer, "was written by a newer herdbook-collector (format 99"),
-        (foreign, "belongs to another program"),
+        (foreign, "is no whole backup of a collector (it holds no register of Herdbook"),
         (damaged, "is no whole backup of a collector"),
         (whole[..whole.len() - 4096].to_vec(), "is no whole backup of a collector"),
         (b"this is no database at all".repeat(99), "is no whole backup of a collector"),
@@ -116,11 +167,26 @@ async fn what_is_no_backup_changes_nothing() {
         let refused = restore(dir.path(), &file).unwrap_err();
         assert!(refused.to_string().contains(words), "{refused}: {words}");
         assert_eq!(fs::read(dir.path().join(DATABASE)).unwrap(), whole);
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let parts = names.filter(|name| name.to_str().unwrap().contains(".part"));
+        assert_eq!(parts.count(), 0, "{words}");
     }
     let missing = restore(dir.path(), &dir.path().join("missing")).unwrap_err();
     assert!(missing.to_string().starts_with("failed to read"), "{missing}");
+    let folder = restore(dir.path(), other.path()).unwrap_err();
+    assert!(folder.to_string().contains("(it is a folder)"), "{folder}");
     let nothing = back_up(&dir.path().join("missing"), &file, Existing::Replace).unwrap_err();
     assert!(nothing.to_string().starts_with("there is no state.db in"), "{nothing}");
+}
+
+#[test]
+fn what_sqlite_says_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = copy::open_source(&dir.path().join("missing")).unwrap_err();
+    let told = BackupError::Read { path: dir.path().to_owned(), source: error.into() };
+    let cause = std::error::Error::source(&told).unwrap();
+    assert!(cause.to_string().contains("unable to open database file"), "{cause}");
+    assert!(cause.source().is_none(), "{cause}");
 }
 
 #[tokio::test]
