@@ -14,7 +14,7 @@ pub mod folder;
 
 pub mod load;
 
-mod digest;
+pub(crate) mod digest;
 
 pub mod service;
 pub mod skill;
