@@ -5,7 +5,7 @@
 //! Read in this order: what stands in the way of loading ([`fault`]), how folders are read
 //! ([`folder`]), the pure functions over them ([`load`]), the two things that are loaded
 //! ([`skill`], [`service`]), one catalog in memory ([`held`]), all of them by name ([`catalogs`]),
-//! what is registered at run time ([`register`]), and how changes of the folders are noticed
+//! what is removed by hand (`orphan`), what is registered at run time ([`register`]), and how changes of the folders are noticed
 //! ([`watch`]).
 
 pub mod fault;
@@ -14,7 +14,7 @@ pub mod folder;
 
 pub mod load;
 
-mod digest;
+pub(crate) mod digest;
 
 pub mod service;
 pub mod skill;
@@ -23,6 +23,7 @@ pub mod held;
 
 mod apply;
 pub mod catalogs;
+mod orphan;
 
 pub mod register;
 mod stored;

@@ -29,7 +29,7 @@ use crate::registry::moment::Moment;
 
 pub use lateness::Lateness;
 
-use mass::{Mass, MassEvent};
+use mass::{Mass, MassEvent, Member as _};
 use rule::{Heard, Judgement};
 use services::Services;
 use watch::Watched;
@@ -99,14 +99,14 @@ impl Sweep {
     fn look(&mut self, registry: &Registry, moment: Moment) -> Vec<Due> {
         self.read_clocks(registry, moment);
         let mut found = self.look_at_hosts(registry, moment);
-        let going: Vec<_> = found.iter().filter_map(Due::going_offline).collect();
+        let going: Vec<_> = found.iter().filter_map(|due| due.going_offline(registry)).collect();
         let is_quiet = going.is_empty() && !self.mass.holds();
         let hosts = if is_quiet { Vec::new() } else { registry.hosts() };
         let all = hosts.iter().map(AsRef::as_ref);
         let event = self.mass.tick(registry, all, &going, moment.now);
         tell_hosts_mass(registry, event, moment);
         if self.mass.holds() {
-            found.retain_mut(Due::under_mass);
+            found.retain_mut(|due| due.under_mass(registry));
         }
         if is_due(&mut self.services_swept, FORGET_SERVICES_EVERY, moment.now) {
             found.extend(self.vanished_services(registry, moment));
@@ -242,23 +242,22 @@ impl Due {
         }
     }
 
-    /// The host that goes offline, having been heard in this run of the collector.
-    fn going_offline(&self) -> Option<HostId> {
+    /// The host that goes offline, having been there until now or until the collector's start.
+    fn going_offline(&self, registry: &Registry) -> Option<HostId> {
         match self {
-            Self::Host { host, heard_ms: 1.., verdict: Verdict::Status(status, _) } => {
-                let counts = *status == HostStatus::Offline && !host.patch.expected_absent;
-                counts.then(|| host.id.clone())
+            Self::Host { host, verdict: Verdict::Status(HostStatus::Offline, _), .. } => {
+                goes_with_others(host, registry).then(|| host.id.clone())
             }
             _ => None,
         }
     }
 
     /// During a mass event nobody is forgotten but clones, and who goes offline goes with the mass.
-    fn under_mass(&mut self) -> bool {
+    fn under_mass(&mut self, registry: &Registry) -> bool {
         match self {
             Self::Host { host, verdict: Verdict::Forget(_), .. } => host.id.is_clone(),
             Self::Host { host, verdict: Verdict::Status(HostStatus::Offline, cause), .. }
-                if !host.patch.expected_absent =>
+                if goes_with_others(host, registry) =>
             {
                 "mass".clone_into(cause);
                 true
@@ -266,6 +265,12 @@ impl Due {
             _ => true,
         }
     }
+}
+
+/// Whether a host that goes offline now may be one of many. One that was lost in an earlier run of
+/// the collector is an old loss, and one that may be away is none.
+fn goes_with_others(host: &HostEntry, registry: &Registry) -> bool {
+    host.counts() && mass::was_there(host, registry)
 }
 
 fn tell_hosts_mass(registry: &Registry, event: Option<MassEvent>, moment: Moment) {

@@ -58,6 +58,15 @@ impl World {
         self.sweep.tick(&self.registry, moment);
     }
 
+    /// The same fleet after `seconds` in which no collector ran. Only what is on the disk is known.
+    fn restart(&mut self, seconds: u64) {
+        self.clock.pass(seconds);
+        self.clock = self.clock.restarted();
+        let moment = self.clock.moment();
+        self.sweep = Sweep::new(Liveness::default(), moment.now);
+        self.registry = fleet::restarted(&self.registry, moment);
+    }
+
     fn connect(&self, n: u8) -> Opened {
         let opened = connect(&self.registry, n, self.clock.moment());
         self.registry.take_sample(&opened, sample(), self.clock.moment());
@@ -377,3 +386,6 @@ fn a_host_that_is_listed_late_is_waited_for_too() {
     pass(1);
     assert_eq!(status(), HostStatus::Offline);
 }
+
+#[path = "sweep/restart_tests.rs"]
+mod restart;

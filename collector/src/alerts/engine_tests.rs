@@ -62,6 +62,7 @@ impl World {
     /// The collector is killed and started anew, `seconds` later.
     fn restarted(mut self, seconds: u64) -> Self {
         self.clock.pass(seconds);
+        self.clock = self.clock.restarted();
         let registry = fleet::restarted(&self.registry, self.clock.moment());
         let docs: Vec<_> = {
             let all = self.kept.list(None, usize::MAX, |_| true);

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::auth::Action;
 use crate::catalog::catalogs::{Held, Named, NotLoaded, Status, Trigger};
+use crate::catalog::digest::sha256;
 use crate::catalog::fault::{Fault, LeftOut};
 use crate::catalog::load::{Entry, Origin};
 use crate::catalog::service::FileService;
@@ -161,8 +162,11 @@ pub async fn entry(
         }
         Held::Services(services) => {
             let service = services.find(&entry).ok_or_else(unknown)?;
-            let view = ServiceDeclaration::of(&api, &service);
-            Ok(tagged(&headers, &service.digest, || json(encode::json(&view))))
+            // The tag is of what is shown, and not of what was read: that holds a credential, which
+            // whoever has its digest can guess at leisure.
+            let shown = encode::json(&ServiceDeclaration::of(&api, &service));
+            let tag = sha256(shown.as_bytes());
+            Ok(tagged(&headers, &tag, || json(shown)))
         }
     }
 }

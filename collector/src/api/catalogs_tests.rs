@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use axum::http::{Method, header};
 use serde_json::json;
 
 use crate::api::testing::App;
@@ -38,6 +39,30 @@ async fn a_catalog_is_loaded_anew_and_says_what_changed() {
     for told in [list, one, entry.body, service, reloaded.body] {
         assert!(!told.to_string().contains("canary"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn the_tag_of_a_service_is_of_what_is_shown_and_tells_no_credential() {
+    let app = App::new();
+    let path = "/api/v1/catalogs/services/reload";
+    let tags = ["canary", "another"].map(|value| SERVICE.replace("canary", value));
+    let mut told = Vec::new();
+    for text in tags {
+        put(&app, &text);
+        let reloaded = app.post("/api/v1/catalogs/services/reload", json!({})).await;
+        let n_new = [&reloaded.body["n_added"], &reloaded.body["n_changed"]];
+        assert!(n_new.contains(&&json!(1)), "{:?}", reloaded.body);
+        let tag = app.get(path).await.headers[header::ETAG].to_str().unwrap().to_owned();
+        told.push(tag);
+    }
+    assert_eq!(told[0], told[1], "another credential shows nowhere");
+    let known = ("if-none-match", told[0].as_str());
+    assert_eq!(app.send(Method::GET, path, &[known], "").await.status, 304);
+    // The line is shown: who has the old one is told the new one.
+    put(&app, &format!("\n{SERVICE}"));
+    app.post("/api/v1/catalogs/services/reload", json!({})).await;
+    let moved = app.send(Method::GET, path, &[known], "").await;
+    assert_eq!((moved.status, &moved.body["line"]), (200, &json!(2)));
 }
 
 #[tokio::test]

@@ -21,12 +21,13 @@ use super::service::FileService;
 pub(super) type FileEntry = Arc<Entry<FileService>>;
 
 /// What becomes of services that no file declares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Orphans {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Orphans<'a> {
     /// They lose that source.
     Go,
-    /// They keep it, since files that may declare them could not be read.
-    Stay,
+    /// Only those of these do, which the catalog declared until now. Files that could not be read
+    /// yet may declare the others.
+    Only(&'a [FileEntry]),
 }
 
 /// Looks whether all of these can be declared together, and beside those of other catalogs.
@@ -60,31 +61,38 @@ pub(super) fn apply(
     registry: &Registry,
     seal: &Seal,
     wanted: &[FileEntry],
-    orphans: Orphans,
+    orphans: Orphans<'_>,
 ) -> Vec<LeftOut> {
     let mut applying = Applying { registry, seal, by_id: HashMap::new(), left_out: Vec::new() };
     for entry in wanted {
         applying.declare(entry);
     }
-    if orphans == Orphans::Go {
-        take_back(registry, wanted);
-    }
+    take_back(registry, wanted, orphans);
     applying.left_out
 }
 
 /// Takes what no file declares any more out of the registry.
-fn take_back(registry: &Registry, wanted: &[FileEntry]) {
-    let urls: HashSet<&str> = wanted.iter().map(|entry| entry.value.url.as_str()).collect();
-    let is_orphan = |service: &&Arc<ServiceEntry>| {
-        let record = service.facts.records.file.as_deref();
-        record.is_some_and(|record| !record.url.as_deref().is_some_and(|url| urls.contains(url)))
+fn take_back(registry: &Registry, wanted: &[FileEntry], orphans: Orphans<'_>) {
+    let wanted = urls(wanted);
+    let had = match orphans {
+        Orphans::Go => None,
+        Orphans::Only(before) => Some(urls(before)),
     };
-    for service in registry.services().iter().filter(is_orphan) {
+    let goes = |service: &&Arc<ServiceEntry>| {
+        let Some(record) = service.facts.records.file.as_deref() else { return false };
+        let is_of = |urls: &HashSet<&str>| record.url.as_deref().is_some_and(|u| urls.contains(u));
+        !is_of(&wanted) && had.as_ref().is_none_or(is_of)
+    };
+    for service in registry.services().iter().filter(goes) {
         let gone = registry.remove_source(service.id.as_str(), Source::File, Moment::now());
         if let Err(error) = gone {
             tracing::warn!(service = %service.id, %error, "a source of a file stays");
         }
     }
+}
+
+fn urls(entries: &[FileEntry]) -> HashSet<&str> {
+    entries.iter().map(|entry| entry.value.url.as_str()).collect()
 }
 
 struct Applying<'a> {

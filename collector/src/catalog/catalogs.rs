@@ -33,7 +33,7 @@ const NAMES_TOLD: usize = 100;
 #[derive(Debug)]
 pub struct Catalogs {
     by_name: BTreeMap<String, Named>,
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
     seal: Arc<Seal>,
     /// Whoever reads or changes a catalog has it, also while a folder does not answer: so one
     /// thread at most waits for a file system that is gone.
@@ -251,16 +251,18 @@ impl Catalogs {
     ) -> Result<(Difference, Vec<LeftOut>), Fault> {
         let loaded = catalog.load()?;
         apply::check(&self.registry, &loaded.entries, &self.file_services(|n| n != named.name))?;
+        let before = self.file_services(|name| name == named.name);
         let difference = catalog.swap(&loaded.entries)?;
         let is_unread = |other: &Named| other.name != named.name && !other.is_known();
-        let orphans = if self.all().any(is_unread) { Orphans::Stay } else { Orphans::Go };
+        let is_all_read = !self.all().any(is_unread);
+        let orphans = if is_all_read { Orphans::Go } else { Orphans::Only(&before) };
         let wanted = self.file_services(|_| true);
         let more = apply::apply(&self.registry, &self.seal, &wanted, orphans);
         Ok((difference, [loaded.left_out, more].concat()))
     }
 
     /// What the files of some catalogs declare, as it was loaded last.
-    fn file_services(&self, of: impl Fn(&str) -> bool) -> Vec<FileEntry> {
+    pub(super) fn file_services(&self, of: impl Fn(&str) -> bool) -> Vec<FileEntry> {
         let of_catalog = |named: &Named| match &named.held {
             Held::Services(catalog) => catalog.entries().values().cloned().collect(),
             Held::Skills(_) => Vec::new(),

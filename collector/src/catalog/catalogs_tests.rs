@@ -166,6 +166,27 @@ async fn what_no_file_declares_after_a_restart_goes_once_all_files_are_known() {
 }
 
 #[tokio::test]
+async fn what_leaves_a_file_goes_though_another_catalog_was_never_read() {
+    let herd = Herd::new(&["services", "lab"]);
+    fs::remove_dir(herd.dir.path().join("lab")).unwrap();
+    let old = declared("old", "http://old:1");
+    herd.registry.upsert_service(Source::File, old, Clock::new().moment()).unwrap();
+    herd.put("services/a.toml", &(table("one", "http://one:1") + &table("two", "http://two:1")));
+    herd.catalogs.reload_all(Trigger::Start).await;
+    assert_eq!(herd.ids(), ["old:1", "one:1", "two:1"]);
+    herd.put("services/a.toml", &table("one", "http://one:1"));
+    let removed = herd.reload("services").await.unwrap().removed;
+    assert_eq!(
+        (removed.join(" ").as_str(), &herd.ids()[..]),
+        ("two", &["old:1", "one:1"].map(String::from)[..])
+    );
+    // One whose address changed under its name is gone from the old one likewise.
+    herd.put("services/a.toml", &table("one", "http://uno:1"));
+    herd.reload("services").await.unwrap();
+    assert_eq!(herd.ids(), ["old:1", "uno:1"], "lab may declare the old one");
+}
+
+#[tokio::test]
 async fn a_declared_service_joins_what_an_agent_finds_and_leaves_it() {
     let herd = Herd::new(&["services"]);
     let clock = Clock::new();

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes.
 #[must_use]
-pub(super) fn sha256(bytes: &[u8]) -> Arc<str> {
+pub(crate) fn sha256(bytes: &[u8]) -> Arc<str> {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // A string takes whatever is written to it.

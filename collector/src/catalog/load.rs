@@ -47,7 +47,8 @@ pub struct Entry<T> {
     pub name: Arc<str>,
     /// Where it comes from.
     pub origin: Origin,
-    /// Two entries that differ have different ones.
+    /// Two entries that differ have different ones. A service's is of its credential too, and is
+    /// never told.
     pub digest: Arc<str>,
     /// What it says.
     pub value: T,

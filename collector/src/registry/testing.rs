@@ -33,11 +33,12 @@ use super::url::ServiceUrl;
 pub(crate) struct Clock {
     start: Instant,
     since: Duration,
+    wall_ms: i64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), since: Duration::ZERO }
+        Self { start: Instant::now(), since: Duration::ZERO, wall_ms: 1_795_000_000_000 }
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) -> Moment {
@@ -47,7 +48,12 @@ impl Clock {
 
     pub(crate) fn moment(&self) -> Moment {
         let ms = i64::try_from(self.since.as_millis()).unwrap();
-        Moment { now: self.start + self.since, at: Timestamp::from_unix_ms(1_795_000_000_000 + ms) }
+        Moment { now: self.start + self.since, at: Timestamp::from_unix_ms(self.wall_ms + ms) }
+    }
+
+    /// The clock of the next run, whose monotonic one begins anew.
+    pub(crate) fn restarted(self) -> Self {
+        Self { wall_ms: self.moment().at.unix_ms(), ..Self::new() }
     }
 }
 

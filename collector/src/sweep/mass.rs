@@ -13,6 +13,10 @@ use crate::registry::Registry;
 use crate::registry::host::{HostEntry, HostStatus};
 use crate::registry::service::{Check, ServiceEntry, ServiceStatus};
 
+/// How long before the start of the collector a host may have been heard last, to have been there
+/// when the earlier run ended.
+const HEARD_UNTIL: Duration = Duration::from_secs(600);
+
 /// What goes and comes back.
 pub trait Member {
     /// What it is told from others by.
@@ -53,10 +57,23 @@ impl Member for HostEntry {
         self.status.is_heard()
     }
 
-    /// A host that was not heard in this run of the collector did not go offline in it.
-    fn went(&self, _: &Registry) -> Option<Instant> {
-        (self.live.heard_ms() > 0).then_some(self.status_entered)
+    /// A host that was heard neither in this run of the collector nor shortly before it was lost
+    /// earlier.
+    fn went(&self, registry: &Registry) -> Option<Instant> {
+        was_there(self, registry).then_some(self.status_entered)
     }
+}
+
+/// Whether a host was heard in this run of the collector, or until shortly before its start.
+pub(super) fn was_there(host: &HostEntry, registry: &Registry) -> bool {
+    if host.live.heard_ms() > 0 {
+        return true;
+    }
+    // By the wall clock, since nothing else is known of an earlier run.
+    let Some(last_seen) = host.live.last_seen() else { return false };
+    let run_ms = i64::try_from(registry.ms_of(host.status_entered)).unwrap_or(i64::MAX);
+    let silent_ms = host.status_since.ms_since(last_seen).saturating_sub(run_ms);
+    u128::from(silent_ms.max(0).unsigned_abs()) <= HEARD_UNTIL.as_millis()
 }
 
 impl Member for ServiceEntry {

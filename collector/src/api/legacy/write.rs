@@ -132,7 +132,7 @@ pub(super) async fn deregister(
 ) -> Result<Json<Left>, Problem> {
     api.may_write()?;
     let moment = Moment::now();
-    let removed = api.registry.withdraw_service(&leave.service_id, Removal::default(), moment)?;
+    let removed = api.catalogs.withdraw_service(&leave.service_id, Removal::default(), moment)?;
     api.kept().await?;
     let (Removed::Gone(service) | Removed::Stays(service)) = removed;
     Ok(Json(Left { service_id: service.id.clone(), deregistered_at: moment.at }))

@@ -63,7 +63,7 @@ pub async fn remove(
     }
     let removal = Removal { source, if_revision };
     api.may_write()?;
-    let removed = api.registry.withdraw_service(&id, removal, Moment::now())?;
+    let removed = api.catalogs.withdraw_service(&id, removal, Moment::now())?;
     api.kept().await?;
     Ok(match removed {
         Removed::Gone(entry) => json(encode::service(&entry, View::Full)),
