@@ -223,11 +223,7 @@ impl Catalogs {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotLoaded> {
         let turn = self.turn().await?;
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(turn);
-            done
-        });
+        let done = tokio::task::spawn_blocking(move || (work(), drop(turn)).0);
         let done = timeout(PATIENCE, done).await.map_err(|_| NotLoaded::Busy)?;
         done.map_err(|_| NotLoaded::Broken)
     }
@@ -254,8 +250,8 @@ impl Catalogs {
         let before = self.file_services(|name| name == named.name);
         let difference = catalog.swap(&loaded.entries)?;
         let is_unread = |other: &Named| other.name != named.name && !other.is_known();
-        let is_all_read = !self.all().any(is_unread);
-        let orphans = if is_all_read { Orphans::Go } else { Orphans::Only(&before) };
+        let some_are_unread = self.all().any(is_unread);
+        let orphans = if some_are_unread { Orphans::Only(&before) } else { Orphans::Go };
         let wanted = self.file_services(|_| true);
         let more = apply::apply(&self.registry, &self.seal, &wanted, orphans);
         Ok((difference, [loaded.left_out, more].concat()))
@@ -278,8 +274,7 @@ impl Catalogs {
         trigger: Trigger,
     ) -> Reloaded {
         let reloaded = named.reloaded(difference, left_out.clone());
-        let loaded_at = Some(Timestamp::now());
-        let before = named.set(Status { loaded_at, fault: None, left_out });
+        let before = named.set(Status { loaded_at: Some(Timestamp::now()), fault: None, left_out });
         let is_news = !difference.is_none() || before.fault.is_some();
         let is_told = match trigger {
             Trigger::Start => false,
