@@ -23,9 +23,11 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
@@ -41,6 +43,8 @@ use writer::{Dirty, Job, Put, Writer};
 const DATABASE: &str = "state.db";
 /// Batches that may wait for the writer; more wait in [`Store::write`].
 const QUEUE: usize = 64;
+/// How long the last write may take before the directory is left as it is.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// Most pages of `state.db`, 4 KiB each: 4 GiB, hundreds of times what 10,000 hosts need.
 const PAGES_MAX: u32 = 1 << 20;
 
@@ -294,14 +298,22 @@ impl Store {
         *self.state.borrow()
     }
 
-    /// Writes what is queued, folds the log into the database and lets go of the directory.
-    pub async fn close(mut self) {
+    /// Writes what is queued, folds the log into the database and lets go of the directory; a disk
+    /// that hangs is waited for no longer than 10 s.
+    pub async fn close(self) {
+        self.close_within(CLOSE_WITHIN).await;
+    }
+
+    async fn close_within(mut self, within: Duration) {
         let writer = self.stop();
         // The writer may be waiting for a slow disk: that wait is not the runtime's.
-        let joined = tokio::task::spawn_blocking(move || join(writer)).await;
-        if let Err(error) = joined {
-            tracing::error!(%error, "the store did not close");
-        }
+        let joining = tokio::task::spawn_blocking(move || join(writer));
+        let error = match timeout(within, joining).await {
+            Ok(Ok(())) => return,
+            Ok(Err(broke)) => broke.to_string(),
+            Err(late) => late.to_string(),
+        };
+        tracing::error!(error, "the store did not close");
     }
 
     fn stop(&mut self) -> Option<std::thread::JoinHandle<()>> {

@@ -32,6 +32,18 @@ async fn filled() -> tempfile::TempDir {
 }
 
 #[tokio::test]
+async fn a_writer_that_hangs_does_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(dir.path()).unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let hangs = std::thread::spawn(move || drop(held.recv()));
+    let writer = store.writer.replace(hangs);
+    store.close_within(Duration::from_millis(20)).await;
+    drop(release);
+    writer.unwrap().join().unwrap();
+}
+
+#[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let dir = filled().await;
     let (store, loaded) = Store::open(dir.path()).unwrap();
