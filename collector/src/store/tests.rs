@@ -36,7 +36,7 @@ async fn a_writer_that_hangs_does_not_hold_up_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _) = Store::open(dir.path()).unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let hangs = std::thread::spawn(move || drop(held.recv()));
+    let hangs = std::thread::spawn(move || assert!(held.recv().is_err()));
     let writer = store.writer.replace(hangs);
     store.close_within(Duration::from_millis(20)).await;
     drop(release);
