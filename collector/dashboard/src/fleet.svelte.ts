@@ -1,27 +1,38 @@
 // The one place where the feed meets the page: frames go into plain maps and flat columns, and once
 // per animation frame a version number moves, which is all that Svelte watches of ten thousand hosts.
 import { FeedConnection, feedUrl, type Connection } from './feed/connection.ts';
-import { WATCH_LIMIT, type Frame, type HostSample, type Snapshot } from './feed/contract.ts';
+import {
+  WATCH_LIMIT,
+  type Change,
+  type Frame,
+  type HostSample,
+  type Samples,
+  type Snapshot,
+} from './feed/contract.ts';
 import { fold, start, type Fleet } from './feed/fold.ts';
 import { Live } from './feed/live.ts';
 import { Rings } from './feed/ring.ts';
 import { shareOf } from './format.ts';
-import { rowOf, type Row } from './table/row.ts';
+import { rowOf, type Row } from './fleet/table/row.ts';
 
 /** Order and figures follow changes this often at most. */
 const ORDER_MS = 1000;
 const WATCH_MS = 150;
 /** Longer than this without the feed, and its numbers are no longer shown. */
 const OUTDATED_MS = 10_000;
+/** As many changes are kept for those who show them. */
+const CHANGES_MOST = 1000;
 
 export class FleetView {
   readonly live = new Live();
   readonly rings = new Rings();
   fleet: Fleet | null = null;
+  /** The last changes since this page is open, oldest first. */
+  readonly changes: Change[] = [];
 
   /** Moves when anything visible may have changed, at most once a frame. */
   version = $state(0);
-  /** Moves when hosts came, went or changed places, at most once a second. */
+  /** Moves when the registry said something, at most once a second. */
   ordering = $state(0);
   /** Moves when the registry said something about the selected host. */
   selectedVersion = $state(0);
@@ -39,6 +50,7 @@ export class FleetView {
   #orderTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #visible: readonly string[] = [];
+  #visibleServices: readonly string[] = [];
   #watching = '';
   #selected: string | null = null;
   #rows = new Map<string, Row>();
@@ -57,9 +69,10 @@ export class FleetView {
     this.#feed.now();
   }
 
-  /** The hosts whose rows are on the screen. */
-  show(ids: readonly string[]): void {
-    this.#visible = ids;
+  /** The hosts and services that are on the screen, so that their samples come. */
+  show(hosts: readonly string[], services: readonly string[] = []): void {
+    this.#visible = hosts;
+    this.#visibleServices = services;
     clearTimeout(this.#watchTimer);
     this.#watchTimer = setTimeout(() => this.#sendWatch(), WATCH_MS);
   }
@@ -83,16 +96,11 @@ export class FleetView {
       case 'snapshot':
         this.#begin(frame);
         return 'fine';
-      case 'change': {
-        if (!this.fleet) return 'again';
-        const folded = fold(this.fleet, frame.change);
-        if (folded.kind === 'gap') return 'again';
-        for (const id of folded.hosts) this.#changed(id);
-        if (folded.hosts.length > 0) this.#orderSoon();
+      case 'change':
+        if (!this.#fold(frame.change)) return 'again';
         break;
-      }
       case 'samples':
-        for (const sample of frame.samples) this.#sampled(sample);
+        this.#sampled(frame);
         break;
       case 'fleet':
         if (!this.fleet) break;
@@ -116,6 +124,18 @@ export class FleetView {
     this.selectedVersion++;
   }
 
+  /** False where the change does not follow. */
+  #fold(change: Change): boolean {
+    if (!this.fleet) return false;
+    const folded = fold(this.fleet, change);
+    if (folded.kind === 'gap') return false;
+    for (const id of folded.hosts) this.#changed(id);
+    this.changes.push(change);
+    if (this.changes.length > CHANGES_MOST) this.changes.shift();
+    this.#orderSoon();
+    return true;
+  }
+
   #changed(id: string): void {
     const host = this.fleet?.hosts.get(id);
     if (host) this.live.write(host);
@@ -126,7 +146,14 @@ export class FleetView {
     if (id === this.#selected) this.selectedVersion++;
   }
 
-  #sampled(sample: HostSample): void {
+  #sampled(frame: Samples): void {
+    for (const sample of frame.samples) this.#hostSampled(sample);
+    for (const sample of frame.services ?? []) {
+      if (this.fleet?.services.has(sample.id)) this.live.serviceSamples.set(sample.id, sample);
+    }
+  }
+
+  #hostSampled(sample: HostSample): void {
     if (!this.fleet || !this.live.sample(this.fleet, sample)) return;
     const { resources } = sample;
     const at_ms = Date.parse(resources?.at ?? sample.last_seen ?? '');
@@ -171,14 +198,20 @@ export class FleetView {
   }
 
   #sendWatch(): void {
-    const wanted = document.hidden ? [] : [this.#selected, ...this.#visible];
-    const known = wanted.filter((id) => id !== null && (this.fleet?.hosts.has(id) ?? false));
-    const watched = new Set((known as string[]).slice(0, WATCH_LIMIT));
-    this.live.keep(watched);
-    for (const id of this.#rows.keys()) if (!watched.has(id)) this.#rows.delete(id);
-    const key = [...watched].join(' ');
+    const hosts = this.#watched([this.#selected, ...this.#visible], this.fleet?.hosts);
+    const services = this.#watched(this.#visibleServices, this.fleet?.services);
+    this.live.keep(hosts, services);
+    for (const id of this.#rows.keys()) if (!hosts.has(id)) this.#rows.delete(id);
+    const key = [...hosts, '', ...services].join(' ');
     if (key === this.#watching) return;
     this.#watching = key;
-    this.#feed.watch({ type: 'watch', hosts: [...watched], services: [], samples_per_second: 1 });
+    const [samples_per_second, type] = [1, 'watch'] as const;
+    this.#feed.watch({ type, hosts: [...hosts], services: [...services], samples_per_second });
+  }
+
+  #watched(wanted: readonly (string | null)[], known?: ReadonlyMap<string, unknown>): Set<string> {
+    if (document.hidden || !known) return new Set();
+    const there = wanted.filter((id) => id !== null && known.has(id)) as string[];
+    return new Set(there.slice(0, WATCH_LIMIT));
   }
 }

@@ -95,6 +95,15 @@ export function ago(at: string | null | undefined, now_ms: number): string {
   return age < 3000 ? 'now' : `${span(age)} ago`;
 }
 
+/** A moment to the second, in the reader's zone: `2026-11-21 14:03:07`. */
+export function moment(at: string | null | undefined): string {
+  const then = at ? new Date(at) : null;
+  if (!then || Number.isNaN(then.getTime())) return DASH;
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = [then.getFullYear(), two(then.getMonth() + 1), two(then.getDate())].join('-');
+  return `${day} ${[then.getHours(), then.getMinutes(), then.getSeconds()].map(two).join(':')}`;
+}
+
 /** `gpu_lost` → `GPU lost`. */
 export function words(code: string): string {
   const spaced = code.replaceAll('_', ' ').trim();

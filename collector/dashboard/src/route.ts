@@ -1,21 +1,56 @@
-// Hash routes: `#/hosts` and `#/hosts/{id}`. The rest falls back to the table.
+// Hash routes: `#/{view}`, `#/{view}/{id}`, each with filters as a query: `#/hosts?status=stale&q=gpu`.
+// What is no view of this page leads to the fleet.
+
+export const VIEWS = [
+  'hosts',
+  'models',
+  'services',
+  'events',
+  'alerts',
+  'graph',
+  'skills',
+  'collector',
+] as const;
+export type View = (typeof VIEWS)[number];
+
+export type Query = Readonly<Record<string, string>>;
 
 export interface Route {
-  hostId: string | null;
+  view: View;
+  id: string | null;
+  query: Query;
 }
 
+/** Longer values were not made by this page. */
+const LONGEST = 500;
+
 export function parse(hash: string): Route {
-  const match = /^#\/hosts\/([^/]+)$/.exec(hash);
-  if (!match) return { hostId: null };
+  const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
+  const [first = '', second] = path.split('/', 2);
+  const query: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (value !== '' && value.length <= LONGEST) query[name] = value;
+  }
+  const view = VIEWS.find((one) => one === first);
+  if (!view) return { view: 'hosts', id: null, query };
+  return { view, id: second ? decoded(second) : null, query };
+}
+
+function decoded(text: string): string | null {
   try {
-    return { hostId: decodeURIComponent(match[1]!) };
+    return decodeURIComponent(text);
   } catch {
-    return { hostId: null };
+    return null;
   }
 }
 
-export const HOSTS = '#/hosts';
+export function href(view: View, id: string | null = null, query: Query = {}): string {
+  const path = id === null ? `#/${view}` : `#/${view}/${encodeURIComponent(id)}`;
+  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ''));
+  return search.size > 0 ? `${path}?${search}` : path;
+}
 
-export function hostRoute(id: string): string {
-  return `${HOSTS}/${encodeURIComponent(id)}`;
+/** The query with some values set; an empty one is taken out. */
+export function withQuery(route: Route, over: Query): string {
+  return href(route.view, route.id, { ...route.query, ...over });
 }

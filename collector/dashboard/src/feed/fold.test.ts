@@ -1,60 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import type { Change, HostSummary, ServiceSummary, Snapshot } from './contract.ts';
+import { aChange, aHost, aModel, anAlert, aService, aSnapshot } from './examples.ts';
 import { fold, start, type Fleet } from './fold.ts';
 
-const host = (id: string, over: Partial<HostSummary> = {}): HostSummary => ({
-  id,
-  name: id,
-  status: 'online',
-  role: 'worker',
-  labels: {},
-  finding: null,
-  cpu_percent: 1,
-  memory_percent: 2,
-  vram_percent: null,
-  gpus: [],
-  warm: [],
-  last_seen: null,
-  ...over,
-});
-const service = (id: string, over: Partial<ServiceSummary> = {}): ServiceSummary => ({
-  id,
-  host_id: 'a',
-  name: id,
-  kind: 'ollama',
-  status: 'healthy',
-  state: 'idle',
-  version: '0.33.0',
-  reachable: 'host',
-  n_models: 1,
-  warm: [],
-  ...over,
-});
-const snapshot = (over: Partial<Snapshot> = {}): Snapshot => ({
-  type: 'snapshot',
-  epoch: 'e',
-  seq: 10,
-  at: '2026-11-21T10:00:00.000Z',
-  hosts: [host('a'), host('b')],
-  services: [service('a:1')],
-  fleet_models: [{ name: 'm:1', services: ['a:1'] }],
-  ...over,
-});
+const host = (id: string, over: Partial<HostSummary> = {}) =>
+  aHost(id, { cpu_percent: 1, memory_percent: 2, ...over });
+const service = (id: string, over: Partial<ServiceSummary> = {}) =>
+  aService(id, { host_id: 'a', ...over });
+const snapshot = (over: Partial<Snapshot> = {}) =>
+  aSnapshot({
+    seq: 10,
+    hosts: [host('a'), host('b')],
+    services: [service('a:1')],
+    fleet_models: [aModel('m:1', { services: ['a:1'] })],
+    ...over,
+  });
 
 /** Numbers changes by itself, so that a test names only what matters. */
 class Feed {
   readonly fleet: Fleet = start(snapshot());
   send(type: string, over: Partial<Change> = {}) {
-    return fold(this.fleet, {
-      epoch: 'e',
-      seq: this.fleet.seq + 1,
-      at: '',
-      type,
-      host_id: null,
-      service_id: null,
-      data: null,
-      ...over,
-    });
+    return fold(this.fleet, aChange(this.fleet.seq + 1, type, over));
   }
   warm = (id: string) => this.fleet.hosts.get(id)?.warm;
 }
@@ -72,10 +38,10 @@ describe('order', () => {
 
   it('counts changes that say nothing to the page', () => {
     const feed = new Feed();
-    for (const change of ['fleet.mass_offline', 'catalog.reloaded', 'alert.raised', 'new.thing']) {
+    for (const change of ['fleet.mass_offline', 'catalog.reloaded', 'new.thing']) {
       expect(feed.send(change, { data: { any: 1 } })).toMatchObject({ kind: 'folded', hosts: [] });
     }
-    expect(feed.fleet.seq).toBe(14);
+    expect(feed.fleet.seq).toBe(13);
     expect(feed.fleet.hosts.size).toBe(2);
   });
 });
@@ -172,11 +138,24 @@ it('folds to what a snapshot at the end would say', () => {
       seq: 14,
       hosts: [host('a', { status: 'degraded' }), host('b', { warm: ['q'] })],
       services: [service('a:1'), service('b:1', { host_id: 'b', n_models: 2, warm: ['q'] })],
-      fleet_models: [
-        { name: 'm:1', services: ['a:1'] },
-        { name: 'q', services: ['b:1'] },
-      ],
+      fleet_models: [aModel('m:1', { services: ['a:1'] }), aModel('q', { services: ['b:1'] })],
     }),
   );
   expect({ ...feed.fleet, membership_seq: 0 }).toEqual({ ...end, membership_seq: 0 });
+});
+
+describe('alerts', () => {
+  it('keeps those that are open', () => {
+    const feed = new Feed();
+    const raised = anAlert('1');
+    feed.send('alert.raised', { data: raised });
+    expect([...feed.fleet.alerts.values()]).toEqual([raised]);
+    feed.send('alert.resolved', { data: { ...raised, resolved_at: '2026-11-21T10:05:00Z' } });
+    expect(feed.fleet.alerts.size).toBe(0);
+  });
+
+  it('begins with those of the snapshot', () => {
+    const fleet = start(snapshot({ alerts: [anAlert('1'), anAlert('2')] }));
+    expect([...fleet.alerts.keys()]).toEqual(['1', '2']);
+  });
 });

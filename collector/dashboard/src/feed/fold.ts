@@ -1,7 +1,7 @@
 // The page's registry: a snapshot, then every change folded into it, exactly as the collector's own
 // rule `fold(snapshot@n, changes n+1…m) = snapshot@m` has it. No clock, no socket, no rendering.
 // Entities are replaced, never altered, so that `===` tells whether one has changed.
-import type { Change, Counts, HostSummary, ServiceSummary, Snapshot } from './contract.ts';
+import type { Alert, Change, Counts, HostSummary, ServiceSummary, Snapshot } from './contract.ts';
 
 export interface Fleet {
   epoch: string;
@@ -12,7 +12,11 @@ export interface Fleet {
   servicesOf: Map<string, string[]>;
   /** Model name → ids of the services where it is installed. */
   installed: Map<string, Set<string>>;
+  /** Those that are open. */
+  alerts: Map<string, Alert>;
   counts: Counts;
+  /** What the collector's people say of it. */
+  notice: string | null;
   /** The last `seq` at which a host came or went. */
   membership_seq: number;
 }
@@ -32,7 +36,9 @@ export function start(snapshot: Snapshot): Fleet {
     services: new Map(),
     servicesOf: new Map(),
     installed: new Map(),
-    counts: snapshot.counts ?? {},
+    alerts: new Map(snapshot.alerts.map((alert) => [alert.id, alert])),
+    counts: snapshot.counts,
+    notice: snapshot.notice ?? null,
     membership_seq: snapshot.seq,
   };
   for (const service of snapshot.services) {
@@ -52,6 +58,7 @@ export function fold(fleet: Fleet, change: Change): Folded {
   if (family === 'host' || family === 'gpu') return foldHost(fleet, change);
   if (family === 'service') return foldService(fleet, change);
   if (family === 'model') return foldModel(fleet, change);
+  if (family === 'alert') foldAlert(fleet, change);
   return NOTHING;
 }
 
@@ -124,6 +131,13 @@ function withModel(service: ServiceSummary, change: string, name: string): Servi
     default:
       return service;
   }
+}
+
+function foldAlert(fleet: Fleet, change: Change): void {
+  const alert = change.data as Alert | null;
+  if (alert === null) return;
+  if (change.type === 'alert.raised') fleet.alerts.set(alert.id, alert);
+  else if (change.type === 'alert.resolved') fleet.alerts.delete(alert.id);
 }
 
 /** Renews the warm models of the hosts whose services have changed. */

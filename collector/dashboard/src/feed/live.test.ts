@@ -1,57 +1,26 @@
 import { expect, it } from 'vitest';
-import type { FleetFrame, HostStatus, HostSummary, Snapshot } from './contract.ts';
+import type { HostStatus, HostSummary } from './contract.ts';
+import { aFleetFrame as frame, aHost, aSample as sample, aSnapshot } from './examples.ts';
 import { fold, start } from './fold.ts';
 import { Live } from './live.ts';
 
-const host = (id: string, status: HostStatus = 'online', cpu: number | null = 10): HostSummary => ({
-  id,
-  name: id,
-  status,
-  role: 'worker',
-  labels: {},
-  finding: null,
-  cpu_percent: cpu,
-  memory_percent: 20,
-  vram_percent: null,
-  gpus: [
-    [40, 1],
-    [null, 1],
-    [60, 1],
-  ],
-  warm: [],
-  last_seen: null,
-});
+const host = (id: string, status: HostStatus = 'online', cpu: number | null = 10): HostSummary =>
+  aHost(id, {
+    status,
+    cpu_percent: cpu,
+    memory_percent: 20,
+    gpus: [
+      [40, 1],
+      [null, 1],
+      [60, 1],
+    ],
+  });
 const begin = (...hosts: HostSummary[]) => {
-  const snapshot: Snapshot = {
-    type: 'snapshot',
-    epoch: 'e',
-    seq: 5,
-    at: '',
-    hosts,
-    services: [],
-    fleet_models: [],
-  };
-  const fleet = start(snapshot);
+  const fleet = start(aSnapshot({ seq: 5, hosts }));
   const live = new Live();
   live.reset(fleet);
   return { fleet, live };
 };
-const frame = (seq: number, cpu: (number | null)[]): FleetFrame => ({
-  type: 'fleet',
-  seq,
-  n_hosts: cpu.length,
-  cpu_percent: cpu,
-  memory_percent: cpu,
-  vram_percent: cpu,
-  gpu_percent: cpu,
-});
-const sample = (host_id: string) => ({
-  host_id,
-  last_seen: null,
-  latency_ms: null,
-  resources: null,
-  gpus: null,
-});
 
 it('starts with the summaries', () => {
   const { live } = begin(host('a'));
@@ -116,6 +85,6 @@ it('keeps the samples of watched hosts only', () => {
   live.sample(fleet, sample('a'));
   live.sample(fleet, sample('b'));
   expect(live.sample(fleet, sample('unknown'))).toBe(false);
-  live.keep(new Set(['b']));
+  live.keep(new Set(['b']), new Set());
   expect([...live.samples.keys()]).toEqual(['b']);
 });

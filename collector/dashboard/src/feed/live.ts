@@ -1,7 +1,7 @@
 // What moves and is no part of the fold: the four percentages of every host in flat columns (written
-// by the fleet frame, read by sorting) and the last sample of each watched host.
+// by the fleet frame, read by sorting) and the last sample of each watched host and service.
 // A value of a host that is not heard is not known: NaN here, a dash on the page.
-import type { FleetFrame, HostSample, HostStatus, HostSummary } from './contract.ts';
+import type { FleetFrame, HostSample, HostStatus, HostSummary, ServiceSample } from './contract.ts';
 import type { Fleet } from './fold.ts';
 
 const COLUMNS = ['cpu', 'memory', 'vram', 'gpu'] as const;
@@ -12,6 +12,7 @@ export const isHeard = (status: HostStatus): boolean =>
 
 export class Live {
   readonly samples = new Map<string, HostSample>();
+  readonly serviceSamples = new Map<string, ServiceSample>();
   #slots = new Map<string, number>();
   #free: number[] = [];
   #columns: Record<Column, Float32Array> = columns(64);
@@ -71,9 +72,12 @@ export class Live {
     return true;
   }
 
-  /** Forgets the samples of hosts that are no longer watched: they would only grow old. */
-  keep(watched: ReadonlySet<string>): void {
-    for (const id of this.samples.keys()) if (!watched.has(id)) this.samples.delete(id);
+  /** Forgets the samples of what is no longer watched: they would only grow old. */
+  keep(hosts: ReadonlySet<string>, services: ReadonlySet<string>): void {
+    for (const id of this.samples.keys()) if (!hosts.has(id)) this.samples.delete(id);
+    for (const id of this.serviceSamples.keys()) {
+      if (!services.has(id)) this.serviceSamples.delete(id);
+    }
   }
 
   get(id: string, column: Column): number {

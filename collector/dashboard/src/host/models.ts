@@ -1,7 +1,7 @@
 // Order and words of a service's models in the panel.
 import type { Model } from '../feed/contract.ts';
 import { DASH, span } from '../format.ts';
-import { natural } from '../table/order.ts';
+import { natural } from '../fleet/table/order.ts';
 
 export function warmFirst(models: readonly Model[]): Model[] {
   const keyed = models.map((model) => ({

@@ -1,7 +1,7 @@
 // The figures above the table: hosts by status, GPUs, VRAM, warm models.
-import type { HostStatus } from '../feed/contract.ts';
-import type { Fleet } from '../feed/fold.ts';
-import type { Live } from '../feed/live.ts';
+import type { HostStatus } from '../../feed/contract.ts';
+import type { Fleet } from '../../feed/fold.ts';
+import type { Live } from '../../feed/live.ts';
 
 export interface Tally {
   n_hosts: number;

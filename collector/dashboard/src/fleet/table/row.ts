@@ -1,8 +1,8 @@
 // What one row of the table shows, gathered from the fold and the live values.
-import type { HostSample, HostSummary, ServiceSummary } from '../feed/contract.ts';
-import type { Fleet } from '../feed/fold.ts';
-import { isHeard, type Live } from '../feed/live.ts';
-import { shareOf } from '../format.ts';
+import type { HostSample, HostSummary, ServiceSummary } from '../../feed/contract.ts';
+import type { Fleet } from '../../feed/fold.ts';
+import { isHeard, type Live } from '../../feed/live.ts';
+import { shareOf } from '../../format.ts';
 import { nInstalled } from './order.ts';
 
 export interface Row {

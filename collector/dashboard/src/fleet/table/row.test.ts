@@ -1,15 +1,13 @@
 import { expect, it } from 'vitest';
-import type { HostSummary, Snapshot } from '../feed/contract.ts';
-import { start } from '../feed/fold.ts';
-import { Live } from '../feed/live.ts';
+import { aHost, aService, aSnapshot } from '../../feed/examples.ts';
+import { start } from '../../feed/fold.ts';
+import { Live } from '../../feed/live.ts';
 import { rowOf } from './row.ts';
 
-const host = { id: 'a', name: 'a', status: 'online', cpu_percent: 10, gpus: [], warm: [] };
-const snapshot = {
-  seq: 1,
-  hosts: [host as unknown as HostSummary],
-  services: [{ id: 'a:1', host_id: 'a', n_models: 4, warm: [] }],
-} as unknown as Snapshot;
+const snapshot = aSnapshot({
+  hosts: [aHost('a', { cpu_percent: 10 })],
+  services: [aService('a:1', { host_id: 'a', n_models: 4 })],
+});
 
 function begin() {
   const fleet = start(snapshot);

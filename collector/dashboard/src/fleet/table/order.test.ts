@@ -1,37 +1,12 @@
 import { expect, it } from 'vitest';
-import type { HostStatus, HostSummary, ServiceSummary } from '../feed/contract.ts';
-import { start } from '../feed/fold.ts';
-import { Live } from '../feed/live.ts';
+import type { ServiceSummary } from '../../feed/contract.ts';
+import { aHost as host, aModel, aService, aSnapshot } from '../../feed/examples.ts';
+import { start } from '../../feed/fold.ts';
+import { Live } from '../../feed/live.ts';
 import { FIRST_DIRECTION, order, type Sort, type SortKey } from './order.ts';
 
-const host = (id: string, over: Partial<HostSummary> = {}): HostSummary => ({
-  id,
-  name: id,
-  status: 'online' as HostStatus,
-  role: 'worker',
-  labels: {},
-  finding: null,
-  cpu_percent: null,
-  memory_percent: null,
-  vram_percent: null,
-  gpus: [],
-  warm: [],
-  last_seen: null,
-  ...over,
-});
-const service = (host_id: string, over: Partial<ServiceSummary> = {}): ServiceSummary => ({
-  id: `${host_id}:11434`,
-  host_id,
-  name: host_id,
-  kind: 'ollama',
-  status: 'healthy',
-  state: 'idle',
-  version: '0.33.0',
-  reachable: 'host',
-  n_models: 3,
-  warm: [],
-  ...over,
-});
+const service = (host_id: string, over: Partial<ServiceSummary> = {}) =>
+  aService(`${host_id}:11434`, { host_id, n_models: 3, ...over });
 
 const hosts = [
   host('gpu-10', { cpu_percent: 50, labels: { zone: 'a' } }),
@@ -39,15 +14,13 @@ const hosts = [
   host('gpu-1', { status: 'offline', cpu_percent: 99, last_seen: '2026-11-21T09:00:00Z' }),
   host('GPU-3', { status: 'degraded', finding: { code: 'gpu_lost', severity: 'critical' } }),
 ];
-const fleet = start({
-  type: 'snapshot',
-  epoch: 'e',
-  seq: 1,
-  at: '',
-  hosts,
-  services: [service('gpu-2'), service('gpu-10', { n_models: 1, version: '0.9.6' })],
-  fleet_models: [{ name: 'qwen3:32b', services: ['gpu-10:11434'] }],
-});
+const fleet = start(
+  aSnapshot({
+    hosts,
+    services: [service('gpu-2'), service('gpu-10', { n_models: 1, version: '0.9.6' })],
+    fleet_models: [aModel('qwen3:32b', { services: ['gpu-10:11434'] })],
+  }),
+);
 const live = new Live();
 live.reset(fleet);
 

@@ -1,5 +1,5 @@
 // How the GPUs of one host are called in little space.
-import type { Gpu } from '../feed/contract.ts';
+import type { Gpu } from '../../feed/contract.ts';
 
 export function shortGpuName(name: string): string {
   const model = name.replace(/^(NVIDIA|AMD|Intel)\s+/i, '').replace(/^(GeForce|Radeon)\s+/i, '');

@@ -1,9 +1,9 @@
 // Which hosts the table shows and in which order. Pure: it reads the fold and the live columns and
 // returns ids. Ties fall back to the name, then to the id, so that no row jumps without a reason.
-import type { HostStatus, HostSummary, Severity } from '../feed/contract.ts';
-import type { Fleet } from '../feed/fold.ts';
-import type { Live } from '../feed/live.ts';
-import { words } from '../format.ts';
+import type { HostStatus, HostSummary, Severity } from '../../feed/contract.ts';
+import type { Fleet } from '../../feed/fold.ts';
+import type { Live } from '../../feed/live.ts';
+import { words } from '../../format.ts';
 
 export type SortKey =
   | 'status'

@@ -1,26 +1,18 @@
 import { expect, it } from 'vitest';
-import type { HostSummary, ServiceSummary, Snapshot } from '../feed/contract.ts';
-import { start } from '../feed/fold.ts';
-import { Live } from '../feed/live.ts';
+import { aHost, aService, aSnapshot, NO_COUNTS } from '../../feed/examples.ts';
+import { start } from '../../feed/fold.ts';
+import { Live } from '../../feed/live.ts';
 import { shortGpuNames } from './gpus.ts';
 import { tally } from './tally.ts';
 
-const snapshot: Snapshot = {
-  type: 'snapshot',
-  epoch: 'e',
-  seq: 1,
-  at: '',
-  hosts: [
-    { id: 'a', status: 'online', gpus: [[1, 2]] },
-    { id: 'b', status: 'stale', gpus: null },
-  ] as HostSummary[],
+const snapshot = aSnapshot({
+  hosts: [aHost('a', { gpus: [[1, 2]] }), aHost('b', { status: 'stale', gpus: null })],
   services: [
-    { id: 'a:1', host_id: 'a', warm: ['x', 'y'] },
-    { id: 'a:2', host_id: 'a', warm: ['x'] },
-  ] as ServiceSummary[],
-  fleet_models: [],
-  counts: { vram_used_bytes: 5, vram_total_bytes: 10 },
-};
+    aService('a:1', { host_id: 'a', warm: ['x', 'y'] }),
+    aService('a:2', { host_id: 'a', warm: ['x'] }),
+  ],
+  counts: { ...NO_COUNTS, vram_used_bytes: 5, vram_total_bytes: 10 },
+});
 
 it('counts the fleet', () => {
   const fleet = start(snapshot);
