@@ -44,5 +44,5 @@ export async function open(browser, url, options = {}) {
     if (asked.origin !== origin) misdeeds.push(`socket to another origin: ${asked.href}`);
   });
   await page.goto(url, { waitUntil: 'domcontentloaded' });
-  return { page, misdeeds };
+  return { page, misdeeds, context };
 }

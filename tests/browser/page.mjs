@@ -6,8 +6,7 @@
 // Prints the line {"row":true} once the host's row is there, whatever it says, so that a test can
 // change something under the open page, and at the end {"ok", "took_ms", "faults", "seen"}; exits
 // with 0 or 1.
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { findings } from './axe.mjs';
 import { launch, open } from './browser.mjs';
 
 const url = process.env.HERDBOOK_URL;
@@ -122,13 +121,7 @@ async function press(page) {
 }
 
 async function inspect(page, where) {
-  const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-  await page.evaluate(`${await readFile(axe, 'utf8')};undefined`);
-  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
-  for (const { id, impact, nodes } of violations) {
-    if (impact !== 'serious' && impact !== 'critical') continue;
-    faults.push(`axe, ${where}: ${id} (${impact}) at ${nodes[0]?.target.join(' ')}`);
-  }
+  faults.push(...(await findings(page)).map((finding) => `axe, ${where}: ${finding}`));
 }
 
 async function shoot(page, suffix) {

@@ -1,0 +1,126 @@
+// Starts the real programs for a story, on free ports and in folders of their own, and ends them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const DEBUG = fileURLToPath(new URL('../../target/debug/', import.meta.url));
+const PROGRAMS = process.env.HERDBOOK_PROGRAMS ?? DEBUG;
+const READY_MS = 60_000;
+const END_MS = 20_000;
+/** The last of what a program said, for the one who looks for a fault. */
+const LOG_MOST = 20_000;
+
+export class Program {
+  #child;
+  #log = '';
+  url = null;
+
+  /** Starts it and waits until it says where it listens. */
+  static async start(name, args = [], env = {}) {
+    const program = new Program();
+    const child = spawn(join(PROGRAMS, name), args, {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    program.#child = child;
+    const ready = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${name} is not ready`)), READY_MS);
+      child.on('error', reject);
+      child.on('exit', (code) => reject(new Error(`${name} ended with ${code}: ${program.log}`)));
+      const read = (chunk) => {
+        program.#log = (program.#log + chunk).slice(-LOG_MOST);
+        const found = /http:\/\/(127\.0\.0\.1:\d+)/.exec(program.#log);
+        if (!found) return;
+        clearTimeout(timer);
+        resolve(`http://${found[1]}/`);
+      };
+      child.stdout.on('data', read);
+      child.stderr.on('data', (chunk) => {
+        program.#log = (program.#log + chunk).slice(-LOG_MOST);
+      });
+    });
+    ready.catch(() => {});
+    program.url = await ready;
+    return program;
+  }
+
+  get log() {
+    return this.#log;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** Ends it, the hard way where it does not end by itself. */
+  async end(signal = 'SIGTERM') {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+    await exited;
+    clearTimeout(timer);
+  }
+}
+
+/** A collector in a folder that can be started anew where it was. */
+export class Collector {
+  #dir;
+  #program;
+  #args;
+
+  static async start(args = []) {
+    const collector = new Collector();
+    collector.#dir = await mkdtemp(join(tmpdir(), 'herdbook-page-'));
+    collector.#args = args;
+    await collector.#begin('127.0.0.1:0');
+    return collector;
+  }
+
+  async #begin(listen) {
+    const args = ['--listen', listen, '--data-dir', join(this.#dir, 'data'), ...this.#args];
+    this.#program = await Program.start('herdbook-collector', args);
+  }
+
+  get url() {
+    return this.#program.url;
+  }
+
+  get dir() {
+    return this.#dir;
+  }
+
+  async kill() {
+    await this.#program.end('SIGKILL');
+  }
+
+  /** The same collector again: the same port, the same folder. */
+  async again() {
+    await this.#begin(new URL(this.#program.url).host);
+  }
+
+  async end() {
+    await this.#program.end();
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** A fleet that exists only on the wire, with its own collector. */
+export const startDemo = (args = []) =>
+  Program.start('herdbook-demo', ['--listen', '127.0.0.1:0', ...args]);
+
+/** Asks the API as a script would; an answer that is no success is an error. */
+export async function api(url, method, path, body) {
+  const response = await fetch(new URL(`api/v1/${path}`, url), {
+    method,
+    headers: body === undefined ? {} : { 'content-type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  return text === '' ? null : JSON.parse(text);
+}
