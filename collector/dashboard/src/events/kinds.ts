@@ -125,7 +125,7 @@ export function titleOf(change: Change): string {
     case 'alert.raised':
       return fields ? `Alert: ${words(String(fields['rule']))}` : KINDS[change.type].title;
     case 'alert.resolved':
-      return fields ? `Over: ${words(String(fields['rule']))}` : KINDS[change.type].title;
+      return fields ? `Alert over: ${words(String(fields['rule']))}` : KINDS[change.type].title;
     default:
       return kindOf(change.type).title;
   }
