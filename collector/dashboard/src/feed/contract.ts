@@ -6,12 +6,19 @@ import type * as Api from '../generated/openapi.d.ts';
 export type {
   Address,
   Alert,
+  AlertRule,
+  AlertSubjectKind,
+  CatalogRejected,
+  CatalogReloaded,
+  ChangeType,
   Finding,
   GpuProcess,
   HostStatus,
   HostSample,
   HostSummary,
+  ListedAlert,
   Model,
+  OpenSession,
   Reachable,
   Resources,
   ServiceSample,
@@ -19,6 +26,9 @@ export type {
   ServiceStatus,
   ServiceSummary,
   Severity,
+  Silence,
+  SilenceForm,
+  SilenceMatcher,
 } from '../generated/openapi.d.ts';
 
 /** A GPU as samples bring it. */
