@@ -9,6 +9,7 @@ pub mod meters;
 mod probe;
 mod rate;
 
+pub mod disk;
 pub mod figures;
 pub mod process;
 

@@ -9,6 +9,7 @@ use herdbook_shared::time::Timestamp;
 use serde::Serialize;
 
 use crate::auth::Action;
+use crate::metrics::disk::DiskUse;
 use crate::metrics::figures::{ByWord, Figures};
 use crate::metrics::process::Process;
 use crate::registry::moment::Moment;
@@ -92,6 +93,9 @@ pub struct Stats {
     pub alerts_open: BTreeMap<&'static str, u64>,
     /// Messages on alerts to the targets of `[notify]`, by what became of them.
     pub notifications: BTreeMap<&'static str, u64>,
+    /// What the data directory takes; `null` where it was not measured within a minute, as just after
+    /// the start, or where the disk does not answer.
+    pub disk: Option<DiskUse>,
     /// What the collector's process uses.
     pub process: Process,
 }
@@ -147,6 +151,7 @@ impl Stats {
             leases: figures.leases,
             alerts_open: by_word(figures.alerts_open),
             notifications: by_word(figures.notifications),
+            disk: figures.disk,
             process: figures.process,
         }
     }

@@ -27,6 +27,7 @@ async fn the_fleet_is_counted_and_the_collector_too() {
     assert_eq!((&dropped["too_large"], &dropped["bad_frame"]), (&json!(1), &json!(0)));
     assert_eq!(stats["sessions_closed"]["lost"], 0);
     assert_eq!(stats["store_state"], "ok");
+    assert_eq!(stats["disk"], json!(null), "nothing measures it here");
     for field in
         ["samples_per_second", "store_queue", "sweep_lateness_ms", "uptime_s", "stalls_total"]
     {

@@ -11,6 +11,7 @@ use crate::registry::ledger::Depths;
 use crate::registry::snapshot::{Counts, Snapshot};
 use crate::store::StoreState;
 
+use super::disk::DiskUse;
 use super::process::Process;
 
 /// Counts by the word of their reason, status or severity.
@@ -48,6 +49,7 @@ pub struct Figures {
     pub notifications: ByWord,
     pub alert_lines_waiting: usize,
     pub alert_lines_dropped: u64,
+    pub disk: Option<DiskUse>,
     pub process: Process,
 }
 
@@ -86,6 +88,7 @@ impl Figures {
             notifications: told.map(|told| told.messages().to_vec()).unwrap_or_default(),
             alert_lines_waiting: told.map_or(0, |told| told.journal.n_waiting()),
             alert_lines_dropped: told.map_or(0, |told| told.journal.n_dropped()),
+            disk: meters.disk.last(),
             process: Process::now(),
         }
     }

@@ -17,6 +17,7 @@ use crate::registry::Registry;
 use crate::store::StoreState;
 use crate::sweep::Lateness;
 
+use super::disk::Disk;
 use super::probe::Probe;
 
 /// Answers with all series that may be on their way at one time.
@@ -34,6 +35,8 @@ pub struct Meters {
     sample_rate: AtomicU64,
     /// How late the sweep comes.
     pub sweep: Arc<Lateness>,
+    /// What the data directory takes.
+    pub disk: Arc<Disk>,
     /// How the store does.
     pub store: watch::Receiver<StoreState>,
     /// What of the history waits to be written.
@@ -77,6 +80,7 @@ impl Meters {
             stalled_us: AtomicU64::new(0),
             sample_rate: AtomicU64::new(0),
             sweep: Arc::default(),
+            disk: Arc::default(),
             store,
             backlog,
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::store::StoreState;
 
+use super::disk::DiskUse;
 use super::family::{Family, Number, counter, counter_by, gauge, gauge_by, info};
 use super::figures::{ByWord, Figures};
 
@@ -146,6 +147,20 @@ pub const FAMILIES: &[Family<Own>] = &[
         |own| Some(own.figures.alert_lines_dropped.into()),
     ),
     gauge(
+        "herdbook_collector_disk_free_bytes",
+        "Room that is left on the file system of the data directory.",
+        |own| own.figures.disk.as_ref()?.free_bytes.map(Into::into),
+    ),
+    gauge("herdbook_collector_disk_total_bytes", "All room of that file system.", |own| {
+        own.figures.disk.as_ref()?.total_bytes.map(Into::into)
+    }),
+    gauge_by(
+        "herdbook_collector_database_bytes",
+        "database",
+        "What a database takes on the disk, its log included.",
+        |own| own.figures.disk.as_ref().map(databases).unwrap_or_default(),
+    ),
+    gauge(
         "herdbook_collector_models_left_out",
         "Models of services that have no series here, since there are too many.",
         |own| Some(own.n_models_left_out.into()),
@@ -179,6 +194,11 @@ fn of_words(words: &ByWord) -> Vec<(&'static str, Number)> {
 
 fn of_counts(counts: &BTreeMap<&'static str, usize>) -> Vec<(&'static str, Number)> {
     counts.iter().map(|(word, n)| (*word, Number::from(*n))).collect()
+}
+
+fn databases(disk: &DiskUse) -> Vec<(&'static str, Number)> {
+    let databases = [("state", disk.state_db_bytes), ("history", disk.history_db_bytes)];
+    databases.into_iter().filter_map(|(name, bytes)| Some((name, bytes?.into()))).collect()
 }
 
 fn states(now: StoreState) -> Vec<(&'static str, Number)> {

@@ -63,6 +63,8 @@ impl Parts {
         parts.spawn(catalog::watch::run(Arc::clone(&api.catalogs), stop.clone()));
         parts.spawn(api.feed.clone().run(stop.clone()));
         parts.spawn(Arc::clone(&api.meters).run(Arc::clone(registry), stop.clone()));
+        let disk = Arc::clone(&api.meters.disk);
+        parts.spawn(disk.run(config.data_dir.clone(), stop.clone()));
     }
 
     /// Who writes what the registry has to keep, and copies of it.

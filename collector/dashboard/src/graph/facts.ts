@@ -1,0 +1,46 @@
+// What moves about a node while the graph stays the same: its status, which program serves, and where
+// a model is in memory. It comes by the live feed.
+import type { Fleet } from '../feed/fold.ts';
+import { entityOf, type Node } from './topology.ts';
+
+export type Tone = 'good' | 'warn' | 'bad' | 'idle';
+
+export interface Facts {
+  status: (node: Node) => string | null;
+  /** What kind of server a service is: `ollama`. */
+  server: (node: Node) => string | null;
+  isWarm: (service: Node, model: Node) => boolean;
+  /** On how many services a model is in memory. */
+  nWarm: (model: Node) => number;
+}
+
+export function factsOf(fleet: Fleet | null): Facts {
+  const warm = new Map<string, number>();
+  for (const service of fleet?.services.values() ?? []) {
+    for (const name of service.warm) warm.set(name, (warm.get(name) ?? 0) + 1);
+  }
+  const service = (node: Node) => fleet?.services.get(entityOf(node));
+  return {
+    status: (node) => {
+      if (node.kind === 'host') return fleet?.hosts.get(node.id)?.status ?? node.status;
+      if (node.kind === 'service') return service(node)?.status ?? node.status;
+      return node.status;
+    },
+    server: (node) => (node.kind === 'service' ? (service(node)?.kind ?? null) : null),
+    isWarm: (of, model) => service(of)?.warm.includes(model.name) ?? false,
+    nWarm: (model) => warm.get(model.name) ?? 0,
+  };
+}
+
+const TONES: Record<string, Tone> = {
+  online: 'good',
+  healthy: 'good',
+  degraded: 'warn',
+  stale: 'warn',
+  draining: 'warn',
+  offline: 'bad',
+  unhealthy: 'bad',
+  down: 'bad',
+};
+
+export const toneOf = (status: string | null): Tone => TONES[status ?? ''] ?? 'idle';
