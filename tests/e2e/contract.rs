@@ -152,7 +152,7 @@ async fn a_description_that_lies_is_found_out() {
     let fleet = filled().await;
     let rest = fleet.rest();
     for (pointer, lie) in [
-        ("/components/schemas/FleetModel/properties/name/type", json!("integer")),
+        ("/components/schemas/ListedModel/properties/name/type", json!("integer")),
         ("/components/schemas/FleetModelList/properties/next_cursor", json!({"const": 1})),
     ] {
         let mut lying = description(&rest).await;

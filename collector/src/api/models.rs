@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use crate::registry::encode::{json as encode, push};
 use crate::registry::lookup::{self, Listed};
-use crate::registry::model::{fleet_model, fleet_models};
+use crate::registry::model::{listed_model, listed_models};
 use crate::registry::service::latest_of;
 
 use super::list::Page;
@@ -25,8 +25,8 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let text = beside(move || {
         let Listed { epoch, seq, services } = api.registry.list_services(&lookup::Query::default());
-        let models = fleet_models(services.iter().map(Arc::as_ref));
-        page.at((&epoch, seq), "models", &models, |model| &model.name, push)
+        let models = listed_models(services.iter().map(Arc::as_ref));
+        page.at((&epoch, seq), "models", &models, |listed| &listed.model.name, push)
     });
     text.await.map(json)
 }
@@ -43,7 +43,7 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let text = beside(move || {
         let services = api.registry.services_of_model(&name);
-        let of_name = |name: &str| fleet_model(name, services.iter().map(Arc::as_ref));
+        let of_name = |name: &str| listed_model(name, services.iter().map(Arc::as_ref));
         let model = of_name(&name).or_else(|| of_name(&latest_of(&name)?));
         let model = model.ok_or_else(|| Problem::not_found(format!("nothing has model {name:?}")));
         model.map(|model| encode(&model))

@@ -2,6 +2,7 @@
 //! of the fleet by model.
 
 mod index;
+mod listed;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use super::service::{Model, ServiceEntry};
 use super::url::ServiceUrl;
 
 pub(super) use index::ModelIndex;
+pub use listed::{ListedModel, listed_model, listed_models};
 
 /// One model over the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -68,21 +70,6 @@ pub fn fleet_models<'a>(services: impl IntoIterator<Item = &'a ServiceEntry>) ->
         }
     }
     by_name.into_iter().map(|(name, gathered)| gathered.into_model(name)).collect()
-}
-
-/// The model of this very name on these services; `None` where none has it.
-#[must_use]
-pub fn fleet_model<'a>(
-    name: &str,
-    services: impl IntoIterator<Item = &'a ServiceEntry>,
-) -> Option<FleetModel> {
-    let mut gathered = Gathered::default();
-    for service in services {
-        if let Some(model) = service.model(name) {
-            gathered.take(service, place(service), model);
-        }
-    }
-    (!gathered.services.is_empty()).then(|| gathered.into_model(name))
 }
 
 impl<'a> Gathered<'a> {

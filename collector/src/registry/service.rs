@@ -18,7 +18,7 @@ use super::finding::Finding;
 
 pub use facts::ServiceFacts;
 pub use live::ServiceLive;
-pub use model::Model;
+pub use model::{Model, ModelFacts};
 pub use words::{Check, Reachable, Role, ServiceStatus, ServiceType, Source, Word};
 
 /// What an Ollama calls a model that was named without a tag; `None` for a name that has one.

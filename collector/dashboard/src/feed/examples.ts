@@ -6,6 +6,7 @@ import type {
   FleetModel,
   HostSample,
   HostSummary,
+  ListedModel,
   ServiceSummary,
   Snapshot,
 } from './contract.ts';
@@ -56,6 +57,20 @@ export function aModel(name: string, over: Partial<FleetModel> = {}): FleetModel
     vram_bytes: null,
     ...over,
   };
+}
+
+export function aListedModel(name: string, over: Partial<ListedModel> = {}): ListedModel {
+  const variant = {
+    digest: null,
+    size_bytes: null,
+    parameters: null,
+    quantization: 'Q4_K_M',
+    family: null,
+    context_length: 131_072,
+    capabilities: ['completion'],
+    remote: false,
+  };
+  return { ...aModel(name), variants: [variant], ...over };
 }
 
 export function anAlert(id: string, over: Partial<Alert> = {}): Alert {

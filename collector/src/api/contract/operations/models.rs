@@ -8,7 +8,7 @@ use crate::api::contract::shape::{own, page, told};
 use crate::api::list::Page;
 use crate::api::snapshot::Wanted;
 use crate::registry::graph::Whole;
-use crate::registry::model::FleetModel;
+use crate::registry::model::ListedModel;
 
 pub(super) fn topic() -> Topic {
     Topic {
@@ -21,17 +21,17 @@ pub(super) fn topic() -> Topic {
 fn list() -> Operation {
     Operation::get("/api/v1/models", "listModels", "List the models of the fleet")
         .about(
-            "By name: which services have it, on how many hosts it is warm, and \
-            whether its digest differs between them.",
+            "By name: which services have it, on how many hosts it is warm, whether its digest \
+            differs between them, and what each of its builds is.",
         )
         .query::<Page>()
-        .answers(200, "Models.", page("FleetModelList", "models", told::<FleetModel>()))
+        .answers(200, "Models.", page("FleetModelList", "models", told::<ListedModel>()))
 }
 
 fn get() -> Operation {
     Operation::get("/api/v1/models/{name}", "getModel", "Get a model of the fleet")
         .about("A name without a tag that nothing has means the `:latest` of every Ollama.")
-        .answers(200, "The model.", told::<FleetModel>())
+        .answers(200, "The model.", told::<ListedModel>())
 }
 
 fn snapshot() -> Operation {
