@@ -2,7 +2,7 @@
 //   HERDBOOK_URL       address of the page
 //   HERDBOOK_EXPECT    JSON: {"host", "model"?, "status"?, "within_ms"?, "screenshot"?}
 //   HERDBOOK_CHROMIUM  path of the browser (default /usr/bin/chromium)
-// With `screenshot` (a path ending in .png) it keeps table and panel, light and dark, beside that path.
+// With `screenshot` (a path ending in .png) it keeps the fleet and the host, light and dark, beside that path.
 // Prints the line {"row":true} once the host's row is there, whatever it says, so that a test can
 // change something under the open page, and at the end {"ok", "took_ms", "faults", "seen"}; exits
 // with 0 or 1.
@@ -36,7 +36,7 @@ async function look(browser) {
   seen = await eventually(page, started);
   took_ms = Math.round(performance.now() - started);
   await shoot(page, '');
-  if (seen) await openPanel(page);
+  if (seen) await openHost(page);
   // The inspection's own code is not the page's: what it does to the policy does not count.
   faults.push(...misdeeds);
   for (const colorScheme of ['light', 'dark']) {
@@ -45,10 +45,11 @@ async function look(browser) {
   }
 }
 
-async function openPanel(page) {
+/** The page of the host: its name, and what is known of it. */
+async function openHost(page) {
   await press(page);
-  await page.locator('aside h2').waitFor({ timeout: 5000 });
-  await page.locator('aside dl').waitFor({ timeout: 5000 });
+  await page.getByRole('heading', { level: 1, name: expected.host }).waitFor({ timeout: 5000 });
+  await page.locator('main dl').first().waitFor({ timeout: 5000 });
   await page.waitForTimeout(expected.screenshot ? 2500 : 300);
   await shoot(page, '-detail');
 }
@@ -106,7 +107,7 @@ function lacking(row) {
   return missing;
 }
 
-/** Opens the panel by keyboard alone. */
+/** Opens the host by keyboard alone. */
 async function press(page) {
   const index = await page.evaluate((name) => {
     const links = [...document.querySelectorAll('[role=row] .name a')];

@@ -5,14 +5,11 @@ import {
   WATCH_LIMIT,
   type Change,
   type Frame,
-  type HostSample,
   type Samples,
   type Snapshot,
 } from './feed/contract.ts';
 import { fold, start, type Fleet } from './feed/fold.ts';
 import { Live } from './feed/live.ts';
-import { Rings } from './feed/ring.ts';
-import { shareOf } from './format.ts';
 import { rowOf, type Row } from './fleet/table/row.ts';
 
 /** Order and figures follow changes this often at most. */
@@ -25,7 +22,6 @@ const CHANGES_MOST = 1000;
 
 export class FleetView {
   readonly live = new Live();
-  readonly rings = new Rings();
   fleet: Fleet | null = null;
   /** The last changes since this page is open, oldest first. */
   readonly changes: Change[] = [];
@@ -147,23 +143,11 @@ export class FleetView {
   }
 
   #sampled(frame: Samples): void {
-    for (const sample of frame.samples) this.#hostSampled(sample);
+    if (!this.fleet) return;
+    for (const sample of frame.samples) this.live.sample(this.fleet, sample);
     for (const sample of frame.services ?? []) {
-      if (this.fleet?.services.has(sample.id)) this.live.serviceSamples.set(sample.id, sample);
+      if (this.fleet.services.has(sample.id)) this.live.serviceSamples.set(sample.id, sample);
     }
-  }
-
-  #hostSampled(sample: HostSample): void {
-    if (!this.fleet || !this.live.sample(this.fleet, sample)) return;
-    const { resources } = sample;
-    const at_ms = Date.parse(resources?.at ?? sample.last_seen ?? '');
-    if (!resources || Number.isNaN(at_ms)) return;
-    this.rings.push(sample.host_id, {
-      at_s: at_ms / 1000,
-      cpu: resources.cpu_percent ?? NaN,
-      memory: shareOf(resources.memory_used_bytes, resources.memory_total_bytes) ?? NaN,
-      gpu: resources.gpu_percent ?? NaN,
-    });
   }
 
   #connected(connection: Connection): void {

@@ -1,55 +1,51 @@
 import { expect, it } from 'vitest';
-import { CAPACITY, GAP_S, Ring, Rings, WINDOW_S } from './ring.ts';
+import { COLUMNS_MOST, Ring, WINDOW_S } from './ring.ts';
 
-const point = (at_s: number, cpu = 1) => ({ at_s, cpu, memory: 2, gpu: NaN });
-
-it('gives back points in order, the unknown as null', () => {
+it('gives back what came later than an instant, by column', () => {
   const ring = new Ring();
-  ring.push(point(1));
-  ring.push(point(2, 5));
-  expect(ring.columns(2)).toEqual([
-    [1, 2],
-    [1, 5],
-    [2, 2],
-    [null, null],
-  ]);
+  for (let at = 1; at <= 4; at++) ring.push(at, { cpu_percent: at * 10 });
+  const after = ring.after(2);
+  expect(after.at).toEqual([3, 4]);
+  expect(after.column('cpu_percent')).toEqual([30, 40]);
+  expect(after.column('nothing')).toBeNull();
+  expect(ring.after(4).at).toEqual([]);
 });
 
-it('never grows beyond its capacity and keeps the newest', () => {
+it('has no value where a sample says none, also before a column was met', () => {
   const ring = new Ring();
-  for (let i = 0; i < 3 * CAPACITY; i++) ring.push(point(i, i));
-  expect(ring.length).toBe(CAPACITY);
-  const [at, cpu] = ring.columns(3 * CAPACITY - 1);
-  expect(at.at(-1)).toBe(3 * CAPACITY - 1);
-  expect(cpu.at(-1)).toBe(3 * CAPACITY - 1);
-  expect(at[0]).toBe(3 * CAPACITY - 1 - WINDOW_S);
+  ring.push(1, { a: 1 });
+  ring.push(2, { a: null, b: 0 });
+  ring.push(3, { b: 5 });
+  expect(ring.after(0).column('a')).toEqual([1, null, null]);
+  expect(ring.after(0).column('b')).toEqual([null, 0, 5]);
 });
 
-it('shows a pause as a gap', () => {
+it('takes the same sample once, and none that is older', () => {
   const ring = new Ring();
-  ring.push(point(10));
-  ring.push(point(10 + GAP_S));
-  ring.push(point(30));
-  const [at, cpu] = ring.columns(30);
-  expect(at).toEqual([10, 15, 16, 30]);
-  expect(cpu).toEqual([1, 1, null, 1]);
+  expect(ring.push(5, { a: 1 })).toBe(true);
+  expect(ring.push(5, { a: 2 })).toBe(false);
+  expect(ring.push(4, { a: 3 })).toBe(false);
+  expect(ring.after(0).column('a')).toEqual([1]);
 });
 
-it('ignores a sample that is not newer', () => {
+it('keeps the window and little more, and columns only while they say something', () => {
   const ring = new Ring();
-  ring.push(point(5));
-  ring.push(point(5));
-  ring.push(point(4));
-  expect(ring.length).toBe(1);
+  ring.push(0, { gone: 1, stays: 1 });
+  for (let at = 1; at <= 3 * WINDOW_S; at++) {
+    ring.push(at, { stays: at });
+    expect(ring.length).toBeLessThanOrEqual(WINDOW_S + 62);
+  }
+  const { at, column } = ring.after(3 * WINDOW_S - WINDOW_S);
+  expect(at.length).toBe(WINDOW_S);
+  expect(column('stays')?.at(-1)).toBe(3 * WINDOW_S);
+  expect([...ring.names()]).toEqual(['stays']);
 });
 
-it('drops the host longest without a sample when there are too many', () => {
-  const rings = new Rings(2);
-  rings.push('a', point(1));
-  rings.push('b', point(1));
-  rings.push('a', point(2));
-  rings.push('c', point(1));
-  expect(rings.size).toBe(2);
-  expect(rings.get('b')).toBeUndefined();
-  expect(rings.get('a')?.length).toBe(2);
+it('has a bound on columns', () => {
+  const ring = new Ring();
+  const many = Object.fromEntries(
+    Array.from({ length: COLUMNS_MOST + 50 }, (_, i) => [`c${i}`, 1]),
+  );
+  ring.push(1, many);
+  expect([...ring.names()].length).toBe(COLUMNS_MOST);
 });

@@ -1,97 +1,65 @@
-// The last ten minutes of one host at one sample a second, in flat arrays that never grow.
-// A pause between two samples stays a gap: an empty point goes between them.
+// The last samples of one host as the feed brings them, column by column under the names of
+// `GET api/v1/hosts/{id}/samples`, and no more of them than a chart of ten minutes shows.
 
-export const CAPACITY = 660;
 export const WINDOW_S = 600;
-/** Longer than this between two samples and the line breaks. */
-export const GAP_S = 5;
+/** Kept beyond the window before the oldest are let go, so that this is done once in a while. */
+const SLACK_S = 60;
+/** A host that invents GPUs all the time gets no more columns than this. */
+export const COLUMNS_MOST = 800;
 
-export interface Point {
-  at_s: number;
-  cpu: number;
-  memory: number;
-  gpu: number;
-}
-
-/** Columns as the chart wants them: seconds, then one list of values or nulls a series. */
-export type Columns = [number[], (number | null)[], (number | null)[], (number | null)[]];
+/** What one sample says, by column. */
+export type Readings = Readonly<Record<string, number | null>>;
 
 export class Ring {
-  #at = new Float64Array(CAPACITY);
-  #values = [
-    new Float32Array(CAPACITY),
-    new Float32Array(CAPACITY),
-    new Float32Array(CAPACITY),
-  ] as const;
-  #next = 0;
-  #length = 0;
+  #at: number[] = [];
+  #columns = new Map<string, (number | null)[]>();
 
   get length(): number {
-    return this.#length;
+    return this.#at.length;
   }
 
-  last(): number | null {
-    if (this.#length === 0) return null;
-    return this.#at[(this.#next + CAPACITY - 1) % CAPACITY]!;
+  /** False where it is not newer than what is there. */
+  push(at_s: number, readings: Readings): boolean {
+    const last_s = this.#at.at(-1);
+    if (last_s !== undefined && at_s <= last_s) return false;
+    for (const name of Object.keys(readings)) this.#meet(name);
+    this.#at.push(at_s);
+    for (const [name, column] of this.#columns) column.push(readings[name] ?? null);
+    if (at_s - this.#at[0]! > WINDOW_S + SLACK_S) this.#letGo(at_s - WINDOW_S);
+    return true;
   }
 
-  push(point: Point): void {
-    const last = this.last();
-    if (last !== null && point.at_s <= last) return;
-    if (last !== null && point.at_s - last > GAP_S) {
-      this.#write({ at_s: last + 1, cpu: NaN, memory: NaN, gpu: NaN });
-    }
-    this.#write(point);
+  /** The instants after `since_s`, and what each column has there. */
+  after(since_s: number): { at: number[]; column: (name: string) => (number | null)[] | null } {
+    const first = this.#first(since_s);
+    return {
+      at: this.#at.slice(first),
+      column: (name) => this.#columns.get(name)?.slice(first) ?? null,
+    };
   }
 
-  /** The points younger than the window, seen from `now_s`. */
-  columns(now_s: number): Columns {
-    const columns: Columns = [[], [], [], []];
-    for (let i = 0; i < this.#length; i++) {
-      const slot = (this.#next + CAPACITY - this.#length + i) % CAPACITY;
-      const at = this.#at[slot]!;
-      if (at < now_s - WINDOW_S) continue;
-      columns[0].push(at);
-      columns[1].push(known(this.#values[0][slot]!));
-      columns[2].push(known(this.#values[1][slot]!));
-      columns[3].push(known(this.#values[2][slot]!));
-    }
-    return columns;
+  names(): Iterable<string> {
+    return this.#columns.keys();
   }
 
-  #write(point: Point): void {
-    this.#at[this.#next] = point.at_s;
-    this.#values[0][this.#next] = point.cpu;
-    this.#values[1][this.#next] = point.memory;
-    this.#values[2][this.#next] = point.gpu;
-    this.#next = (this.#next + 1) % CAPACITY;
-    this.#length = Math.min(CAPACITY, this.#length + 1);
+  #meet(name: string): void {
+    if (this.#columns.has(name) || this.#columns.size >= COLUMNS_MOST) return;
+    this.#columns.set(name, new Array<number | null>(this.#at.length).fill(null));
   }
-}
 
-const known = (value: number): number | null => (Number.isNaN(value) ? null : value);
-
-/** Rings of the hosts seen last; beyond the bound the one longest without a sample goes. */
-export class Rings {
-  #rings = new Map<string, Ring>();
-  constructor(readonly bound = 200) {}
-
-  push(hostId: string, point: Point): void {
-    const ring = this.#rings.get(hostId) ?? new Ring();
-    this.#rings.delete(hostId);
-    this.#rings.set(hostId, ring);
-    ring.push(point);
-    if (this.#rings.size > this.bound) {
-      const oldest = this.#rings.keys().next().value;
-      if (oldest !== undefined) this.#rings.delete(oldest);
+  #letGo(until_s: number): void {
+    const first = this.#first(until_s);
+    this.#at.splice(0, first);
+    for (const [name, column] of this.#columns) {
+      column.splice(0, first);
+      if (column.every((value) => value === null)) this.#columns.delete(name);
     }
   }
 
-  get(hostId: string): Ring | undefined {
-    return this.#rings.get(hostId);
-  }
-
-  get size(): number {
-    return this.#rings.size;
+  /** Where what is later than `since_s` begins; few are, so it is sought from the end. */
+  #first(since_s: number): number {
+    let first = this.#at.length;
+    while (first > 0 && this.#at[first - 1]! > since_s) first--;
+    return first;
   }
 }

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { faultsOf, formOf, isSame, patchOf, staying } from './edit.ts';
+
+const host = { role: 'worker', notes: '', labels: { zone: 'a', rack: 'r1' } };
+const form = (over = {}) => ({ ...formOf(host), ...over });
+const label = (key: string, value: string) => ({ key, value });
+
+it('sends only what was changed', () => {
+  expect(patchOf(host, form())).toBeNull();
+  expect(patchOf(host, form({ role: ' spare ' }))).toEqual({ role: 'spare' });
+  const labels = [label('zone', 'b'), label('team', 'x'), label('', '')];
+  expect(patchOf(host, form({ labels }))).toEqual({ labels: { zone: 'b', team: 'x', rack: null } });
+});
+
+it('takes back what is emptied', () => {
+  expect(patchOf(host, form({ role: '' }))).toEqual({ role: null });
+  expect(patchOf({ ...host, notes: 'x' }, form({ notes: '' }))).toEqual({ notes: null });
+});
+
+it('says what the collector would refuse', () => {
+  expect(faultsOf(form())).toEqual({});
+  expect(faultsOf(form({ labels: [label('', 'x')] })).labels).toContain('key');
+  expect(faultsOf(form({ labels: [label('a', '1'), label(' a', '2')] })).labels).toContain('once');
+  expect(faultsOf(form({ labels: [label('a', 'ä'.repeat(129))] })).labels).toContain('256');
+  expect(faultsOf(form({ role: 'x'.repeat(257) })).role).toContain('256');
+  expect(faultsOf(form({ notes: 'x'.repeat(4097) })).notes).toContain('4 KiB');
+});
+
+it('knows labels that the agent keeps telling', () => {
+  const patch = { labels: { zone: null, rack: null, team: 'x' } };
+  expect(staying(patch, { ...host, labels: { zone: 'a', team: 'x' } })).toEqual(['zone']);
+});
+
+it('tells a change of what is said from any other', () => {
+  expect(isSame(host, { ...host, labels: { rack: 'r1', zone: 'a' } })).toBe(true);
+  expect(isSame(host, { ...host, notes: 'x' })).toBe(false);
+});

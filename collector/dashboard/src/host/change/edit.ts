@@ -1,0 +1,86 @@
+// What people say of a host, as a form: what it holds, what is wrong in it, and the PATCH it makes.
+import type { HostDetail, HostPatch } from '../../feed/contract.ts';
+
+export interface Label {
+  key: string;
+  value: string;
+}
+
+export interface Form {
+  role: string;
+  notes: string;
+  labels: Label[];
+}
+
+type Said = Pick<HostDetail, 'role' | 'notes' | 'labels'>;
+
+export const formOf = (host: Said): Form => ({
+  role: host.role,
+  notes: host.notes,
+  labels: Object.entries(host.labels).map(([key, value]) => ({ key, value })),
+});
+
+export interface Faults {
+  role?: string;
+  notes?: string;
+  labels?: string;
+}
+
+const WORD_BYTES = 256;
+const NOTES_BYTES = 4096;
+const size = (text: string): number => new TextEncoder().encode(text).length;
+
+/** What the collector would refuse, said before it is asked. */
+export function faultsOf(form: Form): Faults {
+  const faults: Faults = {};
+  if (size(form.role.trim()) > WORD_BYTES) faults.role = 'At most 256 bytes.';
+  if (size(form.notes) > NOTES_BYTES) faults.notes = 'At most 4 KiB.';
+  const keys = filled(form).map(({ key }) => key);
+  if (form.labels.some(({ key, value }) => key.trim() === '' && value.trim() !== '')) {
+    faults.labels = 'A label needs a key.';
+  } else if (new Set(keys).size < keys.length) {
+    faults.labels = 'Each key can be there once.';
+  } else if (filled(form).some(({ key, value }) => Math.max(size(key), size(value)) > WORD_BYTES)) {
+    faults.labels = 'Keys and values have at most 256 bytes each.';
+  }
+  return faults;
+}
+
+const filled = (form: Form): Label[] =>
+  form.labels
+    .map(({ key, value }) => ({ key: key.trim(), value: value.trim() }))
+    .filter(({ key }) => key !== '');
+
+/** Only what differs from what was there when the form was opened; `null` where nothing does. */
+export function patchOf(before: Said, form: Form): HostPatch | null {
+  const patch: HostPatch = {};
+  const role = form.role.trim();
+  if (role !== before.role) patch.role = role === '' ? null : role;
+  if (form.notes !== before.notes) patch.notes = form.notes === '' ? null : form.notes;
+  const labels = labelsOf(before.labels, form);
+  if (Object.keys(labels).length > 0) patch.labels = labels;
+  return Object.keys(patch).length === 0 ? null : patch;
+}
+
+function labelsOf(before: Said['labels'], form: Form): Record<string, string | null> {
+  const out: Record<string, string | null> = {};
+  const after = new Map(filled(form).map(({ key, value }) => [key, value]));
+  for (const [key, value] of after) if (before[key] !== value) out[key] = value;
+  for (const key of Object.keys(before)) if (!after.has(key)) out[key] = null;
+  return out;
+}
+
+/** Labels that were taken out and are there all the same: the agent tells them. */
+export function staying(patch: HostPatch, after: Said): string[] {
+  const labels = patch.labels ?? {};
+  return Object.keys(labels).filter((key) => labels[key] === null && key in after.labels);
+}
+
+/** Whether two people would be at odds: nobody else touched what this form changes. */
+export const isSame = (a: Said, b: Said): boolean =>
+  a.role === b.role &&
+  a.notes === b.notes &&
+  JSON.stringify(sorted(a.labels)) === JSON.stringify(sorted(b.labels));
+
+const sorted = (labels: Said['labels']) =>
+  Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
