@@ -109,6 +109,8 @@ export class SimulatedFleet {
             .sort()
         : [],
       last_seen: new Date(host.last_seen).toISOString(),
+      ...(host.i % 29 === 4 ? { drain: true } : {}),
+      ...(host.status === 'offline' && host.i % 2 === 0 ? { expected_absent: true } : {}),
     };
   }
 

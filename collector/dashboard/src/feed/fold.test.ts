@@ -99,9 +99,11 @@ describe('services and models', () => {
     feed.send('model.loaded', { service_id: 'a:1', model: 'n', data: {} });
     expect(feed.fleet.services.get('a:1')).toMatchObject({ n_models: 2, warm: ['n'] });
     expect(feed.fleet.installed.get('n')).toEqual(new Set(['a:1']));
+    expect(feed.fleet.namesOf.get('a:1')).toContain('n');
     feed.send('model.removed', { service_id: 'a:1', model: 'n' });
     expect(feed.fleet.services.get('a:1')).toMatchObject({ n_models: 1, warm: [] });
-    expect(feed.fleet.installed.get('n')?.size).toBe(0);
+    expect(feed.fleet.installed.has('n')).toBe(false);
+    expect(feed.fleet.namesOf.get('a:1') ?? []).not.toContain('n');
   });
 
   it('loads the same model twice as once, in the order of the collector', () => {
@@ -119,6 +121,14 @@ describe('services and models', () => {
     const folded = feed.send('service.changed', { service_id: 'a:1', data });
     expect(folded).toMatchObject({ hosts: ['a', 'b'] });
     expect([feed.warm('a'), feed.warm('b')]).toEqual([[], ['m']]);
+  });
+
+  it('forgets the models of a service that goes', () => {
+    const feed = new Feed();
+    feed.send('model.installed', { service_id: 'a:1', model: 'n', data: {} });
+    feed.send('service.removed', { service_id: 'a:1' });
+    expect(feed.fleet.installed.has('n')).toBe(false);
+    expect(feed.fleet.namesOf.has('a:1')).toBe(false);
   });
 
   it('ignores models of services it does not know', () => {

@@ -12,6 +12,8 @@ export interface Fleet {
   servicesOf: Map<string, string[]>;
   /** Model name → ids of the services where it is installed. */
   installed: Map<string, Set<string>>;
+  /** The same by service: id → names, in no order. As far as the feed has named them: `n_models` counts all. */
+  namesOf: Map<string, string[]>;
   /** Those that are open. */
   alerts: Map<string, Alert>;
   counts: Counts;
@@ -36,6 +38,7 @@ export function start(snapshot: Snapshot): Fleet {
     services: new Map(),
     servicesOf: new Map(),
     installed: new Map(),
+    namesOf: new Map(),
     alerts: new Map(snapshot.alerts.map((alert) => [alert.id, alert])),
     counts: snapshot.counts,
     notice: snapshot.notice ?? null,
@@ -47,6 +50,7 @@ export function start(snapshot: Snapshot): Fleet {
   }
   for (const model of snapshot.fleet_models ?? []) {
     fleet.installed.set(model.name, new Set(model.services));
+    for (const id of model.services) append(fleet.namesOf, id, model.name);
   }
   return fleet;
 }
@@ -91,7 +95,7 @@ function foldService(fleet: Fleet, change: Change): Folded {
     attach(fleet, service);
   } else {
     fleet.services.delete(id);
-    for (const services of fleet.installed.values()) services.delete(id);
+    setNames(fleet, id, []);
   }
   return touched(fleet, before?.host_id ?? null, service?.host_id ?? null);
 }
@@ -103,15 +107,33 @@ function foldModel(fleet: Fleet, change: Change): Folded {
   const name = change.model;
   if (!service || !name) return NOTHING;
   const after = withModel(service, change.type, name);
-  if (change.type === 'model.installed') {
-    const services = fleet.installed.get(name);
-    if (services) services.add(service.id);
-    else fleet.installed.set(name, new Set([service.id]));
-  } else if (change.type === 'model.removed') {
-    fleet.installed.get(name)?.delete(service.id);
-  }
+  const names = (fleet.namesOf.get(service.id) ?? []).filter((known) => known !== name);
+  if (change.type === 'model.installed') setNames(fleet, service.id, [...names, name]);
+  else if (change.type === 'model.removed') setNames(fleet, service.id, names);
   fleet.services.set(service.id, after);
   return touched(fleet, after.host_id, after.host_id);
+}
+
+/** Which models a service has, in both indexes. */
+export function setNames(fleet: Fleet, serviceId: string, names: string[]): void {
+  for (const name of fleet.namesOf.get(serviceId) ?? []) {
+    const services = fleet.installed.get(name);
+    services?.delete(serviceId);
+    if (services?.size === 0) fleet.installed.delete(name);
+  }
+  if (names.length === 0) fleet.namesOf.delete(serviceId);
+  else fleet.namesOf.set(serviceId, names);
+  for (const name of names) {
+    const services = fleet.installed.get(name);
+    if (services) services.add(serviceId);
+    else fleet.installed.set(name, new Set([serviceId]));
+  }
+}
+
+function append(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
 function withModel(service: ServiceSummary, change: string, name: string): ServiceSummary {

@@ -3,7 +3,8 @@ import type { ServiceSummary } from '../../feed/contract.ts';
 import { aHost as host, aModel, aService, aSnapshot } from '../../feed/examples.ts';
 import { start } from '../../feed/fold.ts';
 import { Live } from '../../feed/live.ts';
-import { FIRST_DIRECTION, order, type Sort, type SortKey } from './order.ts';
+import { readFilters } from '../filter/filters.ts';
+import { FIRST_DIRECTION, Order, type Sort, type SortKey } from './order.ts';
 
 const service = (host_id: string, over: Partial<ServiceSummary> = {}) =>
   aService(`${host_id}:11434`, { host_id, n_models: 3, ...over });
@@ -24,8 +25,12 @@ const fleet = start(
 const live = new Live();
 live.reset(fleet);
 
-const by = (key: SortKey, direction?: Sort['direction'], filter = '') =>
-  order(fleet, live, { key, direction: direction ?? FIRST_DIRECTION[key] }, filter);
+const filtersBy = (key: SortKey, direction?: Sort['direction'], q = '') => ({
+  ...readFilters({ q }),
+  sort: { key, direction: direction ?? FIRST_DIRECTION[key] },
+});
+const by = (...[key, direction, q]: Parameters<typeof filtersBy>) =>
+  new Order().of(fleet, live, filtersBy(key, direction, q));
 
 it('sorts names as people count', () => {
   expect(by('name')).toEqual(['gpu-1', 'gpu-2', 'GPU-3', 'gpu-10']);
@@ -64,4 +69,17 @@ it.each([
   ['   ', ['gpu-1', 'gpu-2', 'GPU-3', 'gpu-10']],
 ])('filters by %s', (filter, found) => {
   expect(by('name', 'ascending', filter)).toEqual(found);
+});
+
+it('returns the same list while nothing moves, and follows what comes, goes and is renamed', () => {
+  const order = new Order();
+  const own = start(aSnapshot({ hosts }));
+  const names = () => order.of(own, live, filtersBy('name'));
+  const before = names();
+  expect(names()).toBe(before);
+  order.of(own, live, filtersBy('name', 'ascending', 'canary'));
+  own.hosts.set('gpu-5', host('gpu-5'));
+  own.hosts.delete('gpu-1');
+  own.hosts.set('GPU-3', host('GPU-3', { name: 'a-3' }));
+  expect(names()).toEqual(['GPU-3', 'gpu-2', 'gpu-5', 'gpu-10']);
 });

@@ -1,9 +1,10 @@
-// Which hosts the table shows and in which order. Pure: it reads the fold and the live columns and
-// returns ids. Ties fall back to the name, then to the id, so that no row jumps without a reason.
+// The order of the hosts that the filters leave. It reads the fold and the live columns and returns
+// ids. Ties fall back to the name, then to the id, so that no row jumps without a reason.
 import type { HostStatus, HostSummary, Severity } from '../../feed/contract.ts';
 import type { Fleet } from '../../feed/fold.ts';
 import type { Live } from '../../feed/live.ts';
-import { words } from '../../format.ts';
+import type { Filters } from '../filter/filters.ts';
+import { select, serviceText } from '../filter/select.ts';
 
 export type SortKey =
   | 'status'
@@ -44,22 +45,54 @@ const TROUBLE: Record<HostStatus, number> = {
 };
 const SEVERITY: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };
 
-export function order(fleet: Fleet, live: Live, sort: Sort, filter: string): string[] {
+/** Remembers the last order by name: nearly sorted, ten thousand hosts are sorted in one pass. */
+export class Order {
+  #rank = new Map<string, number>();
+  #before: readonly string[] = [];
+
+  /** The ids in order; the same array as last time where nothing has moved. */
+  of(fleet: Fleet, live: Live, filters: Filters): readonly string[] {
+    const hosts = this.#byName(select(fleet, filters));
+    const ids = sorted(fleet, live, filters.sort, hosts);
+    const before = this.#before;
+    const same = ids.length === before.length && ids.every((id, i) => id === before[i]);
+    if (!same) this.#before = ids;
+    return this.#before;
+  }
+
+  #byName(hosts: HostSummary[]): HostSummary[] {
+    const known: HostSummary[] = [];
+    const slots = new Array<HostSummary | undefined>(this.#rank.size);
+    for (const host of hosts) {
+      const rank = this.#rank.get(host.id);
+      if (rank === undefined) known.push(host);
+      else slots[rank] = host;
+    }
+    const ordered = slots.filter((host) => host !== undefined).concat(known);
+    ordered.sort((a, b) => compare(nameKey(a), nameKey(b)) || compare(a.id, b.id));
+    // Filters come and go; only those of the whole fleet are worth remembering.
+    if (ordered.length >= this.#rank.size || known.length > 0) {
+      this.#rank = new Map(ordered.map((host, i) => [host.id, i]));
+    }
+    return ordered;
+  }
+}
+
+/** From the order by name, which a stable sort keeps among equals. */
+function sorted(fleet: Fleet, live: Live, sort: Sort, hosts: HostSummary[]): string[] {
+  const ids = hosts.map((host) => host.id);
+  if (sort.key === 'name') return sort.direction === 'ascending' ? ids : ids.reverse();
+  const keys = hosts.map((host) => key(fleet, live, sort.key, host));
   const sign = sort.direction === 'ascending' ? 1 : -1;
-  const entries = select(fleet, filter).map((host) => ({
-    id: host.id,
-    name: nameKey(host),
-    key: key(fleet, live, sort.key, host),
-  }));
-  entries.sort((a, b) => {
+  const places = ids.map((_, i) => i);
+  places.sort((a, b) => {
+    const [x, y] = [keys[a]!, keys[b]!];
+    if (x < y) return -sign;
+    if (x > y) return sign;
     // What is not known comes last, whichever way the column is sorted.
-    const unknown = Number(Number.isNaN(a.key)) - Number(Number.isNaN(b.key));
-    if (unknown !== 0) return unknown;
-    if (a.key < b.key) return -sign;
-    if (a.key > b.key) return sign;
-    return compare(a.name, b.name) || compare(a.id, b.id);
+    return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
   });
-  return entries.map((entry) => entry.id);
+  return places.map((i) => ids[i]!);
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -95,8 +128,8 @@ export function nInstalled(fleet: Fleet, hostId: string): number {
 }
 
 function servicesText(fleet: Fleet, hostId: string): string {
-  const services = (fleet.servicesOf.get(hostId) ?? []).map((id) => fleet.services.get(id));
-  return services.map((one) => `${one?.kind} ${one?.version ?? ''} ${one?.state ?? ''}`).join(' ');
+  const ids = fleet.servicesOf.get(hostId) ?? [];
+  return ids.map((id) => serviceText(fleet.services.get(id))).join(' ');
 }
 
 /** A key under which `gpu-2` comes before `gpu-10`. */
@@ -112,43 +145,4 @@ function nameKey(host: HostSummary): string {
   const made = natural(host.name);
   nameKeys.set(host, made);
   return made;
-}
-
-/** The hosts in which every word of the filter is found. */
-function select(fleet: Fleet, filter: string): HostSummary[] {
-  const wanted = filter.toLowerCase().split(/\s+/).filter(Boolean).slice(0, 8);
-  if (wanted.length === 0) return [...fleet.hosts.values()];
-  const having = wanted.map((word) => hostsWithModel(fleet, word));
-  const found: HostSummary[] = [];
-  for (const host of fleet.hosts.values()) {
-    const text = haystack(fleet, host);
-    if (wanted.every((word, i) => text.includes(word) || having[i]!.has(host.id))) found.push(host);
-  }
-  return found;
-}
-
-const haystacks = new WeakMap<HostSummary, { services: string; text: string }>();
-
-function haystack(fleet: Fleet, host: HostSummary): string {
-  const services = servicesText(fleet, host.id);
-  const known = haystacks.get(host);
-  if (known?.services === services) return known.text;
-  const labels = Object.entries(host.labels).map(([name, value]) => `${name}=${value}`);
-  const finding = host.finding ? `${host.finding.code} ${words(host.finding.code)}` : '';
-  const parts = [host.name, host.id, host.status, host.role, ...labels, finding, services];
-  const text = [...parts, ...host.warm].join('\n').toLowerCase();
-  haystacks.set(host, { services, text });
-  return text;
-}
-
-function hostsWithModel(fleet: Fleet, word: string): Set<string> {
-  const hosts = new Set<string>();
-  for (const [name, services] of fleet.installed) {
-    if (!name.toLowerCase().includes(word)) continue;
-    for (const id of services) {
-      const host = fleet.services.get(id)?.host_id;
-      if (host) hosts.add(host);
-    }
-  }
-  return hosts;
 }

@@ -3,6 +3,7 @@ import type { HostSample, HostSummary, ServiceSummary } from '../../feed/contrac
 import type { Fleet } from '../../feed/fold.ts';
 import { isHeard, type Live } from '../../feed/live.ts';
 import { shareOf } from '../../format.ts';
+import { namesOfHost } from '../models.ts';
 import { nInstalled } from './order.ts';
 
 export interface Row {
@@ -11,6 +12,8 @@ export interface Row {
   services: ServiceSummary[];
   heard: boolean;
   n_installed: number;
+  /** Installed and not in memory, as far as their names are known. */
+  cold: string[];
   cpu_percent: number | null;
   memory_percent: number | null;
   vram_percent: number | null;
@@ -25,6 +28,7 @@ export function rowOf(fleet: Fleet, live: Live, id: string, before: Row | undefi
   const resources = sample?.resources ?? null;
   const ids = fleet.servicesOf.get(id) ?? [];
   const services = ids.flatMap((service) => fleet.services.get(service) ?? []);
+  const { cold } = namesOfHost(fleet, id);
   const at = (column: 'cpu' | 'memory' | 'vram' | 'gpu') => known(live.get(id, column));
   const row: Row = {
     host,
@@ -32,6 +36,7 @@ export function rowOf(fleet: Fleet, live: Live, id: string, before: Row | undefi
     services: before && same(before.services, services) ? before.services : services,
     heard: isHeard(host.status),
     n_installed: nInstalled(fleet, id),
+    cold: before && same(before.cold, cold) ? before.cold : cold,
     cpu_percent: resources?.cpu_percent ?? at('cpu'),
     memory_percent:
       shareOf(resources?.memory_used_bytes, resources?.memory_total_bytes) ?? at('memory'),

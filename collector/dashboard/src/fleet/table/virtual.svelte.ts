@@ -1,4 +1,4 @@
-// The virtual list's core as a value that Svelte can watch: which rows are on the screen. It moves only
+// The virtual list's core as a value that Svelte can watch: which lines are on the screen. It moves only
 // when they change, not with every pixel of scrolling.
 import {
   elementScroll,
@@ -7,19 +7,26 @@ import {
   Virtualizer,
 } from '@tanstack/virtual-core';
 
+export interface Place {
+  line: number;
+  top: number;
+}
+
 export class VirtualRows {
+  /** The lines that exist, some beyond both edges of the screen. */
+  places = $state.raw<readonly Place[]>([]);
+  /** The first line that can be seen. */
   first = $state(0);
-  /** Behind the last one. */
-  end = $state(0);
   height = $state(0);
   #core: Virtualizer<HTMLElement, HTMLElement>;
   #unmount: () => void;
+  #layout = '';
 
-  constructor(scroller: HTMLElement, row_px: number, head_px: number) {
+  constructor(scroller: HTMLElement, head_px: number) {
     this.#core = new Virtualizer<HTMLElement, HTMLElement>({
       count: 0,
       getScrollElement: () => scroller,
-      estimateSize: () => row_px,
+      estimateSize: () => 0,
       overscan: 5,
       scrollMargin: 0,
       scrollPaddingStart: head_px,
@@ -32,18 +39,18 @@ export class VirtualRows {
     this.#core._willUpdate();
   }
 
-  resize(count: number, row_px: number): void {
-    const { options } = this.#core;
-    if (options.count === count && options.estimateSize(0) === row_px) return;
-    const remeasure = options.estimateSize(0) !== row_px;
-    this.#core.setOptions({ ...options, count, estimateSize: () => row_px });
-    if (remeasure) this.#core.measure();
+  /** `layout` differs where any line is of another height than before. */
+  resize(count: number, heightOf: (line: number) => number, layout: string): void {
+    if (layout === this.#layout) return;
+    this.#layout = layout;
+    this.#core.setOptions({ ...this.#core.options, count, estimateSize: heightOf });
+    this.#core.measure();
     this.#core._willUpdate();
     this.#read();
   }
 
-  reveal(index: number): void {
-    this.#core.scrollToIndex(index, { align: 'auto' });
+  reveal(line: number): void {
+    this.#core.scrollToIndex(line, { align: 'auto' });
   }
 
   unmount(): void {
@@ -52,8 +59,12 @@ export class VirtualRows {
 
   #read(): void {
     const items = this.#core.getVirtualItems();
-    this.first = items[0]?.index ?? 0;
-    this.end = (items.at(-1)?.index ?? -1) + 1;
+    const before = this.places;
+    const same =
+      items.length === before.length &&
+      items.every((item, i) => item.index === before[i]!.line && item.start === before[i]!.top);
+    if (!same) this.places = items.map(({ index, start }) => ({ line: index, top: start }));
+    this.first = this.#core.range?.startIndex ?? 0;
     this.height = this.#core.getTotalSize();
   }
 }

@@ -1,0 +1,93 @@
+// What a GPU on the heat map shows: its own values where its host is sampled, else the host's mean.
+import { shown } from '../../escape.ts';
+import type { FleetView } from '../../fleet.svelte.ts';
+import { isHeard } from '../../feed/live.ts';
+import { percent, plural, share, shareOf } from '../../format.ts';
+import { useStep } from '../../parts/gpuStep.ts';
+import type { Group } from '../groups.ts';
+import { shortGpuName } from '../table/gpus.ts';
+
+/** Stands for a GPU of which nothing is known. */
+export const UNKNOWN = 255;
+
+/** Writes the steps of a host's GPUs to `steps`, from `first` on. */
+export function stepsOf(view: FleetView, id: string, n: number, steps: Uint8Array, first: number) {
+  const gpus = view.fresh ? view.live.samples.get(id)?.gpus : null;
+  const mean = view.fresh ? useStep(view.live.get(id, 'gpu')) : null;
+  for (let i = 0; i < n; i++) {
+    const gpu = gpus?.[i];
+    const step = gpu ? useStep(gpu.utilization_percent) : mean;
+    steps[first + i] = step ?? UNKNOWN;
+  }
+}
+
+export interface Told {
+  name: string;
+  status: string;
+  lines: string[];
+}
+
+/** What is said of a host, and of one GPU of it. */
+export function tellHost(view: FleetView, id: string, gpu: number | null): Told | null {
+  const host = view.fleet?.hosts.get(id);
+  if (!host) return null;
+  const told = (lines: string[]) => ({ name: shown(host.name), status: host.status, lines });
+  if (!view.fresh || !isHeard(host.status)) return told(['Its GPUs are not known now']);
+  const gpus = view.live.samples.get(id)?.gpus;
+  if (!gpus) {
+    const n = plural(host.gpus?.length ?? 0, 'GPU');
+    const means = `${percent(view.live.get(id, 'gpu'))} busy, ${percent(view.live.get(id, 'vram'))} of VRAM`;
+    return told([`${n}, mean: ${means}`]);
+  }
+  const picked = gpu === null ? gpus : gpus.slice(gpu, gpu + 1);
+  const lines = picked.slice(0, 16).map((one) => {
+    const memory = shareOf(one.memory_used_bytes, one.memory_total_bytes);
+    const vram = `${percent(memory)} of VRAM (${share(one.memory_used_bytes, one.memory_total_bytes)})`;
+    const name = shown(shortGpuName(one.name));
+    return `GPU ${one.index}, ${name}: ${percent(one.utilization_percent)} busy, ${vram}`;
+  });
+  return told(picked.length > 16 ? [...lines, `and ${picked.length - 16} more`] : lines);
+}
+
+export interface Summary {
+  title: string;
+  n_hosts: number;
+  n_gpus: number;
+  n_idle: number;
+  n_busy: number;
+  n_unknown: number;
+}
+
+export const IDLE_BELOW = 10;
+export const BUSY_FROM = 90;
+
+/** The map in figures, one line a group. */
+export function summarise(
+  view: FleetView,
+  groups: readonly Pick<Group, 'ids'>[],
+  title: (i: number) => string,
+): Summary[] {
+  return groups.map(({ ids }, i) => {
+    const sum = { title: title(i), n_hosts: 0, n_gpus: 0, n_idle: 0, n_busy: 0, n_unknown: 0 };
+    for (const id of ids) {
+      const n = view.fleet?.hosts.get(id)?.gpus?.length ?? 0;
+      if (n === 0) continue;
+      sum.n_hosts++;
+      sum.n_gpus += n;
+      count(view, id, n, sum);
+    }
+    return sum;
+  });
+}
+
+function count(view: FleetView, id: string, n: number, sum: Summary): void {
+  const gpus = view.fresh ? view.live.samples.get(id)?.gpus : null;
+  const mean = view.fresh ? view.live.get(id, 'gpu') : NaN;
+  for (let i = 0; i < n; i++) {
+    const gpu = gpus?.[i];
+    const use = gpu ? (gpu.utilization_percent ?? NaN) : mean;
+    if (Number.isNaN(use)) sum.n_unknown++;
+    else if (use < IDLE_BELOW) sum.n_idle++;
+    else if (use >= BUSY_FROM) sum.n_busy++;
+  }
+}
