@@ -14,6 +14,7 @@ mod history;
 mod listen;
 mod liveness;
 mod log;
+mod notice;
 mod notify;
 mod resolve;
 mod table;
@@ -47,6 +48,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Host names under which it is asked besides the loopback ones. Default none.
     pub public_names: Vec<HostName>,
+    /// `notice`, what the page says above everything else, such as "staging". Default none.
+    pub notice: Option<String>,
     /// What it logs, and how.
     pub log: Log,
     /// When a silent host counts as what.

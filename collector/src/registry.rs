@@ -115,6 +115,7 @@ pub struct Registry {
     waiting: Waiting,
     liveness: Liveness,
     boot_id: Option<String>,
+    notice: Option<Arc<str>>,
     checks: Checks,
     recent: Duration,
     origin: Instant,
@@ -149,6 +150,7 @@ impl Registry {
             waiting: Waiting::default(),
             liveness,
             boot_id: None,
+            notice: None,
             checks: Checks::default(),
             recent: recent::WINDOW,
             origin: Instant::now(),
@@ -167,6 +169,18 @@ impl Registry {
     #[must_use]
     pub fn with_boot_id(self, boot_id: Option<String>) -> Self {
         Self { boot_id, ..self }
+    }
+
+    /// The same, which says this of itself in every snapshot.
+    #[must_use]
+    pub fn with_notice(self, notice: Option<&str>) -> Self {
+        Self { notice: notice.map(Arc::from), ..self }
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn notice(&self) -> Option<Arc<str>> {
+        self.notice.clone()
     }
 
     /// The rules by which hosts are judged.

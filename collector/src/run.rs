@@ -166,6 +166,7 @@ pub fn link_to(listen: &[SocketAddr]) -> String {
 /// The registry as it was when the collector stopped.
 fn restored(config: &Config, loaded: &Loaded) -> Arc<Registry> {
     let registry = Registry::new(config.liveness.clone()).with_checks(config.checks.clone());
+    let registry = registry.with_notice(config.notice.as_deref());
     let registry = registry.with_boot_id(boot_id()).with_recent(config.history.recent);
     let registry = Arc::new(registry);
     let n_unreadable = registry.restore(&loaded.hosts, &loaded.services, Moment::now());

@@ -8,7 +8,7 @@ use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::RefusalCode;
 use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use herdbook_tests::harness::{Fleet, Viewer, eventually};
-use herdbook_tests::swarm::agent::{Ended, dial, next_message};
+use herdbook_tests::swarm::session::{Ended, dial, next_message};
 use herdbook_tests::swarm::{SimulatedAgent, SimulatedHost};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

@@ -8,6 +8,7 @@ mod depth;
 pub mod host;
 
 pub mod agent;
+pub mod session;
 
 pub mod limit;
 pub mod load;

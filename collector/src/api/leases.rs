@@ -187,7 +187,8 @@ pub async fn list(
         let moment = Moment::now();
         let (epoch, seq) = api.registry.cursor();
         let (hosts, services, alerts) = (Vec::new(), Vec::new(), Vec::new());
-        let snapshot = Snapshot { epoch, seq, at: moment.at, hosts, services, alerts };
+        let (at, notice) = (moment.at, None);
+        let snapshot = Snapshot { epoch, seq, at, notice, hosts, services, alerts };
         // One more than the page holds tells that there is another page.
         let leases = api.registry.leases_after(page.cursor(), limit + 1, moment);
         let leases: Vec<LeaseView> = leases.iter().map(LeaseView::of).collect();

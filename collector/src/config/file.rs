@@ -22,6 +22,7 @@ struct Shape {
     listen: Option<Spanned<toml::Value>>,
     data_dir: Option<Spanned<toml::Value>>,
     public_name: Option<Spanned<toml::Value>>,
+    notice: Option<Spanned<toml::Value>>,
     log_level: Option<Spanned<toml::Value>>,
     log_format: Option<Spanned<toml::Value>>,
     #[serde(default)]
@@ -54,6 +55,7 @@ pub(super) struct File {
     pub(super) listen: Option<Given>,
     pub(super) data_dir: Option<Given>,
     pub(super) public_name: Option<Given>,
+    pub(super) notice: Option<Given>,
     pub(super) log_level: Option<Given>,
     pub(super) log_format: Option<Given>,
     pub(super) liveness: Vec<Given>,
@@ -89,6 +91,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         listen: reader.given("listen", shape.listen),
         data_dir: reader.given("data_dir", shape.data_dir),
         public_name: reader.given("public_name", shape.public_name),
+        notice: reader.given("notice", shape.notice),
         log_level: reader.given("log_level", shape.log_level),
         log_format: reader.given("log_format", shape.log_format),
         liveness: reader.table(shape.liveness),

@@ -24,6 +24,9 @@ pub(super) struct Flags {
     /// Also answer under this host name; may be repeated [env: HERDBOOK_PUBLIC_NAME, comma-separated]
     #[arg(long, value_name = "HOST", global = true)]
     pub(super) public_name: Vec<String>,
+    /// Say this above everything on the page, "staging" for instance [env: HERDBOOK_NOTICE]
+    #[arg(long, value_name = "TEXT", global = true)]
+    pub(super) notice: Option<String>,
     /// Log from this level on [env: HERDBOOK_LOG_LEVEL] [default: info]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(super) log_level: Option<String>,

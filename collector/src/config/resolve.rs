@@ -9,7 +9,7 @@ use super::file::{self, File};
 use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log};
+use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log, notice};
 use crate::auth::HostName;
 use crate::store::backup::Existing;
 
@@ -28,6 +28,7 @@ const DATA_DIR: Setting =
     Setting { key: "data_dir", flag: "--data-dir", variable: "HERDBOOK_DATA_DIR" };
 const PUBLIC_NAME: Setting =
     Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
+const NOTICE: Setting = Setting { key: "notice", flag: "--notice", variable: "HERDBOOK_NOTICE" };
 const LOG_LEVEL: Setting =
     Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
 const LOG_FORMAT: Setting =
@@ -72,6 +73,7 @@ impl Resolver<'_> {
         let listen = self.listen(flags.listen, file.listen)?;
         let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
         let public_names = self.public_names(flags.public_name, file.public_name)?;
+        let notice = self.notice(flags.notice, file.notice)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
         let catalog = self.table::<Catalogs>(&file.catalog)?;
@@ -80,6 +82,7 @@ impl Resolver<'_> {
             listen,
             data_dir,
             public_names,
+            notice,
             log: Log { level, format },
             liveness: self.table(&file.liveness)?,
             checks: self.table(&file.checks)?,
@@ -161,6 +164,17 @@ impl Resolver<'_> {
         Ok(names)
     }
 
+    fn notice(
+        &mut self,
+        flag: Option<String>,
+        file: Option<Given>,
+    ) -> Result<Option<String>, ConfigError> {
+        let Some(given) = self.given(&NOTICE, flag, file)? else { return Ok(None) };
+        let notice = notice::notice(&given)?;
+        self.tell(&NOTICE, &notice, given.source);
+        Ok(Some(notice))
+    }
+
     fn log_level(
         &mut self,
         flag: Option<String>,
@@ -202,12 +216,21 @@ impl Resolver<'_> {
         file: Option<Given>,
         default: &str,
     ) -> Result<Given, ConfigError> {
-        let text = |text, source| Given::text(setting.key, text, source);
+        let given = self.given(setting, flag, file)?;
+        let default = || Given::text(setting.key, default.to_owned(), Source::Default);
+        Ok(given.unwrap_or_else(default))
+    }
+
+    fn given(
+        &self,
+        setting: &Setting,
+        flag: Option<String>,
+        file: Option<Given>,
+    ) -> Result<Option<Given>, ConfigError> {
         if let Some(flag) = flag {
-            return Ok(text(flag, Source::Flag(setting.flag)));
+            return Ok(Some(Given::text(setting.key, flag, Source::Flag(setting.flag))));
         }
-        let variable = self.text_variable(setting)?;
-        Ok(variable.or(file).unwrap_or_else(|| text(default.to_owned(), Source::Default)))
+        Ok(self.text_variable(setting)?.or(file))
     }
 
     fn several(

@@ -68,6 +68,7 @@ fn nothing_said_is_the_default() {
     assert_eq!(config.listen, ["127.0.0.1:6121".parse().unwrap()]);
     assert_eq!(config.data_dir, Path::new("/home/u/.local/state/herdbook/collector"));
     assert_eq!(config.public_names, []);
+    assert_eq!(config.notice, None);
     assert_eq!(config.log, Log { level: "info".to_owned(), format: LogFormat::Text });
     assert_eq!(config.liveness, Liveness::default());
     assert!(config.told.iter().all(|told| told.source == Source::Default));
@@ -86,6 +87,19 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_notice_is_taken_from_whoever_stands_nearest() {
+    let said = Said::default().file("notice = 'file'").variable("HERDBOOK_NOTICE", "variable");
+    assert_eq!(said.config().notice.as_deref(), Some("variable"));
+    let said = Said::flags(&["--notice", "flag"]).variable("HERDBOOK_NOTICE", "variable");
+    let config = said.config();
+    assert_eq!(config.notice.as_deref(), Some("flag"));
+    let told = config.told.iter().find(|told| told.key == "notice").unwrap();
+    assert_eq!((told.value.as_str(), &told.source), ("flag", &Source::Flag("--notice")));
+    let mistake = Said::default().variable("HERDBOOK_NOTICE", "a\nb").mistake();
+    assert!(mistake.starts_with("HERDBOOK_NOTICE: notice: expected one line"), "{mistake}");
+}
+
+#[test]
 fn an_empty_variable_is_not_set() {
     let said = Said::default().variable("HERDBOOK_LISTEN", "").variable("HERDBOOK_CONFIG", "");
     assert_eq!(listen(&said), ["127.0.0.1:6121"]);
@@ -97,12 +111,13 @@ fn everything_can_stand_in_the_file() {
         .file(
             "listen = '127.0.0.1:7000'\ndata_dir = '/srv/herdbook'\npublic_name = 'Fleet.example'\n\
              log_level = 'warn,herdbook_collector=debug'\nlog_format = 'json'\n\
-             [liveness]\nstale_after_s = 20\nmass_share = 0.5\n[checks]\ninterval_s = 10\n\
+             notice = 'Staging'\n[liveness]\nstale_after_s = 20\nmass_share = 0.5\n[checks]\ninterval_s = 10\n\
              [alerts.gpu_hot]\ncelsius = 85\n[alerts.host_offline]\nenabled = false\n",
         )
         .config();
     assert_eq!(config.data_dir, Path::new("/srv/herdbook"));
     assert_eq!(config.public_names[0].to_string(), "fleet.example");
+    assert_eq!(config.notice.as_deref(), Some("Staging"));
     assert_eq!(config.log.level, "warn,herdbook_collector=debug");
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.liveness.stale_after.as_secs(), 20);
@@ -161,6 +176,7 @@ fn a_mistake_in_the_file_names_its_line() {
         ("[alerts.gpu_cold]\nfor_s = 1", 1, "there is no key `alerts.gpu_cold`; expected one of"),
         ("\n[alerts]\ngpu_hot = 5", 3, "gpu_hot: expected a table of its own"),
         ("[alerts.gpu_hot]\ncelsius = 'hot'", 1, "gpu_hot.celsius: expected degrees Celsius"),
+        ("notice = 7", 1, "notice: expected one line of at most 200 characters"),
         ("public_name = 'http://x'", 1, "public_name: expected a host name without scheme"),
         ("listen = ['127.0.0.1:1', '127.0.0.1:1']", 1, "listen: expected each address once"),
     ] {

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub seq: u64,
     /// When it was taken.
     pub at: Timestamp,
+    /// What the collector says of itself, "staging", say.
+    pub notice: Option<Arc<str>>,
     /// All hosts.
     pub hosts: Vec<Arc<HostEntry>>,
     /// All services.
@@ -47,7 +49,8 @@ impl Registry {
         drop(ledger);
         hosts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         services.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Snapshot { epoch, seq, at: moment.at, hosts, services, alerts }
+        let (at, notice) = (moment.at, self.notice());
+        Snapshot { epoch, seq, at, notice, hosts, services, alerts }
     }
 }
 
@@ -101,10 +104,11 @@ impl Snapshot {
         let models = fleet_models(self.services.iter().map(Arc::as_ref));
         let mut text = String::with_capacity(512 * (self.hosts.len() + self.services.len() + 1));
         text.push_str(&format!(
-            "\"epoch\":{},\"seq\":{},\"at\":\"{}\",\"hosts\":[",
+            "\"epoch\":{},\"seq\":{},\"at\":\"{}\",\"notice\":{},\"hosts\":[",
             json(&self.epoch),
             self.seq,
-            self.at
+            self.at,
+            json(&self.notice)
         ));
         push_list(&mut text, self.hosts.iter().map(|host| encode::host(host, view)));
         text.push_str("],\"services\":[");

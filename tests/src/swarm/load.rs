@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
-use super::agent::{Ended, SimulatedAgent};
+use super::agent::SimulatedAgent;
 use super::host::SimulatedHost;
+use super::session::Ended;
 use super::usage::{Memory, cpu_time, median, memory};
 
 /// How long the fleet runs before the first window, so that joining is not measured.

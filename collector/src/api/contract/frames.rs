@@ -16,8 +16,8 @@ use crate::registry::view::service::{ServiceSummary, ServiceView};
 use super::components::Components;
 
 /// What every snapshot has.
-pub(super) const SNAPSHOT_FIELDS: [&str; 8] =
-    ["epoch", "seq", "at", "hosts", "services", "fleet_models", "alerts", "counts"];
+pub(super) const SNAPSHOT_FIELDS: [&str; 9] =
+    ["epoch", "seq", "at", "notice", "hosts", "services", "fleet_models", "alerts", "counts"];
 
 /// What these fields are, as `Snapshot::fields` writes them.
 pub(super) fn snapshot_fields(components: &mut Components) -> Value {
@@ -27,6 +27,10 @@ pub(super) fn snapshot_fields(components: &mut Components) -> Value {
         "epoch": { "type": "string", "description": "This run of the collector." },
         "seq": seq("The number of the last change that it holds."),
         "at": { "type": "string", "format": "date-time", "description": "When it was taken." },
+        "notice": {
+            "type": ["string", "null"],
+            "description": "What the operator wants to be said of this collector, \"staging\", say.",
+        },
         "hosts": { "type": "array", "items": { "anyOf": hosts } },
         "services": { "type": "array", "items": { "anyOf": services } },
         "fleet_models": { "type": "array", "items": components.told::<FleetModel>() },
