@@ -19,6 +19,7 @@ import {
   Meter,
   noteFirstRow,
   rise,
+  scroll,
 } from './measure.mjs';
 
 const { values } = parseArgs({
@@ -101,7 +102,7 @@ async function look(browser, address) {
 
 async function live(page, meter) {
   await page.waitForTimeout(2000);
-  const interval_ms = median(await framesWhile(page, 1, 0, '[role=grid]'));
+  const interval_ms = median(await framesWhile(page, () => page.waitForTimeout(1000)));
   const seen = { rest: [], scroll: [], sorted: [], heat: [], dropped: [], heap: [] };
   const began = performance.now();
   const sinceBegan_s = () => (performance.now() - began) / 1000;
@@ -111,7 +112,7 @@ async function live(page, meter) {
       await page.waitForTimeout(500);
       const { result, ...busy } = await meter.busy(() =>
         name === 'scroll'
-          ? framesWhile(page, TURN_S, SCROLL_PX_PER_S, '[role=grid]')
+          ? framesWhile(page, () => scroll(page, TURN_S, SCROLL_PX_PER_S))
           : page.waitForTimeout(TURN_S * 1000),
       );
       seen[name].push(busy);

@@ -61,32 +61,41 @@ export class Meter {
   }
 }
 
-/** Milliseconds between the page's frames while `work` goes on for a time. In the page. */
-export const framesWhile = (page, seconds, px_per_s, selector) =>
-  page.evaluate(
-    ([seconds, px_per_s, selector]) =>
-      new Promise((done) => {
-        const scroller = document.querySelector(selector);
-        const deltas = [];
-        const began = performance.now();
-        let before = null;
-        let direction = 1;
-        const step = (now) => {
-          if (before !== null) {
-            deltas.push(now - before);
-            const most = scroller.scrollHeight - scroller.clientHeight;
-            if (scroller.scrollTop >= most - 1) direction = -1;
-            if (scroller.scrollTop <= 0) direction = 1;
-            scroller.scrollTop += (direction * px_per_s * (now - before)) / 1000;
-          }
-          before = now;
-          if (performance.now() - began < seconds * 1000) requestAnimationFrame(step);
-          else done(deltas);
-        };
-        requestAnimationFrame(step);
-      }),
-    [seconds, px_per_s, selector],
-  );
+/** Milliseconds between the page's frames until `work` is done. */
+export async function framesWhile(page, work) {
+  await page.evaluate(() => {
+    const frames = { deltas: [], goesOn: true };
+    window.frames_ms = frames;
+    let before = null;
+    const step = (now) => {
+      if (before !== null) frames.deltas.push(now - before);
+      before = now;
+      if (frames.goesOn) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  await work();
+  return page.evaluate(() => {
+    window.frames_ms.goesOn = false;
+    return window.frames_ms.deltas;
+  });
+}
+
+/** Scrolls the middle of the page down and up again for a time, as a finger does. */
+export async function scroll(page, seconds, px_per_s) {
+  const session = await page.context().newCDPSession(page);
+  const { width, height } = page.viewportSize();
+  for (const direction of [-1, 1]) {
+    await session.send('Input.synthesizeScrollGesture', {
+      x: Math.floor(width / 2),
+      y: Math.floor(height / 2),
+      yDistance: Math.round((direction * px_per_s * seconds) / 2),
+      speed: px_per_s,
+      preventFling: true,
+    });
+  }
+  await session.detach();
+}
 
 /** Of the frames that the display would have shown, those that never came, percent. */
 export function dropped(deltas, interval_ms) {
