@@ -16,8 +16,11 @@ export function launch(executablePath = process.env.HERDBOOK_CHROMIUM ?? '/usr/b
   return chromium.launch({ executablePath, headless: true, args: ARGS });
 }
 
-/** A page in a context of its own, and the list of its misdeeds, which grows while it lives. */
-export async function open(browser, url, options = {}) {
+/**
+ * A page in a context of its own, and the list of its misdeeds, which grows while it lives. `prepare` may
+ * do something to it before it goes there.
+ */
+export async function open(browser, url, { prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const misdeeds = [];
   const origin = new URL(url).origin;
@@ -28,6 +31,7 @@ export async function open(browser, url, options = {}) {
     });
   });
   const page = await context.newPage();
+  await prepare?.(page);
   page.on('console', (message) => {
     const kind = message.type();
     if (kind === 'error' || kind === 'warning') misdeeds.push(`console ${kind}: ${message.text()}`);

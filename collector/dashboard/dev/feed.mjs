@@ -1,10 +1,13 @@
 // Development only: `npm run feed -- --hosts 10000 [--port 6199] [--path /sub/]` serves dist/ as the
-// collector does (same Content-Security-Policy) and plays a simulated fleet over the live feed.
+// collector does (same Content-Security-Policy) and plays a recorded feed of a simulated fleet, from its
+// beginning to each viewer: the same frames at the same times in every run.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { graphOf } from './graph.mjs';
+import { Recording } from './recording.mjs';
 import { SimulatedFleet } from './simulated.mjs';
 
 const { values } = parseArgs({
@@ -12,7 +15,7 @@ const { values } = parseArgs({
     hosts: { type: 'string', default: '3' },
     port: { type: 'string', default: '6199' },
     path: { type: 'string', default: '/' },
-    changes: { type: 'string', default: '1' },
+    changes: { type: 'string', default: '10' },
     strict: { type: 'boolean', default: false },
   },
 });
@@ -29,6 +32,7 @@ const KINDS = {
 };
 const dist = new URL('../dist/', import.meta.url).pathname;
 const fleet = new SimulatedFleet(Number(values.hosts));
+const recording = new Recording(fleet, Number(values.changes));
 
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, 'http://feed');
@@ -36,15 +40,15 @@ const server = createServer(async (request, response) => {
   const path = url.pathname.slice(values.path.length);
   const host = /^api\/v1\/hosts\/([^/]+)$/.exec(path);
   if (host) {
-    const found = fleet.host(decodeURIComponent(host[1]));
+    const found = fleet.detail(decodeURIComponent(host[1]), Date.now());
     return answer(response, found ? 200 : 404, 'application/json', JSON.stringify(found ?? {}));
   }
   if (path === 'api/v1/services') {
-    const services = fleet.servicesOf(url.searchParams.get('host'));
+    const services = fleet.servicesOf(url.searchParams.get('host'), Date.now());
     return answer(response, 200, 'application/json', JSON.stringify({ services }));
   }
   if (path === 'api/v1/graph') {
-    return answer(response, 200, 'application/json', JSON.stringify(fleet.graph()));
+    return answer(response, 200, 'application/json', JSON.stringify(graphOf(fleet)));
   }
   const file = normalize(join(dist, path === '' ? 'index.html' : path));
   if (!file.startsWith(dist)) return answer(response, 404, 'text/plain', 'no');
@@ -66,26 +70,24 @@ function answer(response, status, type, body) {
 
 const sockets = new WebSocketServer({ server, path: `${values.path}api/v1/live` });
 sockets.on('connection', (socket) => {
-  socket.watched = [];
+  let watched = [];
+  let second = 0;
   socket.on('message', (text) => {
     const message = JSON.parse(text);
-    if (message.type === 'watch') socket.watched = message.hosts;
+    if (message.type === 'watch') watched = message.hosts;
   });
-  socket.send(JSON.stringify(fleet.snapshot()));
+  const stop = recording.play((text) => socket.send(text));
+  const timer = setInterval(() => {
+    second++;
+    if (watched.length > 0) socket.send(recording.samples(watched, second));
+  }, 1000);
+  socket.on('close', () => {
+    stop();
+    clearInterval(timer);
+  });
 });
-const everyone = (frame) => {
-  const text = JSON.stringify(frame);
-  for (const socket of sockets.clients) socket.send(text);
-};
-setInterval(() => {
-  fleet.tick();
-  for (const socket of sockets.clients) {
-    if (socket.watched.length > 0) socket.send(JSON.stringify(fleet.samples(socket.watched)));
-  }
-}, 1000);
-setInterval(() => everyone(fleet.columns()), 2000);
-setInterval(() => everyone(fleet.change()), 1000 / Number(values.changes)).unref();
 
 server.listen(Number(values.port), '127.0.0.1', () => {
-  console.log(`listening on http://127.0.0.1:${values.port}${values.path}`);
+  // With port 0 the system picks one.
+  console.log(`listening on http://127.0.0.1:${server.address().port}${values.path}`);
 });

@@ -1,11 +1,18 @@
-// Development only: a fleet that exists in memory and moves by itself. The same seed, the same fleet.
+// Development only: a fleet that exists in memory, made from a seed, and what of it is known at any
+// second of a loop: the same seed and the same second, the same values. It moves only in that sense;
+// what happens to it (`recording.mjs`) changes `status`, `finding` and `warm` of its hosts.
+import { generator, noise, uuid } from './random.mjs';
+import { detail, gpuShort, resources, serviceDetail } from './detail.mjs';
 
-const GIB = 1024 ** 3;
+export const GIB = 1024 ** 3;
+/** After as many seconds all values are those of the first one. */
+export const LOOP_S = 120;
+
 const GPUS = [
-  ['NVIDIA H200', 141, 700],
-  ['NVIDIA H100 80GB HBM3', 80, 700],
-  ['NVIDIA L40S', 48, 350],
-  ['NVIDIA GeForce RTX 4090', 24, 450],
+  ['NVIDIA H200', 141, 700, 8],
+  ['NVIDIA H100 80GB HBM3', 80, 700, 4],
+  ['NVIDIA L40S', 48, 350, 2],
+  ['NVIDIA GeForce RTX 4090', 24, 450, 1],
 ];
 const MODELS = [
   ['llama3.1:8b', 4.6, '8.0B'],
@@ -17,80 +24,102 @@ const MODELS = [
   ['mistral-small3.2:24b', 14.1, '24.0B'],
   ['llama3.3:70b-instruct-q8_0', 69.8, '70.6B'],
 ];
+/** As many names more in a large fleet, each of them rare. */
+const RARE_MODELS = 250;
+export const FINDINGS = [
+  { code: 'gpu_lost', severity: 'critical' },
+  { code: 'model_server_hung', severity: 'warning' },
+  { code: 'disk_full', severity: 'warning' },
+];
+
+export const tenth = (value) => Math.round(value * 10) / 10;
+export const isHeard = (host) => host.status === 'online' || host.status === 'degraded';
+export const warmOf = (host) =>
+  host.models
+    .filter((model) => model.warm)
+    .map((model) => model.name)
+    .sort();
 
 export class SimulatedFleet {
-  #seed = 7;
-  #seq = 100;
-  #hosts = new Map();
-  #epoch = `sim-${process.pid}`;
+  hosts;
+  #byId;
+  #random;
 
-  constructor(n) {
-    for (let i = 0; i < n; i++) {
-      const host = this.#make(i, n);
-      this.#hosts.set(host.id, host);
-    }
+  constructor(n, seed = 7) {
+    this.#random = generator(seed);
+    this.hosts = Array.from({ length: n }, (_, i) => this.#make(i, n));
+    this.#byId = new Map(this.hosts.map((host) => [host.id, host]));
   }
 
-  #random() {
-    this.#seed = (this.#seed * 1103515245 + 12345) % 2147483648;
-    return this.#seed / 2147483648;
+  get(id) {
+    return this.#byId.get(id);
   }
 
   #make(i, n) {
     const kind = Math.floor(this.#random() * GPUS.length);
-    const [name, vram, watts] = GPUS[kind];
-    const n_gpus = i % 11 === 10 ? 0 : [8, 4, 2, 1][kind];
-    const status = n < 4 ? 'online' : this.#status(i);
-    const models = MODELS.filter(() => this.#random() < 0.6).map(([model, size, parameters]) => ({
-      name: model,
-      size,
-      parameters,
-      warm: status === 'online' && n_gpus > 0 && size < vram && this.#random() < 0.35,
-    }));
-    if (n < 4 && models[0]) models[0].warm = true;
+    const [name, vram, watts, n_gpus] = GPUS[kind];
+    const status = n < 4 ? 'online' : statusOf(i);
     return {
       i,
-      id: (0x0199f300000 + i * 7919).toString(16).padStart(12, '0') + '7c3e9ad1',
+      id: uuid(this.#random),
+      service_id: uuid(this.#random),
       name: i === 13 ? 'gpu-\u202Eevil\u200B' : `gpu-${i + 1}`,
       status,
       role: i % 17 === 3 ? 'canary' : 'worker',
       labels: { zone: 'abc'[i % 3], ...(i % 4 === 0 ? { rack: `r${i % 40}` } : {}) },
-      gpu: { name, vram: vram * GIB, watts, n: n_gpus },
+      gpu: { name, vram: vram * GIB, watts, n: i % 11 === 10 ? 0 : n_gpus },
       memory: (n_gpus >= 4 ? 1008 : 251) * GIB,
       cores: n_gpus >= 4 ? 192 : 32,
       finding: status === 'degraded' ? FINDINGS[i % FINDINGS.length] : null,
-      models,
-      loads: { cpu: 20 + 30 * this.#random(), memory: 30 + 40 * this.#random() },
-      used: Array.from({ length: n_gpus }, () => [100 * this.#random(), 30 + 60 * this.#random()]),
-      last_seen: Date.now() - (status === 'online' ? 0 : 60_000 + i * 9000),
+      drain: i % 29 === 4,
+      expected_absent: status === 'offline' && i % 2 === 0,
+      models: this.#models(vram, n, i % 11 !== 10 && status === 'online'),
+      unheard_s: status === 'online' ? 0 : 60 + i * 9,
     };
   }
 
-  #status(i) {
-    if (i % 23 === 5) return 'degraded';
-    if (i % 41 === 7) return 'stale';
-    if (i % 37 === 11) return 'offline';
-    return i % 199 === 50 ? 'unknown' : 'online';
-  }
-
-  #heard = (host) => host.status === 'online' || host.status === 'degraded';
-
-  tick() {
-    const walk = (value, step) => Math.min(99, Math.max(1, value + (this.#random() - 0.5) * step));
-    for (const host of this.#hosts.values()) {
-      if (!this.#heard(host)) continue;
-      host.loads.cpu = walk(host.loads.cpu, 9);
-      host.loads.memory = walk(host.loads.memory, 1);
-      host.last_seen = Date.now();
-      for (const gpu of host.used) {
-        gpu[0] = walk(gpu[0], 24);
-        gpu[1] = walk(gpu[1], 1);
-      }
+  #models(vram, n, mayLoad) {
+    const names = MODELS.filter(() => this.#random() < 0.5);
+    if (n > 200 && this.#random() < 0.5) {
+      names.push([`lab/model-${Math.floor(this.#random() * RARE_MODELS)}:7b`, 4.1, '7.2B']);
     }
+    return names.map(([name, size, parameters], at) => {
+      const warm = mayLoad && size < vram && (this.#random() < 0.35 || (n < 4 && at === 0));
+      return { name, size, parameters, warm };
+    });
   }
 
-  #summary(host) {
-    const heard = this.#heard(host);
+  /** Percent of a host at a second: CPU and memory. */
+  loads(host, second) {
+    const cpu = wave(host.i * 8 + 1, second, 35, 25) + 6 * (noise(host.i, second % LOOP_S) - 0.5);
+    return { cpu: tenth(Math.max(0, cpu)), memory: tenth(wave(host.i * 8 + 2, second, 50, 6)) };
+  }
+
+  /** Percent of a GPU at a second: how busy it is, and how full its memory. */
+  use(host, gpu, second) {
+    const id = host.i * 64 + gpu;
+    const use = wave(id * 3 + 5, second, 50, 55) + 10 * (noise(id, second % LOOP_S) - 0.5);
+    return [tenth(Math.min(100, Math.max(0, use))), tenth(wave(id * 3 + 6, second, 60, 2))];
+  }
+
+  /** The means over a host's GPUs. */
+  means(host, second) {
+    if (host.gpu.n === 0) return { gpu: null, vram: null };
+    let [gpu, vram] = [0, 0];
+    for (let i = 0; i < host.gpu.n; i++) {
+      const [use, memory] = this.use(host, i, second);
+      gpu += use;
+      vram += memory;
+    }
+    return { gpu: tenth(gpu / host.gpu.n), vram: tenth(vram / host.gpu.n) };
+  }
+
+  summary(host, second, now_ms) {
+    const heard = isHeard(host);
+    const { cpu, memory } = this.loads(host, second);
+    const gpus = Array.from({ length: host.gpu.n }, (_, i) =>
+      heard ? this.use(host, i, second) : [null, null],
+    );
     return {
       id: host.id,
       name: host.name,
@@ -98,37 +127,27 @@ export class SimulatedFleet {
       role: host.role,
       labels: host.labels,
       finding: host.finding,
-      cpu_percent: heard ? host.loads.cpu : null,
-      memory_percent: heard ? host.loads.memory : null,
-      vram_percent: heard ? mean(host.used, 1) : null,
-      gpus: host.used.map(([use, memory]) => (heard ? [use, memory] : [null, null])),
-      warm: heard
-        ? host.models
-            .filter((model) => model.warm)
-            .map((model) => model.name)
-            .sort()
-        : [],
-      last_seen: new Date(host.last_seen).toISOString(),
-      ...(host.i % 29 === 4 ? { drain: true } : {}),
-      ...(host.status === 'offline' && host.i % 2 === 0 ? { expected_absent: true } : {}),
+      cpu_percent: heard ? cpu : null,
+      memory_percent: heard ? memory : null,
+      vram_percent: heard ? this.means(host, second).vram : null,
+      gpus,
+      warm: heard ? warmOf(host) : [],
+      last_seen: new Date(now_ms - host.unheard_s * 1000).toISOString(),
+      ...(host.drain ? { drain: true } : {}),
+      ...(host.expected_absent ? { expected_absent: true } : {}),
     };
   }
 
-  #service(host) {
-    const warm = host.models
-      .filter((model) => model.warm)
-      .map((model) => model.name)
-      .sort();
-    const heard = this.#heard(host);
-    const state =
-      host.finding?.code === 'model_server_hung' ? 'hung' : warm.length ? 'busy' : 'idle';
+  service(host) {
+    const warm = warmOf(host);
+    const heard = isHeard(host);
     return {
-      id: `${host.name}:11434`,
+      id: host.service_id,
       host_id: host.id,
-      name: host.name,
+      name: `${host.name}:11434`,
       kind: 'ollama',
-      status: heard ? (state === 'hung' ? 'unhealthy' : 'healthy') : 'unknown',
-      state: heard ? state : null,
+      status: serviceStatus(host),
+      state: heard ? (isHung(host) ? 'hung' : warm.length ? 'busy' : 'idle') : null,
       version: host.i % 9 === 4 ? '0.9.6' : '0.33.0',
       reachable: host.i % 3 === 1 ? 'loopback' : 'host',
       n_models: host.models.length,
@@ -136,237 +155,100 @@ export class SimulatedFleet {
     };
   }
 
-  snapshot() {
-    const hosts = [...this.#hosts.values()];
-    const fleet_models = MODELS.map(([name]) => ({
-      name,
-      services: hosts
-        .filter((host) => host.models.some((model) => model.name === name))
-        .map((host) => `${host.name}:11434`),
-    }));
-    return {
-      type: 'snapshot',
-      view: 'summary',
-      epoch: this.#epoch,
-      seq: this.#seq,
-      at: new Date().toISOString(),
-      hosts: hosts.map((host) => this.#summary(host)),
-      services: hosts.map((host) => this.#service(host)),
-      fleet_models,
-      alerts: [],
-      counts: this.#counts(),
-    };
-  }
-
-  graph() {
-    const node = (id, name, kind, role = null, status = null) => {
-      return { id, name, kind, role, status, domain: null };
-    };
-    const nodes = [node('collector', 'collector', 'collector', null, 'online')];
-    const links = [];
-    for (const host of this.#hosts.values()) {
-      const service = this.#service(host);
-      nodes.push(node(host.id, host.name, 'host', host.role, host.status));
-      nodes.push(node(service.id, service.name, 'service', 'production', service.status));
-      if (this.#heard(host)) {
-        links.push({ source: host.id, target: 'collector', type: 'session', session_id: host.id });
-      }
-      links.push({ source: host.id, target: service.id, type: 'runs', session_id: null });
-      for (const { name } of host.models) {
-        const target = `model:${name}`;
-        links.push({ source: service.id, target, type: 'serves', session_id: null });
+  models() {
+    const models = new Map();
+    for (const host of this.hosts) {
+      for (const { name, size, warm } of host.models) {
+        const model = models.get(name) ?? aModel(name, size);
+        models.set(name, model);
+        model.services.push(host.service_id);
+        model.hosts_installed++;
+        if (warm && isHeard(host)) model.hosts_warm++;
       }
     }
-    const names = new Set(
-      [...this.#hosts.values()].flatMap(({ models }) => models.map((m) => m.name)),
-    );
-    nodes.push(...[...names].sort().map((name) => node(`model:${name}`, name, 'model')));
-    return { nodes, links };
+    return [...models.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  #counts() {
-    let used = 0;
-    let total = 0;
-    for (const host of this.#hosts.values()) {
-      total += host.gpu.n * host.gpu.vram;
-      for (const [, memory] of host.used) used += (memory / 100) * host.gpu.vram;
-    }
-    return { vram_used_bytes: Math.round(used), vram_total_bytes: total };
-  }
-
-  change() {
-    const hosts = [...this.#hosts.values()];
-    this.#seq++;
-    const base = {
-      epoch: this.#epoch,
-      seq: this.#seq,
-      at: new Date().toISOString(),
+  counts(second, vramOf = (host) => this.means(host, second).vram) {
+    const counts = {
+      hosts: { online: 0, degraded: 0, stale: 0, offline: 0, unknown: 0 },
+      services: {},
+      gpus: 0,
+      vram_used_bytes: 0,
+      vram_total_bytes: 0,
+      models_warm: 0,
     };
-    const host = hosts[Math.floor(this.#random() * hosts.length)];
-    const model = host?.models[Math.floor(this.#random() * host.models.length)];
-    if (!model || !this.#heard(host) || hosts.length < 4) {
-      const change = { ...base, type: 'session.opened', host_id: null, service_id: null, data: {} };
-      return { type: 'change', change };
+    for (const host of this.hosts) {
+      counts.hosts[host.status]++;
+      const status = serviceStatus(host);
+      counts.services[status] = (counts.services[status] ?? 0) + 1;
+      counts.gpus += host.gpu.n;
+      if (!isHeard(host)) continue;
+      const total = host.gpu.n * host.gpu.vram;
+      counts.vram_total_bytes += total;
+      counts.vram_used_bytes += Math.round(((vramOf(host) ?? 0) / 100) * total);
+      for (const model of host.models) if (model.warm) counts.models_warm++;
     }
-    model.warm = !model.warm;
-    const change = {
-      ...base,
-      type: model.warm ? 'model.loaded' : 'model.unloaded',
-      host_id: host.id,
-      service_id: `${host.name}:11434`,
-      model: model.name,
-      data: { name: model.name, warm: model.warm },
-    };
-    return { type: 'change', change };
+    return counts;
   }
 
-  columns() {
-    const hosts = [...this.#hosts.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-    const column = (value) => hosts.map((host) => (this.#heard(host) ? value(host) : null));
+  sample(host, second, now_ms) {
     return {
-      type: 'fleet',
-      seq: this.#seq,
-      n_hosts: hosts.length,
-      cpu_percent: column((host) => host.loads.cpu),
-      memory_percent: column((host) => host.loads.memory),
-      vram_percent: column((host) => mean(host.used, 1)),
-      gpu_percent: column((host) => mean(host.used, 0)),
-      counts: this.#counts(),
-    };
-  }
-
-  samples(ids) {
-    const hosts = ids.map((id) => this.#hosts.get(id)).filter((host) => host && this.#heard(host));
-    const samples = hosts.map((host) => ({
       host_id: host.id,
-      last_seen: new Date().toISOString(),
+      last_seen: new Date(now_ms).toISOString(),
       latency_ms: 1 + (host.i % 5),
-      resources: this.#resources(host),
-      gpus: this.#gpus(host),
-    }));
-    return { type: 'samples', seq: this.#seq, samples, services: [] };
-  }
-
-  #resources(host) {
-    const total = host.gpu.n * host.gpu.vram;
-    return {
-      at: new Date().toISOString(),
-      cpu_percent: host.loads.cpu,
-      load1: (host.loads.cpu / 100) * host.cores,
-      memory_used_bytes: Math.round((host.loads.memory / 100) * host.memory),
-      memory_total_bytes: host.memory,
-      swap_used_bytes: 0,
-      vram_used_bytes: total ? Math.round((mean(host.used, 1) / 100) * total) : null,
-      vram_total_bytes: total || null,
-      gpu_percent: mean(host.used, 0),
-      network_receive_bytes_per_second: 1_200_000,
-      network_transmit_bytes_per_second: 340_000,
-      disk_used_bytes: 410 * GIB,
-      disk_total_bytes: 1862 * GIB,
-      pressure: { cpu_some_avg10: 0.4, memory_some_avg10: 0, io_some_avg10: 1.2 },
-      missing: {},
-    };
-  }
-
-  #gpus(host) {
-    return host.used.map(([use, memory], index) => ({
-      id: `GPU-${host.id}-${index}`,
-      index,
-      vendor: 'nvidia',
-      name: host.gpu.name,
-      driver: '580.159',
-      memory_kind: 'dedicated',
-      memory_total_bytes: host.gpu.vram,
-      memory_used_bytes: Math.round((memory / 100) * host.gpu.vram),
-      utilization_percent: Math.round(use),
-      temperature_celsius: Math.round(38 + use * 0.4),
-      power_watts: host.gpu.watts * (0.15 + use * 0.008),
-      power_limit_watts: host.gpu.watts,
-      sm_clock_mhz: 1980,
-      fan_percent: null,
-      throttle_reasons: use > 90 ? ['power_cap'] : [],
-      processes: use > 10 ? [{ pid: 4000 + index, name: 'ollama', memory_bytes: 8 * GIB }] : [],
-      missing: { fan_percent: 'not_supported' },
-    }));
-  }
-
-  host(id) {
-    const host = this.#hosts.get(id);
-    if (!host) return null;
-    const heard = this.#heard(host);
-    return {
-      ...this.#summary(host),
-      revision: 3,
-      notes: '',
-      agent_version: '0.1.0',
-      protocol: 1,
-      first_seen: new Date(Date.now() - 40 * 86_400_000).toISOString(),
       clock_skew_ms: 12,
-      latency_ms: 3,
-      interval_ms: 1000,
-      session: heard
-        ? {
-            id: 's',
-            opened_at: new Date(Date.now() - 7.3e6).toISOString(),
-            remote_address: '10.0.0.7',
-          }
-        : null,
-      addresses: ['10.0.0.7', 'fd00::7'],
-      system: {
-        os: 'Debian GNU/Linux 12 (bookworm)',
-        kernel: '6.1.0-28-amd64',
-        arch: 'x86_64',
-        cpu_model: 'AMD EPYC 9654 96-Core Processor',
-        cpu_cores: host.cores,
-        memory_total_bytes: host.memory,
-        boot_time: new Date(Date.now() - 12 * 86_400_000).toISOString(),
-      },
-      resources: heard ? this.#resources(host) : null,
-      gpus: this.#gpus(host),
-      services: [`${host.name}:11434`],
-      findings: host.finding
-        ? [
-            {
-              ...host.finding,
-              message: 'Seen by the agent of this host.',
-              since: new Date(Date.now() - 240_000).toISOString(),
-            },
-          ]
-        : [],
+      resources: resources(this, host, second, now_ms),
+      gpus: gpuShort(this, host, second),
     };
   }
 
-  servicesOf(id) {
-    const host = this.#hosts.get(id);
-    if (!host) return [];
-    return [
-      {
-        ...this.#service(host),
-        url: 'http://127.0.0.1:11434',
-        last_error: null,
-        models: host.models.map((model) => ({
-          name: model.name,
-          size_bytes: Math.round(model.size * GIB),
-          parameters: model.parameters,
-          quantization: 'Q4_K_M',
-          context_length: 131072,
-          warm: model.warm,
-          vram_bytes: model.warm ? Math.round(model.size * 1.25 * GIB) : null,
-          loaded_context_length: model.warm ? 8192 : null,
-          expires_at: model.warm ? new Date(Date.now() + 280_000).toISOString() : null,
-          remote: false,
-        })),
-      },
-    ];
-  }
+  detail = (id, now_ms) => {
+    const host = this.get(id);
+    return host ? detail(this, host, now_ms) : null;
+  };
+
+  servicesOf = (id, now_ms) => {
+    const host = this.get(id);
+    return host ? [serviceDetail(this, host, now_ms)] : [];
+  };
 }
 
-const FINDINGS = [
-  { code: 'gpu_lost', severity: 'critical' },
-  { code: 'model_server_hung', severity: 'warning' },
-  { code: 'disk_full', severity: 'warning' },
-];
+const isHung = (host) => host.finding?.code === 'model_server_hung';
 
-function mean(pairs, at) {
-  return pairs.length ? pairs.reduce((sum, pair) => sum + pair[at], 0) / pairs.length : null;
+function serviceStatus(host) {
+  if (!isHeard(host)) return 'unknown';
+  return isHung(host) ? 'unhealthy' : 'healthy';
+}
+
+function statusOf(i) {
+  if (i % 23 === 5) return 'degraded';
+  if (i % 41 === 7) return 'stale';
+  if (i % 37 === 11) return 'offline';
+  return i % 199 === 50 ? 'unknown' : 'online';
+}
+
+function aModel(name, size) {
+  return {
+    name,
+    services: [],
+    hosts_installed: 0,
+    hosts_warm: 0,
+    digests: [],
+    drift: false,
+    size_bytes: Math.round(size * GIB),
+    vram_bytes: Math.round(size * 1.25 * GIB),
+  };
+}
+
+const SINES = Array.from({ length: LOOP_S }, (_, i) => Math.sin((2 * Math.PI * i) / LOOP_S));
+
+/** A slow wave around a middle, different for each id, that ends where it began after a loop. */
+function wave(id, second, middle, width) {
+  const own = noise(id, 1);
+  const cycles = 1 + Math.floor(own * 4);
+  const shift = Math.floor(((own * 97) % 1) * LOOP_S);
+  const around = middle + (((own * 31) % 1) - 0.5) * width;
+  const value = around + 0.4 * width * SINES[(cycles * second + shift) % LOOP_S];
+  return Math.min(99, Math.max(1, value));
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { aHost, aService, aSnapshot } from '../../feed/examples.ts';
-import { start } from '../../feed/fold.ts';
+import { setNames, start } from '../../feed/fold.ts';
 import { Live } from '../../feed/live.ts';
 import { rowOf } from './row.ts';
 
@@ -23,6 +23,18 @@ it('is the same object until something in it changes', () => {
   expect(rowOf(fleet, live, 'a', first)).toBe(first);
   live.write({ ...fleet.hosts.get('a')!, cpu_percent: 11 });
   expect(rowOf(fleet, live, 'a', first)).toMatchObject({ cpu_percent: 11 });
+});
+
+it('follows what becomes of its services and their models', () => {
+  const { fleet, live } = begin();
+  const first = rowOf(fleet, live, 'a', undefined)!;
+  expect(first.cold).toEqual([]);
+  setNames(fleet, 'a:1', ['qwen3:32b']);
+  const second = rowOf(fleet, live, 'a', first)!;
+  expect(second.cold).toEqual(['qwen3:32b']);
+  expect(rowOf(fleet, live, 'a', second)).toBe(second);
+  fleet.services.set('a:1', { ...fleet.services.get('a:1')!, n_models: 9 });
+  expect(rowOf(fleet, live, 'a', second)).toMatchObject({ n_installed: 9 });
 });
 
 it('prefers the sample to the summary', () => {
