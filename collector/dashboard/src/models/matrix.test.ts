@@ -48,11 +48,20 @@ it('tells warm, cold, unknown and missing apart, and which digest it is', () => 
   const { fleet, known } = example();
   const [m, n] = rowsOf(fleet, known, {});
   const [elsewhere, gpu2, gpu10] = placesOf(fleet, '');
-  expect(cellOf(fleet, m!, gpu2!)).toEqual({ state: 'warm', service: 'a', build: 0 });
-  expect(cellOf(fleet, m!, gpu10!)).toEqual({ state: 'unknown', service: 'b', build: 1 });
-  expect(cellOf(fleet, m!, elsewhere!)).toEqual({ state: 'cold', service: 'c', build: 0 });
-  expect(cellOf(fleet, n!, gpu2!)).toEqual({ state: 'cold', service: 'a', build: null });
+  expect(cellOf(fleet, m!, gpu2!)).toMatchObject({ state: 'warm', service: 'a', build: 0 });
+  expect(cellOf(fleet, m!, gpu10!)).toMatchObject({ state: 'unknown', service: 'b', build: 1 });
+  expect(cellOf(fleet, m!, elsewhere!)).toMatchObject({ state: 'cold', service: 'c', build: 0 });
+  expect(cellOf(fleet, n!, gpu2!)).toMatchObject({ state: 'cold', service: 'a', build: null });
   expect(cellOf(fleet, n!, gpu10!)).toBeNull();
+});
+
+it('shows of several servers on one host the warm one, then the one that differs', () => {
+  const { fleet, known } = example();
+  const m = rowsOf(fleet, known, {})[0]!;
+  const both = { ...placesOf(fleet, 'gpu-2')[0]!, services: ['c', 'b', 'a'] };
+  expect(cellOf(fleet, m, both)?.spots.map((spot) => spot.service)).toEqual(['a', 'c', 'b']);
+  fleet.services.set('b', aService('b', { host_id: 'h1' }));
+  expect(cellOf(fleet, m, both)?.spots.map((spot) => spot.service)).toEqual(['a', 'b', 'c']);
 });
 
 it('knows what the feed said after the list was made', () => {

@@ -36,11 +36,16 @@ export interface Place {
 }
 
 export type CellState = 'warm' | 'cold' | 'unknown';
-export interface Cell {
+/** A model on one service. */
+export interface Spot {
   state: CellState;
   service: string;
   /** Which digest it has, where one name has several; −1: not told. */
   build: number | null;
+}
+/** The one that is shown, and all that are there: a host may have several servers. */
+export interface Cell extends Spot {
+  spots: Spot[];
 }
 
 export function knownOf(models: readonly ListedModel[]): Map<string, Known> {
@@ -169,7 +174,7 @@ function placeOf(fleet: Fleet, service: ServiceSummary, key: string): Place {
 
 /** What stands where a model and a place cross; null: it is not there. */
 export function cellOf(fleet: Fleet, row: ModelRow, place: Place): Cell | null {
-  let found: Cell | null = null;
+  const spots: Spot[] = [];
   for (const id of place.services) {
     const there = row.known?.services.has(id) || fleet.installed.get(row.name)?.has(id);
     const service = fleet.services.get(id);
@@ -177,12 +182,15 @@ export function cellOf(fleet: Fleet, row: ModelRow, place: Place): Cell | null {
     const warm = service.warm.includes(row.name);
     const unknown = !place.heard || service.status === 'unknown' || service.status === 'down';
     const state = warm ? 'warm' : unknown ? 'unknown' : 'cold';
-    const build = row.known && row.known.listed.drift ? (row.known.buildAt.get(id) ?? -1) : null;
-    if (found === null || (state === 'warm' && found.state !== 'warm'))
-      found = { state, service: id, build };
+    const build = row.known?.listed.drift ? (row.known.buildAt.get(id) ?? -1) : null;
+    spots.push({ state, service: id, build });
   }
-  return found;
+  // Warm before cold; of these what is not as elsewhere, so that it is seen.
+  spots.sort((a, b) => RANK[a.state] - RANK[b.state] || (b.build ?? 0) - (a.build ?? 0));
+  return spots[0] ? { ...spots[0], spots } : null;
 }
+
+const RANK: Record<CellState, number> = { warm: 0, cold: 1, unknown: 2 };
 
 /** Which of `count` things of this size are on the screen: from the first to behind the last. */
 export function inSight(

@@ -6,7 +6,7 @@ import { shown } from '../escape.ts';
 import { plural } from '../format.ts';
 
 export interface Reason {
-  tone: 'bad' | 'warning' | 'plain';
+  tone: 'bad' | 'warning' | 'calm';
   text: string;
   /** Since when, or when it was seen last. */
   at: string | null;
@@ -29,7 +29,7 @@ export function reasons(
           ? 'bad'
           : finding.severity === 'warning'
             ? 'warning'
-            : 'plain';
+            : 'calm';
       return { tone, text: finding.message, at: finding.since };
     }),
     ...ofHost(service, detail, host),
@@ -78,7 +78,7 @@ function drains(service: ServiceSummary, detail: Known): Reason[] {
   if (detail?.drain) {
     return [
       {
-        tone: 'plain',
+        tone: 'calm',
         text: 'It drains: it gets nothing new.',
         at: null,
         remedy: 'End its drain to have it picked again.',
@@ -89,21 +89,21 @@ function drains(service: ServiceSummary, detail: Known): Reason[] {
   if (detail) {
     return [
       {
-        tone: 'plain',
+        tone: 'calm',
         text: 'It is drained with its host.',
         at: null,
         remedy: 'End the drain of the host.',
       },
     ];
   }
-  return [{ tone: 'plain', text: 'It drains: it gets nothing new.', at: null }];
+  return [{ tone: 'calm', text: 'It drains: it gets nothing new.', at: null }];
 }
 
 function doubts(detail: Known): Reason[] {
   const found: Reason[] = [];
   if (detail?.unconfirmed) {
     found.push({
-      tone: 'plain',
+      tone: 'calm',
       text: 'Unconfirmed since the collector’s start: its status is the last one that was known.',
       at: null,
     });
@@ -121,7 +121,7 @@ function loopback(service: ServiceSummary): Reason[] {
       : 'Let it listen on the network';
   return [
     {
-      tone: 'plain',
+      tone: 'calm',
       text: 'It listens on loopback: only programs on its own host reach it.',
       at: null,
       remedy: `${how}, or ask from its host.`,
@@ -130,7 +130,7 @@ function loopback(service: ServiceSummary): Reason[] {
 }
 
 function unsaid(service: ServiceSummary, detail: Known): Reason {
-  const tone = service.status === 'down' || service.status === 'unhealthy' ? 'bad' : 'plain';
+  const tone = service.status === 'down' || service.status === 'unhealthy' ? 'bad' : 'calm';
   if (!detail) return { tone, text: 'Its reason is being asked…', at: null };
   if (service.status === 'unknown') {
     const asked = detail.last_check === null && detail.last_heartbeat === null;
