@@ -79,7 +79,7 @@ it('asks for the past by the same choice', () => {
 });
 
 it('says how many of what are open', () => {
-  expect(tally([hot, older, lost].map(({ alert }) => alert))).toBe('1 critical, 2 warning');
+  expect(tally([hot, older, lost].map(({ alert }) => alert))).toBe('1 critical, 2 warnings');
   expect(tally([])).toBe('');
 });
 

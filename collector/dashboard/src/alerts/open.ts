@@ -1,6 +1,7 @@
 // The alerts that are open, chosen and put together: by rule or by whom they are about, the worst first.
 import type { Alert, Severity } from '../feed/contract.ts';
 import type { Fleet } from '../feed/fold.ts';
+import { count, plural } from '../format.ts';
 import { href, type Query } from '../route.ts';
 import { RULE_WORDS, SEVERITIES, titleOf } from './rules.ts';
 
@@ -61,13 +62,11 @@ export function grouped(alerts: readonly OpenAlert[], by: 'rule' | 'subject'): A
 
 /** How many of what, the worst first: `2 critical, 1 warning`. */
 export function tally(alerts: readonly Alert[]): string {
-  return SEVERITIES.map((severity) => ({
-    severity,
-    n: alerts.filter((alert) => alert.severity === severity).length,
-  }))
-    .filter(({ n }) => n > 0)
-    .map(({ severity, n }) => `${n} ${severity}`)
-    .join(', ');
+  const parts = SEVERITIES.map((severity) => {
+    const n = alerts.filter((alert) => alert.severity === severity).length;
+    return n === 0 ? '' : severity === 'warning' ? plural(n, severity) : `${count(n)} ${severity}`;
+  });
+  return parts.filter((part) => part !== '').join(', ');
 }
 
 /** What the part of a subject is called: a GPU by its number where the message says it. */

@@ -48,21 +48,27 @@ const seqs = (changes: Change[]) => changes.map(({ seq }) => seq);
 
 it('takes all of a young collector, and says that nothing was before', async () => {
   ring(1, 40);
-  const past = await lastUpTo({ epoch: 'e', seq: 40 }, {}, signal);
+  const past = await lastUpTo({ epoch: 'e', seq: 40 }, {}, 1000, signal);
   expect(past.changes).toHaveLength(40);
   expect(past.before).toBe('nothing');
 });
 
 it('takes the last thousand of an older one, in the short form', async () => {
   const asked = ring(1, 5000);
-  const past = await lastUpTo({ epoch: 'e', seq: 5000 }, {}, signal);
+  const past = await lastUpTo({ epoch: 'e', seq: 5000 }, {}, 1000, signal);
   expect([past.changes.length, past.changes[0]!.seq, past.before]).toEqual([1000, 4001, 'more']);
   expect(asked.asked.every((query) => query.get('view') === 'summary')).toBe(true);
 });
 
+it('takes more of it when that is asked for', async () => {
+  ring(1, 5000);
+  const past = await lastUpTo({ epoch: 'e', seq: 5000 }, {}, 3000, signal);
+  expect([past.changes.length, past.changes[0]!.seq, past.before]).toEqual([3000, 2001, 'more']);
+});
+
 it('finds how far a ring reaches that does not reach a thousand back', async () => {
   const asked = ring(4700, 5000);
-  const past = await lastUpTo({ epoch: 'e', seq: 5000 }, {}, signal);
+  const past = await lastUpTo({ epoch: 'e', seq: 5000 }, {}, 1000, signal);
   expect(past.before).toBe('gone');
   expect(past.changes.at(-1)!.seq).toBe(5000);
   expect(past.changes[0]!.seq).toBeLessThan(4700 + 40);
@@ -71,22 +77,22 @@ it('finds how far a ring reaches that does not reach a thousand back', async () 
 
 it('looks further back for what is rare', async () => {
   ring(1, 9000, (seq) => (seq % 1000 === 7 ? 'gpu.lost' : 'host.changed'));
-  const past = await lastUpTo({ epoch: 'e', seq: 9000 }, { types: 'gpu.' }, signal);
+  const past = await lastUpTo({ epoch: 'e', seq: 9000 }, { types: 'gpu.' }, 1000, signal);
   expect(seqs(past.changes)).toEqual([7, 1007, 2007, 3007, 4007, 5007, 6007, 7007, 8007]);
   expect(past.before).toBe('nothing');
 });
 
 it('goes no further back where there is enough', async () => {
   const asked = ring(1, 9000, (seq) => (seq % 2 === 0 ? 'gpu.lost' : 'host.changed'));
-  const past = await lastUpTo({ epoch: 'e', seq: 9000 }, { types: 'gpu.' }, signal);
+  const past = await lastUpTo({ epoch: 'e', seq: 9000 }, { types: 'gpu.' }, 1000, signal);
   expect([past.changes.length, past.before]).toEqual([500, 'more']);
   expect(asked.asked.length).toBe(2);
 });
 
 it('has nothing of another run, and of what is gone since', async () => {
   ring(1, 10);
-  expect(await since({ epoch: 'old', seq: 3 }, {}, signal)).toEqual([]);
-  expect(seqs(await since({ epoch: 'e', seq: 7 }, {}, signal))).toEqual([8, 9, 10]);
+  expect(await since({ epoch: 'old', seq: 3 }, {}, 1000, signal)).toEqual([]);
+  expect(seqs(await since({ epoch: 'e', seq: 7 }, {}, 1000, signal))).toEqual([8, 9, 10]);
 });
 
 it('searches by halves', async () => {

@@ -3,7 +3,7 @@
 // for again at half the distance.
 import { ApiError, get } from '../feed/api.ts';
 import type { Change } from '../feed/contract.ts';
-import { keyOf, MOST } from './log.ts';
+import { keyOf, STEP } from './log.ts';
 
 /** What the ring holds at least, unless its changes are very large. */
 const RING = 10_000;
@@ -12,7 +12,7 @@ const FEW = 300;
 /** Closer than this to a place that is there is close enough. */
 const CLOSE = 16;
 /** A busy fleet goes on while it is asked. */
-const PAGES_MOST = 12;
+const PAGES_MOST = 40;
 
 interface Events {
   events: Change[];
@@ -25,47 +25,54 @@ export interface Past {
   before: 'nothing' | 'more' | 'gone';
 }
 
+/** The filter as the collector takes it. */
+type Asked = Record<string, string>;
+
 export interface Place {
   epoch: string;
   seq: number;
 }
 
-/** The last changes up to a place that are wanted, a thousand at most. */
+/** The last changes up to a place that are wanted, `most` at the most. */
 export async function lastUpTo(
   place: Place,
-  asked: Record<string, string>,
+  asked: Asked,
+  most: number,
   signal: AbortSignal,
 ): Promise<Past> {
-  const near = await look(place, MOST, asked, signal);
+  const near = await look(place, most, { asked, most, signal });
   const isFiltered = Object.keys(asked).length > 0;
   if (!isFiltered || near.before !== 'more' || near.changes.length >= FEW) return near;
-  return look(place, RING, asked, signal);
+  return look(place, RING, { asked, most, signal });
 }
 
 /** What is wanted of what happened since a place, in the same run; nothing where that is gone. */
 export async function since(
   place: Place,
-  asked: Record<string, string>,
+  asked: Asked,
+  most: number,
   signal: AbortSignal,
 ): Promise<Change[]> {
-  const walked = await orGone(() => walk(place, asked, signal));
+  const walked = await orGone(() => walk(place, { asked, most, signal }));
   return walked?.changes ?? [];
 }
 
-async function look(
-  place: Place,
-  depth: number,
-  asked: Record<string, string>,
-  signal: AbortSignal,
-): Promise<Past> {
+interface Asking {
+  asked: Asked;
+  most: number;
+  signal: AbortSignal;
+}
+
+async function look(place: Place, depth: number, asking: Asking): Promise<Past> {
   const back = (by: number): Place => ({ ...place, seq: Math.max(0, place.seq - by) });
-  const all = await orGone(() => walk(back(depth), asked, signal));
+  const all = await orGone(() => walk(back(depth), asking));
   if (all) {
     const isMore = all.isCut || place.seq > depth;
     return { changes: all.changes, before: isMore ? 'more' : 'nothing' };
   }
+  const { asked, most, signal } = asking;
   const reached = await reach((by) => isThere(back(by), signal), Math.min(depth, place.seq));
-  return { changes: await since(back(reached), asked, signal), before: 'gone' };
+  return { changes: await since(back(reached), asked, most, signal), before: 'gone' };
 }
 
 /** How far back there is something, when there is nothing as far as `gone`. */
@@ -94,21 +101,17 @@ interface Walked {
   isCut: boolean;
 }
 
-async function walk(
-  place: Place,
-  asked: Record<string, string>,
-  signal: AbortSignal,
-): Promise<Walked> {
+async function walk(place: Place, { asked, most, signal }: Asking): Promise<Walked> {
   let changes: Change[] = [];
   let isCut = false;
   let cursor = keyOf(place);
   for (let page = 0; page < PAGES_MOST; page++) {
-    const query = { ...asked, view: 'summary', limit: MOST, since: cursor };
+    const query = { ...asked, view: 'summary', limit: STEP, since: cursor };
     const { events, next } = await get<Events>('events', { query, signal });
     changes.push(...events);
-    if (changes.length > MOST) {
+    if (changes.length > most) {
       isCut = true;
-      changes = changes.slice(-MOST);
+      changes = changes.slice(-most);
     }
     if (events.length === 0) break;
     cursor = next;

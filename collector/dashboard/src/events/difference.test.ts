@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { aChange, aHost, aService } from '../feed/examples.ts';
-import { before, factsOf } from './difference.ts';
+import { before, differenceOf, factsOf } from './difference.ts';
 
 const host = (seq: number, over: Parameters<typeof aHost>[1]) =>
   aChange(seq, 'host.changed', { host_id: 'a', data: aHost('a', over) });
@@ -52,4 +52,13 @@ it('shortens long lists, and says a fault with its place', () => {
     before: null,
     now: '/srv/a.toml:3: no such key',
   });
+});
+
+it('says in a line how something changed, where that is known', () => {
+  const was = host(1, {});
+  const is = host(2, { role: 'build', gpus: null });
+  expect(differenceOf(is, [was, is])).toBe('Role worker → build, GPUs 0 → –');
+  expect(differenceOf(is, [is])).toBe('');
+  const stale = aChange(3, 'host.stale', { host_id: 'a', data: aHost('a', { status: 'stale' }) });
+  expect(differenceOf(stale, [was, is, stale])).toBe('');
 });

@@ -92,6 +92,17 @@ export function factsOf(change: Change, earlier: Change | null): Fact[] {
   return facts;
 }
 
+const SAID_MOST = 3;
+
+/** In one line, `GPUs 8 → 7`: of what is only said to have changed, and only where it is known how. */
+export function differenceOf(change: Change, all: readonly Change[]): string {
+  if (change.type !== 'host.changed' && change.type !== 'service.changed') return '';
+  const earlier = before(all, change);
+  if (!earlier) return '';
+  const facts = factsOf(change, earlier).slice(0, SAID_MOST);
+  return facts.map(({ title, before, now }) => `${title} ${before ?? DASH} → ${now}`).join(', ');
+}
+
 function said(field: string, fields: Fields): string {
   const value = fields[field];
   if (value === null || value === undefined || value === '') return DASH;

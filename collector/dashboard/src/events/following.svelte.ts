@@ -3,7 +3,7 @@
 import type { Change } from '../feed/contract.ts';
 import type { FleetView } from '../fleet.svelte.ts';
 import { lastUpTo, since, type Past, type Place } from './backfill.ts';
-import { EventLog, MOST, MOST_HELD } from './log.ts';
+import { EventLog, MORE_HELD, MOST, STEP } from './log.ts';
 import { askedOf, passes, type Wanted } from './wanted.ts';
 
 type Source = Pick<FleetView, 'fleet' | 'changes'>;
@@ -16,6 +16,11 @@ export class Following {
   error = $state<string | null>(null);
   /** While the reader holds the list: the last change that it shows. */
   held = $state.raw<Place | null>(null);
+  /** This run of the collector. */
+  epoch = $state<string | null>(null);
+  /** As many are held at the most. */
+  most = $state(STEP);
+  asking = $state(false);
   #log = new EventLog();
   #known: Place | null = null;
   #last: Change | undefined;
@@ -38,6 +43,7 @@ export class Following {
     const fresh = changes.slice(first);
     this.#last = changes.at(-1);
     this.#known = now;
+    this.epoch = now.epoch;
     this.#take(fresh.filter((change) => passes(this.wanted, change)));
     if (known?.epoch !== now.epoch) {
       void this.#ask(() => this.#lookBack(now, known === null));
@@ -53,6 +59,18 @@ export class Following {
   again(): void {
     const now = this.#known;
     if (now) void this.#ask(() => this.#lookBack(now, this.before === null));
+  }
+
+  get isFurther(): boolean {
+    return this.before === 'more' && this.most < MOST;
+  }
+
+  /** Looks further back, as far as this page goes. */
+  further(): void {
+    const now = this.#known;
+    if (!now || !this.isFurther || this.asking) return;
+    this.most = Math.min(MOST, this.most + STEP);
+    void this.#ask(() => this.#lookBack(now, true));
   }
 
   hold(): void {
@@ -79,28 +97,31 @@ export class Following {
   }
 
   #take(changes: readonly Change[]): void {
-    this.#log.take(changes, this.held ? MOST_HELD : MOST);
+    this.#log.take(changes, this.most + (this.held ? MORE_HELD : 0));
     this.changes = this.#log.changes;
   }
 
   async #lookBack(now: Place, isFirst: boolean): Promise<void> {
-    const past = await lastUpTo(now, askedOf(this.wanted), this.#ended.signal);
+    const past = await lastUpTo(now, askedOf(this.wanted), this.most, this.#ended.signal);
     if (isFirst) this.before = past.before;
     this.#take(past.changes.filter((change) => passes(this.wanted, change)));
   }
 
   async #catchUp(known: Place): Promise<void> {
-    const missed = await since(known, askedOf(this.wanted), this.#ended.signal);
+    const missed = await since(known, askedOf(this.wanted), this.most, this.#ended.signal);
     this.#take(missed.filter((change) => passes(this.wanted, change)));
   }
 
   async #ask(work: () => Promise<void>): Promise<void> {
+    this.asking = true;
     try {
       await work();
       this.error = null;
     } catch (error) {
       if (this.#ended.signal.aborted) return;
       this.error = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.asking = false;
     }
   }
 }

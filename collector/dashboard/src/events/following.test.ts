@@ -19,8 +19,10 @@ class World {
     const since = url.searchParams.get('since')!;
     this.asked.push(since);
     const [epoch, seq] = since.split(':');
-    const events = this.past.filter((one) => one.epoch === epoch && one.seq > Number(seq));
-    return Promise.resolve(new Response(JSON.stringify({ events, next: `${epoch}:999` })));
+    const after = this.past.filter((one) => one.epoch === epoch && one.seq > Number(seq));
+    const events = after.slice(0, Number(url.searchParams.get('limit')));
+    const next = `${epoch}:${events.at(-1)?.seq ?? seq}`;
+    return Promise.resolve(new Response(JSON.stringify({ events, next })));
   };
 
   happens(seq: number, epoch = 'e'): void {
@@ -104,6 +106,28 @@ it('holds the list, counts what is new, and shows it when let go', async () => {
   ]);
   following.release();
   expect(following.parted()).toMatchObject({ shown: { length: 4 }, waiting: [] });
+});
+
+it('looks further back, and holds more then', async () => {
+  world.missed(Array.from({ length: 2500 }, (_, i) => i + 1));
+  const following = new Following(world, wantedOf({}));
+  await settled();
+  expect([following.changes.length, following.before, following.isFurther]).toEqual([
+    1000,
+    'more',
+    true,
+  ]);
+  following.further();
+  following.further();
+  await settled();
+  expect([following.changes.length, keys(following)[0]]).toEqual([2000, 'e:501']);
+  following.further();
+  await settled();
+  expect([following.changes.length, following.before, following.isFurther]).toEqual([
+    2500,
+    'nothing',
+    false,
+  ]);
 });
 
 it('says why there is no past, and asks again', async () => {

@@ -54,6 +54,9 @@ it('draws a line where the collector was started anew, and groups nothing over i
     '1 host.online',
   ]);
   expect(rows[2]).toMatchObject({ at: at(1) });
+  expect(told(rowsOf(old, 'new'))[0]).toBe('run new');
+  expect(told(rowsOf(now, 'new'))).toHaveLength(2);
+  expect(rowsOf([], 'new')).toEqual([]);
 });
 
 it('says of alerts that are not alike what they are', () => {

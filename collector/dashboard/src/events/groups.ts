@@ -14,7 +14,7 @@ const LONGEST_MS = 15_000;
 export type Row =
   | { kind: 'one'; key: string; change: Change }
   | { kind: 'many'; key: string; type: string; changes: readonly Change[]; cause: string }
-  | { kind: 'run'; key: string; epoch: string; at: string };
+  | { kind: 'run'; key: string; epoch: string; at: string | null };
 
 interface Group {
   changes: Change[];
@@ -22,8 +22,9 @@ interface Group {
   last_ms: number;
 }
 
-/** Of changes that are oldest first, the rows, newest first. A group stands where its newest stands. */
-export function rowsOf(changes: readonly Change[]): Row[] {
+/** Of changes that are oldest first, the rows, newest first. A group stands where its newest stands.
+    `epoch` is the run that goes on now, which may have told nothing yet. */
+export function rowsOf(changes: readonly Change[], epoch: string | null = null): Row[] {
   const groups = grouped(changes);
   const rows: Row[] = [];
   for (const group of groups) {
@@ -32,7 +33,10 @@ export function rowsOf(changes: readonly Change[]): Row[] {
   }
   const place = new Map(changes.map((change, index) => [change, index]));
   rows.sort((a, b) => place.get(newest(b))! - place.get(newest(a))!);
-  return withRuns(rows);
+  const last = changes.at(-1);
+  const isAnew = epoch !== null && last !== undefined && last.epoch !== epoch;
+  const begun: Row[] = isAnew ? [{ kind: 'run', key: `run ${epoch}`, epoch, at: null }] : [];
+  return [...begun, ...withRuns(rows)];
 }
 
 function grouped(changes: readonly Change[]): Group[] {

@@ -2,10 +2,11 @@
 // numbers within a run. No clock, no request, no rendering.
 import type { Change } from '../feed/contract.ts';
 
-/** As many are held; the oldest go first. */
-export const MOST = 1000;
-/** While the reader holds the list, so that it does not melt away below. */
-export const MOST_HELD = 3000;
+/** As many are held at first, and more with each look further back; the oldest go first. */
+export const STEP = 1000;
+export const MOST = 5000;
+/** As many more while the reader holds the list, so that it does not melt away below. */
+export const MORE_HELD = 2000;
 
 /** `epoch:seq`: the collector's cursor as well. */
 export const keyOf = (change: Pick<Change, 'epoch' | 'seq'>): string =>
@@ -18,7 +19,7 @@ export class EventLog {
   #keys = new Set<string>();
 
   /** Takes in what is new of them; says how many that were. */
-  take(changes: readonly Change[], most = MOST): number {
+  take(changes: readonly Change[], most = STEP): number {
     const fresh = changes.filter((change) => this.#isNew(change));
     if (fresh.length === 0) {
       if (this.changes.length > most) this.#keep(this.changes, most);

@@ -87,6 +87,8 @@ function catalogSubject(fields: Record<string, unknown> | null): Subject[] {
 
 function massSubject(fields: Record<string, unknown> | null): Subject[] {
   const { n_hosts, n_services } = fields ?? {};
+  // Of none of them the cause says all there is to say.
+  if (n_hosts === 0 || n_services === 0) return [];
   if (typeof n_hosts === 'number') return [{ name: plural(n_hosts, 'host'), to: href('hosts') }];
   if (typeof n_services !== 'number') return [];
   return [{ name: plural(n_services, 'service'), to: href('services') }];
