@@ -84,8 +84,6 @@ export interface Snapshot extends Omit<Api.Snapshot, 'hosts' | 'services'> {
   type: 'snapshot';
   hosts: Api.HostSummary[];
   services: Api.ServiceSummary[];
-  /** What the collector's people say of it, such as that it is a demo. */
-  notice?: string | null;
 }
 
 /** What happened, as `entity.verb`, and its whole entity after it. */

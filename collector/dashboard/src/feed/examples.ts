@@ -120,6 +120,7 @@ export function aSnapshot(over: Partial<Snapshot> = {}): Snapshot {
     fleet_models: [],
     alerts: [],
     counts: NO_COUNTS,
+    notice: null,
     ...over,
   };
 }
