@@ -3,8 +3,8 @@ import type { Query } from '../route.ts';
 import type { Choice } from './open.ts';
 
 export const STATES = [
-  { word: '', title: 'Over' },
-  { word: 'all', title: 'Over and open' },
+  { word: '', title: 'Resolved' },
+  { word: 'all', title: 'Resolved and open' },
   { word: 'open', title: 'Open only' },
 ] as const;
 

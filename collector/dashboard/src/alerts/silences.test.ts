@@ -6,6 +6,7 @@ import {
   fieldsOf,
   formOf,
   inWords,
+  leftOf,
   matcherOf,
   matches,
   momentOf,
@@ -83,4 +84,16 @@ it.each([
   [null, 'form'],
 ])('says a refusal of %s at %s', (field, place) => {
   expect(placeOf(new ApiError(422, 'no', field))).toBe(place);
+});
+
+it.each([
+  [4 * 3600 - 1, '4 h'],
+  [86_400 - 60, '1 d'],
+  [7 * 86_400 - 60, '7 d'],
+  [100, '2 min'],
+  [50, '50 s'],
+  [-3, '0 s'],
+])('says that %d s are left as %s', (seconds, text) => {
+  const now_ms = Date.parse('2026-11-21T10:00:00Z');
+  expect(leftOf(new Date(now_ms + seconds * 1000).toISOString(), now_ms)).toBe(text);
 });

@@ -8,6 +8,7 @@ import type {
   SilenceForm,
   SilenceMatcher,
 } from '../feed/contract.ts';
+import { span } from '../format.ts';
 import { titleOf } from './rules.ts';
 
 /** Of which alerts, as the form has it: what is empty is not said. */
@@ -69,6 +70,15 @@ export function momentOf(until: Until, now_ms: number): string | null {
 
 const rounded = (at_ms: number): string =>
   new Date(Math.round(at_ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+
+const UNITS_MS = [86_400_000, 3_600_000, 60_000];
+
+/** How long it still holds, to the nearest unit: four hours are not `3 h` a second later. */
+export function leftOf(until: string, now_ms: number): string {
+  const left_ms = Date.parse(until) - now_ms;
+  const unit_ms = UNITS_MS.find((unit_ms) => left_ms >= unit_ms) ?? 0;
+  return span(left_ms + unit_ms / 2);
+}
 
 export function formOf(fields: Fields, until: string, comment: string): SilenceForm {
   return { matcher: matcherOf(fields), until, comment: comment.trim() };

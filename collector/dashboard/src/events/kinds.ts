@@ -131,6 +131,14 @@ export function titleOf(change: Change): string {
   }
 }
 
+/** Behind the number of a group: what all of them became, where their type says less. */
+export function manyOf(changes: readonly Change[]): string {
+  const { type } = changes[0]!;
+  const isUnknown = (one: Change) => fieldsOf(one)?.['status'] === 'unknown';
+  if (type === 'service.changed' && changes.every(isUnknown)) return 'services not known';
+  return kindOf(type).many;
+}
+
 /** Causes that the collector gives as a word. */
 const CAUSES: Record<string, string> = {
   mass: 'together with many others',

@@ -60,10 +60,15 @@ export function subjectsOf(change: Change, names: Names): Subject[] {
     case 'fleet':
       return massSubject(fieldsOf(change));
     case 'model':
-      return [...modelSubject(change, names), ...service, ...host];
+      return [...modelSubject(change, names), ...placed(service, host)];
     default:
-      return [...service, ...host];
+      return placed(service, host);
   }
+}
+
+/** A service is often called like its host, which need not be said twice. */
+function placed(service: Subject[], host: Subject[]): Subject[] {
+  return service[0] && service[0].name === host[0]?.name ? service : [...service, ...host];
 }
 
 function modelSubject(change: Change, names: Names): Subject[] {

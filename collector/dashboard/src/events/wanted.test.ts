@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { aChange, aHost, aModel, anAlert, aService, aSnapshot } from '../feed/examples.ts';
 import { start } from '../feed/fold.ts';
-import { TROUBLE, causeOf, kindOf, titleOf, toneOf } from './kinds.ts';
+import { TROUBLE, causeOf, kindOf, manyOf, titleOf, toneOf } from './kinds.ts';
 import { Names, namesOfMany, subjectsOf } from './subject.ts';
 import { askedOf, passes, saysText, wantedOf } from './wanted.ts';
 
@@ -67,6 +67,11 @@ it('names whom it is about, each with its page while it has one', () => {
     { name: 'ollama', to: '#/services/s' },
     { name: 'gpu-1', to: '#/hosts/a' },
   ]);
+  const twice = start(
+    aSnapshot({ hosts: [aHost('a')], services: [aService('s', { name: 'a', host_id: 'a' })] }),
+  );
+  const down = aChange(5, 'service.down', { host_id: 'a', service_id: 's' });
+  expect(subjectsOf(down, new Names(twice, []))).toEqual([{ name: 'a', to: '#/services/s' }]);
   const alert = aChange(3, 'alert.raised', { data: anAlert('x') });
   expect(subjectsOf(alert, names)).toEqual([{ name: 'a', to: '#/hosts/a' }]);
   const mass = aChange(4, 'fleet.mass_offline', { data: { n_hosts: 40 } });
@@ -98,5 +103,9 @@ it('says what happened, and how bad that is', () => {
   expect(causeOf(raised)).toBe('a is offline');
   expect(causeOf(aChange(1, 'session.closed', { cause: 'lost' }))).toBe('the connection broke');
   expect(causeOf(aChange(1, 'session.closed', { cause: 'constructor' }))).toBe('constructor');
+  const changed = (status: 'unknown' | 'healthy') =>
+    aChange(1, 'service.changed', { data: aService('s', { status }) });
+  expect(manyOf([changed('unknown'), changed('unknown')])).toBe('services not known');
+  expect(manyOf([changed('unknown'), changed('healthy')])).toBe('services changed');
   expect(kindOf('gpu.melted').title).toBe('gpu melted');
 });
