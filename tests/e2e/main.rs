@@ -44,6 +44,7 @@ mod prometheus;
 mod texts;
 mod web_edges;
 
+mod demo;
 mod hostile_frames;
 mod start;
 

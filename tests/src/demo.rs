@@ -136,7 +136,10 @@ impl Demo {
         fleet.shutdown().await;
         match ended {
             None => collector.stop().await,
-            Some(status) => return Err(status.map_or_else(DemoError::Folder, DemoError::Refused)),
+            // Ctrl-C in a terminal reaches both, and the collector may be the faster one.
+            Some(Ok(status)) if status.success() => {}
+            Some(Ok(status)) => return Err(DemoError::Refused(status)),
+            Some(Err(error)) => return Err(DemoError::Folder(error)),
         }
         dir.close().map_err(DemoError::Folder)
     }

@@ -51,8 +51,8 @@ impl Collector {
         command.arg("--listen").arg(listen.to_string());
         command.arg("--data-dir").arg(dir.join("data")).arg("--config").arg(&config);
         command.args(["--notice", NOTICE, "--log-level", "warn"]);
-        // Ctrl-C reaches the demo alone, which then ends it.
-        command.process_group(0).kill_on_drop(true);
+        // In the demo's own process group: what ends all of that reaches it as well.
+        command.kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let starting = |source| DemoError::Start { program: program.clone(), source };
         let mut child = command.spawn().map_err(starting)?;

@@ -222,7 +222,7 @@ impl DemoHost {
 
     fn begin_to_pull(&mut self, model: &'static Published, edition: u32) {
         let servers = || self.servers.iter().enumerate().filter(|(_, server)| server.is_ollama());
-        let has_it = servers().find(|(_, server)| server.has(model));
+        let has_it = servers().find(|(_, server)| server.edition_of(model).is_some());
         let Some((server, _)) = has_it.or_else(|| servers().next()) else { return };
         let is_news = self.servers[server].edition_of(model).is_none_or(|known| known < edition);
         let pulled = Installed { model, edition };

@@ -26,8 +26,8 @@ const SEEING_TOOLS: &[&str] = &["completion", "vision", "tools"];
 const INSERTING: &[&str] = &["completion", "tools", "insert"];
 const EMBEDDING: &[&str] = &["embedding"];
 
-/// What an Ollama's context begins with, tokens.
-pub(super) const LOADED_CONTEXT: u64 = 8_192;
+/// With how much of its context a model is loaded, at most, tokens.
+const LOADED_CONTEXT: u64 = 32_768;
 
 macro_rules! models {
     ($($constant:ident = $name:literal $size:literal $parameters:literal $quantization:literal
@@ -53,8 +53,10 @@ models! {
     GPT_OSS_20B = "gpt-oss:20b" 13_793_441_244 "20.9B" "MXFP4" "gptoss" 131_072 THINKING 48;
     GPT_OSS_120B = "gpt-oss:120b" 65_369_818_941 "116.8B" "MXFP4" "gptoss" 131_072 THINKING 72;
     DEEPSEEK_R1_70B = "deepseek-r1:70b" 42_520_413_916 "70.6B" "Q4_K_M" "llama" 131_072 THINKING 320;
+    DEEPSEEK_R1_671B = "deepseek-r1:671b" 404_430_188_519 "671.0B" "Q4_K_M" "deepseek2" 163_840 THINKING 70;
+    QWEN3_235B = "qwen3:235b" 142_148_004_000 "235.1B" "Q4_K_M" "qwen3moe" 262_144 THINKING 188;
     GEMMA3_27B = "gemma3:27b" 17_396_936_941 "27.4B" "Q4_K_M" "gemma3" 131_072 SEEING 232;
-    GEMMA3_4B = "gemma3:4b" 3_338_801_804 "4.3B" "Q4_K_M" "gemma3" 131_072 SEEING 136;
+    GEMMA3_4B = "gemma3:4b" 3_338_801_804 "4.3B" "Q4_K_M" "gemma3" 131_072 SEEING 68;
     MISTRAL_SMALL_24B = "mistral-small3.2:24b" 15_177_384_862 "24.0B" "Q4_K_M" "mistral3" 131_072 SEEING_TOOLS 160;
     PHI4_14B = "phi4:14b" 9_053_116_391 "14.7B" "Q4_K_M" "phi3" 16_384 CHAT 200;
     NOMIC_EMBED = "nomic-embed-text:latest" 274_302_450 "137M" "F16" "nomic-bert" 2_048 EMBEDDING 4;

@@ -4,9 +4,10 @@ use super::hardware::{
     ARM, CPU_ONLY, Chassis, EIGHT_A100, EIGHT_H200, FOUR_A100, ONE_4090, TWO_4090,
 };
 use super::models::{
-    BGE_M3, DEEPSEEK_R1_70B, GEMMA3_4B, GEMMA3_27B, GGUF_QWEN3_30B, GPT_OSS_20B, GPT_OSS_120B,
-    LLAMA31_8B, LLAMA33_70B, MISTRAL_SMALL_24B, NOMIC_EMBED, PHI4_14B, Published, QWEN3_8B,
-    QWEN3_32B, QWEN3_CODER_30B, QWEN25_CODER_7B, VLLM_LLAMA33_70B, VLLM_QWEN3_235B,
+    BGE_M3, DEEPSEEK_R1_70B, DEEPSEEK_R1_671B, GEMMA3_4B, GEMMA3_27B, GGUF_QWEN3_30B, GPT_OSS_20B,
+    GPT_OSS_120B, LLAMA31_8B, LLAMA33_70B, MISTRAL_SMALL_24B, NOMIC_EMBED, PHI4_14B, Published,
+    QWEN3_8B, QWEN3_32B, QWEN3_235B, QWEN3_CODER_30B, QWEN25_CODER_7B, VLLM_LLAMA33_70B,
+    VLLM_QWEN3_235B,
 };
 
 /// What kind of server it is.
@@ -52,13 +53,28 @@ pub(super) struct Slot {
 const ANYWHERE: &str = "::";
 const LOOPBACK: &str = "127.0.0.1";
 
-const LARGE: &[&Published] =
-    &[GPT_OSS_120B, LLAMA33_70B, QWEN3_32B, DEEPSEEK_R1_70B, NOMIC_EMBED, QWEN3_CODER_30B];
-const MIDDLE: &[&Published] =
-    &[QWEN3_32B, LLAMA31_8B, MISTRAL_SMALL_24B, LLAMA33_70B, GEMMA3_27B, NOMIC_EMBED, GPT_OSS_20B];
+const LARGE: &[&Published] = &[
+    GPT_OSS_120B,
+    DEEPSEEK_R1_671B,
+    LLAMA33_70B,
+    QWEN3_32B,
+    QWEN3_235B,
+    NOMIC_EMBED,
+    DEEPSEEK_R1_70B,
+];
+const MIDDLE: &[&Published] = &[
+    QWEN3_32B,
+    LLAMA33_70B,
+    GPT_OSS_120B,
+    MISTRAL_SMALL_24B,
+    LLAMA31_8B,
+    GEMMA3_27B,
+    NOMIC_EMBED,
+    GPT_OSS_20B,
+];
 const CODE: &[&Published] = &[QWEN3_CODER_30B, GPT_OSS_20B, QWEN25_CODER_7B, BGE_M3];
 const DESK: &[&Published] =
-    &[GPT_OSS_20B, LLAMA31_8B, QWEN3_8B, GEMMA3_27B, QWEN25_CODER_7B, PHI4_14B];
+    &[GPT_OSS_20B, LLAMA31_8B, QWEN3_8B, MISTRAL_SMALL_24B, QWEN25_CODER_7B, PHI4_14B];
 const SMALL: &[&Published] = &[NOMIC_EMBED, GEMMA3_4B, BGE_M3, LLAMA31_8B];
 
 const fn ollama(gpus: (usize, usize), models: &'static [&'static Published]) -> ServerPlan {
@@ -121,7 +137,7 @@ static MIX: [Profile; 24] = [
         &[ServerPlan { address: LOOPBACK, ..ollama((0, 1), DESK) }]
     }),
     host("fra-a100", &EIGHT_A100, "worker", "platform", {
-        &[ollama((0, 4), MIDDLE), second((4, 8), LARGE)]
+        &[ollama((0, 4), MIDDLE), second((4, 8), CODE)]
     }),
     host("fra-h200", &EIGHT_H200, "canary", "platform", {
         &[ServerPlan { version: "0.13.0", ..ollama((0, 8), LARGE) }]

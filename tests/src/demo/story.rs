@@ -204,7 +204,7 @@ impl Iterator for Story {
         while self.ahead.last().is_none_or(|next| next.at_s as f64 > self.now_s) {
             let drawn = self.draw();
             self.ahead.extend(drawn);
-            if self.next_publication_s <= self.now_s {
+            while self.next_publication_s <= self.now_s {
                 self.publish();
             }
             self.sort();

@@ -4,27 +4,31 @@ use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::{self, Service, ServiceState, ToldBy};
 use herdbook_shared::wire::sample::{Expiry, GpuProcess, ServiceSample};
 
-use super::super::models::LOADED_CONTEXT;
+use super::super::models::Installed;
 use super::super::roster::Kind;
 use super::super::share::CONTEXT_BYTES;
-use super::{DemoServer, KEEP_ALIVE_S, Loaded, Pace, Work, needed, portion};
+use super::memory::{KEEP_ALIVE_S, Loaded, needed, portion};
+use super::{DemoServer, Pace};
 
 /// What a server says that does not run.
 const GONE: &str = "nothing listens on its port any more";
 
 impl DemoServer {
     pub(in super::super) fn state(&self) -> ServiceState {
-        let is_loading = self.loaded.iter().any(|loaded| loaded.progress < 1.0);
-        match &self.work {
-            _ if self.is_stopped() => ServiceState::Down,
-            _ if is_loading => ServiceState::Loading,
-            Work::Busy { .. } => ServiceState::Busy,
-            Work::Rest { .. } if self.loaded.is_empty() => ServiceState::Idle,
-            Work::Rest { .. } => ServiceState::Resident,
+        if self.is_stopped() {
+            ServiceState::Down
+        } else if self.loaded.iter().any(|loaded| !loaded.is_whole()) {
+            ServiceState::Loading
+        } else if self.n_requests() > 0 {
+            ServiceState::Busy
+        } else if self.loaded.is_empty() {
+            ServiceState::Idle
+        } else {
+            ServiceState::Resident
         }
     }
 
-    /// How the agent lists it. `gpu_ids` are those of its host, `ids(at)` the second as a wall clock.
+    /// How the agent lists it. `gpu_ids` are those of its host; `wall` tells a second's wall clock.
     pub(in super::super) fn service(
         &self,
         gpu_ids: &[String],
@@ -55,26 +59,26 @@ impl DemoServer {
     }
 
     fn models(&self, wall: impl Fn(u64) -> Timestamp) -> Vec<inventory::Model> {
-        let of = |model| self.loaded.iter().find(|one: &&Loaded| one.model == model);
-        let models = self.installed.iter().map(|installed| match of(installed.model) {
-            Some(loaded) if !self.is_ollama() => {
-                let is_loading = loaded.progress < 1.0;
-                inventory::Model { loading: is_loading, warm: !is_loading, ..installed.served() }
+        let one = |installed: &Installed| match self.loaded_one(installed.model) {
+            loaded if !self.is_ollama() => {
+                let warm = loaded.is_some_and(Loaded::is_whole);
+                let loading = loaded.is_some() && !warm;
+                let keep = installed.served().keep.filter(|_| warm);
+                inventory::Model { loading, warm, keep, ..installed.served() }
             }
-            None if !self.is_ollama() => inventory::Model { warm: false, ..installed.served() },
-            Some(loaded) if loaded.progress < 1.0 => {
+            Some(loaded) if !loaded.is_whole() => {
                 inventory::Model { loading: true, ..installed.listed() }
             }
             Some(loaded) => inventory::Model {
                 warm: true,
                 vram_bytes: Some(loaded.vram_bytes()),
-                loaded_context_length: Some(installed.model.loaded_context().min(LOADED_CONTEXT)),
+                loaded_context_length: Some(installed.model.loaded_context()),
                 expires_at: Some(wall(self.expires_s(loaded))),
                 ..installed.listed()
             },
             None => installed.listed(),
-        });
-        models.collect()
+        };
+        self.installed.iter().map(one).collect()
     }
 
     fn expires_s(&self, loaded: &Loaded) -> u64 {
@@ -92,9 +96,9 @@ impl DemoServer {
         if self.is_stopped() {
             return None;
         }
-        let n_requests = self.busy_with().map_or(0, |(_, n_requests)| n_requests);
+        let n_requests = self.n_requests();
         let counts_waiting = self.plan.kind == Kind::Vllm;
-        let warm = self.loaded.iter().filter(|loaded| self.is_ollama() && loaded.progress >= 1.0);
+        let warm = self.loaded.iter().filter(|loaded| self.is_ollama() && loaded.is_whole());
         let expires = warm.map(|loaded| Expiry {
             model: loaded.model.name.to_owned(),
             at: wall(self.expires_s(loaded)),
