@@ -40,8 +40,14 @@ it('adds a service, says what is wrong with it, and removes it', async () => {
     );
     await page.goto(`${collector.url}#/services/${encodeURIComponent(added.id)}`);
     await page.getByRole('heading', { level: 1 }).waitFor();
-    await page.getByRole('button', { name: /Remove/ }).first().click();
-    await page.getByRole('dialog').getByRole('button', { name: /Remove/ }).click();
+    await page
+      .getByRole('button', { name: /Remove/ })
+      .first()
+      .click();
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /Remove/ })
+      .click();
     await eventually('it is gone', async () =>
       (await services()).every(({ name }) => name !== 'finder'),
     );

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { faultsOf, formOf, isSame, patchOf, staying } from './edit.ts';
+import { clashes, faultsOf, formOf, patchOf, rebased, staying } from './edit.ts';
 
 const host = { role: 'worker', notes: '', labels: { zone: 'a', rack: 'r1' } };
 const form = (over = {}) => ({ ...formOf(host), ...over });
@@ -31,7 +31,25 @@ it('knows labels that the agent keeps telling', () => {
   expect(staying(patch, { ...host, labels: { zone: 'a', team: 'x' } })).toEqual(['zone']);
 });
 
-it('tells a change of what is said from any other', () => {
-  expect(isSame(host, { ...host, labels: { rack: 'r1', zone: 'a' } })).toBe(true);
-  expect(isSame(host, { ...host, notes: 'x' })).toBe(false);
+it('finds two people at odds only where both changed the same to something else', () => {
+  const patch = { role: 'mine', labels: { zone: 'b', rack: null } };
+  const now = (over = {}) => ({ ...host, ...over });
+  expect(clashes(patch, host, now())).toEqual([]);
+  expect(clashes(patch, host, now({ notes: 'theirs' }))).toEqual([]);
+  expect(clashes(patch, host, now({ role: 'mine' }))).toEqual([]);
+  expect(clashes(patch, host, now({ role: 'theirs' }))).toEqual(['the role']);
+  expect(clashes(patch, host, now({ labels: { zone: 'c', team: 'x' } }))).toEqual([
+    'the label zone',
+  ]);
+});
+
+it('keeps what was typed, and takes the rest from others', () => {
+  const typed = form({ role: 'mine', labels: [label('zone', 'b')] });
+  const patch = patchOf(host, typed)!;
+  const now = { role: 'theirs', notes: 'theirs', labels: { zone: 'c', rack: 'r2', team: 'x' } };
+  expect(rebased(typed, patch, now)).toEqual({
+    role: 'mine',
+    notes: 'theirs',
+    labels: [label('zone', 'b'), label('team', 'x')],
+  });
 });

@@ -76,11 +76,30 @@ export function staying(patch: HostPatch, after: Said): string[] {
   return Object.keys(labels).filter((key) => labels[key] === null && key in after.labels);
 }
 
-/** Whether two people would be at odds: nobody else touched what this form changes. */
-export const isSame = (a: Said, b: Said): boolean =>
-  a.role === b.role &&
-  a.notes === b.notes &&
-  JSON.stringify(sorted(a.labels)) === JSON.stringify(sorted(b.labels));
+/** What others changed meanwhile to something else than this patch would make it, in words. */
+export function clashes(patch: HostPatch, before: Said, now: Said): string[] {
+  const out: string[] = [];
+  const isChanged = (field: 'role' | 'notes') =>
+    field in patch && now[field] !== before[field] && now[field] !== (patch[field] ?? '');
+  if (isChanged('role')) out.push('the role');
+  if (isChanged('notes')) out.push('the notes');
+  for (const [key, mine] of Object.entries(patch.labels ?? {})) {
+    const [was, is] = [before.labels[key] ?? null, now.labels[key] ?? null];
+    if (was !== is && is !== mine) out.push(`the label ${key}`);
+  }
+  return out;
+}
 
-const sorted = (labels: Said['labels']) =>
-  Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+/** The form over what the host says now: what was not touched in it takes what others made of it. */
+export function rebased(form: Form, patch: HostPatch, now: Said): Form {
+  const labels = new Map(Object.entries(now.labels));
+  for (const [key, value] of Object.entries(patch.labels ?? {})) {
+    if (value === null) labels.delete(key);
+    else labels.set(key, value);
+  }
+  return {
+    role: 'role' in patch ? form.role : now.role,
+    notes: 'notes' in patch ? form.notes : now.notes,
+    labels: [...labels].map(([key, value]) => ({ key, value })),
+  };
+}

@@ -4,7 +4,6 @@ import type { Chart, Line } from './charts.ts';
 import { isSummed, type Series, type Values } from './series.ts';
 import { onAxis, steps } from './units.ts';
 
-export const HEIGHT = 138;
 const AXIS_WIDTH = 58;
 const AXIS_HEIGHT = 24;
 const FONT = '11px Inter, system-ui, sans-serif';
@@ -37,6 +36,7 @@ const blank = (series: Series): Values => new Array<null>(series.at.length).fill
 
 export interface Surroundings {
   width: number;
+  height: number;
   colour: Colour;
   /** All charts with this key share their cursor. */
   syncKey: string;
@@ -48,8 +48,8 @@ export function options({ chart, peaked }: Plotted, around: Surroundings): uPlot
   const { colour } = around;
   return {
     width: around.width,
-    height: HEIGHT,
-    padding: [6, 6, 0, 0],
+    height: around.height,
+    padding: [6, 16, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
