@@ -43,9 +43,6 @@ const server = createServer(async (request, response) => {
     const services = fleet.servicesOf(url.searchParams.get('host'));
     return answer(response, 200, 'application/json', JSON.stringify({ services }));
   }
-  if (path === 'api/v1/graph') {
-    return answer(response, 200, 'application/json', JSON.stringify(fleet.graph()));
-  }
   const file = normalize(join(dist, path === '' ? 'index.html' : path));
   if (!file.startsWith(dist)) return answer(response, 404, 'text/plain', 'no');
   try {

@@ -156,32 +156,6 @@ export class SimulatedFleet {
     };
   }
 
-  graph() {
-    const node = (id, name, kind, role = null, status = null) => {
-      return { id, name, kind, role, status, domain: null };
-    };
-    const nodes = [node('collector', 'collector', 'collector', null, 'online')];
-    const links = [];
-    for (const host of this.#hosts.values()) {
-      const service = this.#service(host);
-      nodes.push(node(host.id, host.name, 'host', host.role, host.status));
-      nodes.push(node(service.id, service.name, 'service', 'production', service.status));
-      if (this.#heard(host)) {
-        links.push({ source: host.id, target: 'collector', type: 'session', session_id: host.id });
-      }
-      links.push({ source: host.id, target: service.id, type: 'runs', session_id: null });
-      for (const { name } of host.models) {
-        const target = `model:${name}`;
-        links.push({ source: service.id, target, type: 'serves', session_id: null });
-      }
-    }
-    const names = new Set(
-      [...this.#hosts.values()].flatMap(({ models }) => models.map((m) => m.name)),
-    );
-    nodes.push(...[...names].sort().map((name) => node(`model:${name}`, name, 'model')));
-    return { nodes, links };
-  }
-
   #counts() {
     let used = 0;
     let total = 0;

@@ -17,6 +17,7 @@ export type {
   Graph,
   GraphLink,
   GraphNode,
+  HistoryState,
   HostStatus,
   HostSample,
   HostSummary,
