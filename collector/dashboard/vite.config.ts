@@ -5,7 +5,14 @@ import { defineConfig } from 'vitest/config';
 const COLLECTOR = process.env['HERDBOOK_COLLECTOR'] ?? 'http://127.0.0.1:6121';
 // As if the page came from the collector itself, which refuses other origins.
 const headers = { origin: COLLECTOR, host: new URL(COLLECTOR).host };
-const proxy = { '/api': { target: COLLECTOR, ws: true, changeOrigin: true, headers } };
+const target = { target: COLLECTOR, changeOrigin: true, headers };
+const proxy = {
+  '/api': { ...target, ws: true },
+  '/readyz': target,
+  '/metrics': target,
+  '/docs': target,
+  '/openapi.json': target,
+};
 
 // Every URL is relative, so that the page works below any path of a reverse proxy, and nothing is
 // inlined that the Content-Security-Policy of the collector forbids.

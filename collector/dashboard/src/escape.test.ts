@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shown } from './escape.ts';
+import { shown, shownText } from './escape.ts';
 
 it.each([
   ['plain gpu-1 llama3.1:8b', 'plain gpu-1 llama3.1:8b'],
@@ -25,4 +25,9 @@ it('cuts what nobody reads', () => {
 
 it('shows nothing for nothing', () => {
   expect(shown(null)).toBe('');
+});
+
+it('keeps the lines of a text, all of them, and shows what hides in them', () => {
+  const long = 'a'.repeat(1000);
+  expect(shownText(`${long}\n\tb\u202Ec\r`)).toBe(`${long}\n\tb\\u{202E}c\\u{000D}`);
 });

@@ -12,6 +12,13 @@ export function shown(text: string | null | undefined): string {
   return cut.replace(HIDDEN, coded).replace(BLANK, coded);
 }
 
+/** The same for a text of many lines, which is not cut. */
+export function shownText(text: string): string {
+  return text
+    .replace(HIDDEN, (c) => (c === '\n' || c === '\t' ? c : coded(c)))
+    .replace(BLANK, coded);
+}
+
 function coded(character: string): string {
   return `\\u{${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}}`;
 }

@@ -24,6 +24,7 @@ export type {
   Graph,
   GraphLink,
   GraphNode,
+  HistoryState,
   HostPatch,
   HostSample,
   HostStatus,
