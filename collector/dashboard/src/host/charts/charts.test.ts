@@ -12,7 +12,9 @@ const gpu = (id: string, index: number) => ({
 
 it('draws GPUs in the order of the host, and those that are gone last', () => {
   const drawn = drawnGpus(['gone-for-a-long-time', 'b', 'a'], [gpu('a', 0), gpu('b', 1)]);
-  expect(drawn.map(({ title }) => title)).toEqual(['0 H200', '1 H200', 'gone-for-a-l…']);
+  expect(drawn.map(({ title }) => title)).toEqual(['GPU 0', 'GPU 1', 'gone-for-a-l…']);
+  const mixed = drawnGpus(['a', 'b'], [gpu('a', 0), { ...gpu('b', 1), name: 'NVIDIA L4' }]);
+  expect(mixed.map(({ title }) => title)).toEqual(['0 H200', '1 L4']);
 });
 
 it('has as many lines as can be told apart', () => {

@@ -96,16 +96,20 @@ export function drawnGpus(ids: readonly string[], known: readonly Known[]): Draw
   const order = new Map(known.map((gpu, i) => [gpu.id, i]));
   const place = (id: string) => order.get(id) ?? known.length;
   const sorted = [...ids].sort((a, b) => place(a) - place(b));
+  const areAlike = new Set(known.map((gpu) => gpu.name)).size === 1;
   return sorted.slice(0, GPUS_MOST).map((id, i) => {
     const gpu = known[place(id)];
     return {
       id,
-      title: gpu ? `${gpu.index} ${shown(shortGpuName(gpu.name))}` : `${shown(id.slice(0, 12))}…`,
+      title: gpu ? titleOf(gpu, areAlike) : `${shown(id.slice(0, 12))}…`,
       tone: `gpu-${i % TONES}`,
       dashed: i >= TONES,
     };
   });
 }
+
+const titleOf = (gpu: Known, areAlike: boolean): string =>
+  areAlike ? `GPU ${gpu.index}` : `${gpu.index} ${shown(shortGpuName(gpu.name))}`;
 
 type Limits = Pick<FullGpu | Gpu, 'memory_total_bytes' | 'power_limit_watts'>;
 

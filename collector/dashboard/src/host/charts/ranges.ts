@@ -25,5 +25,16 @@ export const RANGES = [
 /** The one that goes on with each sample. */
 export const LIVE: Range = RANGES[0];
 
+/** So long at least is the live axis. */
+const LEAST_S = 120;
+
+/** What the axis shows, in seconds. Of a host that is new the live one grows, so that its first minute
+    is no sliver. */
+export function axisOf(range: Range, to_s: number, firstSeen_s: number): [number, number] {
+  const from_s = to_s - range.long_s;
+  if (range !== LIVE || Number.isNaN(firstSeen_s)) return [from_s, to_s];
+  return [Math.max(from_s, Math.min(firstSeen_s, to_s - LEAST_S)), to_s];
+}
+
 export const rangeOf = (id: string | undefined): Range =>
   RANGES.find((range) => range.id === id) ?? LIVE;
