@@ -20,7 +20,8 @@ run: page ## build all, start a collector and this machine's agent, print the pa
 	cargo build --release --locked -p herdbook-collector -p herdbook-agent
 	@packaging/run-local.sh target/release
 
-# A development build is there in a third of the time, and quick enough for some hundred hosts.
+# A development build has no link-time optimisation to wait for, shares its crates with the tests, and is
+# quick enough for some hundred hosts.
 .PHONY: demo
 demo: page ## a simulated fleet on a page of its own, until Ctrl-C; DEMO="--hosts 300" and the like (--help tells all)
 	cargo build --locked -p herdbook-collector -p herdbook-tests --bin herdbook-collector --bin herdbook-demo

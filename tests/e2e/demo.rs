@@ -24,9 +24,9 @@ struct Demo {
 impl Demo {
     /// Starts it on a free port, with its folder in one of the story's.
     async fn start(arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary directory");
         let folders = dir.path().join("tmp");
-        std::fs::create_dir(&folders).unwrap();
+        std::fs::create_dir(&folders).expect("a folder for folders");
         let mut command = command(&built("herdbook-demo"), dir.path());
         command.args(["--listen", "127.0.0.1:0"]).args(arguments).env("TMPDIR", &folders);
         let program = Program::start("demo", command, dir.path());
@@ -52,8 +52,8 @@ impl Demo {
 
     /// What it has laid into the folder for temporary ones.
     fn left(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.folders).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let entries = std::fs::read_dir(&self.folders).expect("the folder for folders");
+        entries.map(|entry| entry.expect("an entry of it").path()).collect()
     }
 
     /// Nothing is left of it, neither a folder nor somebody who listens.
@@ -167,7 +167,7 @@ async fn a_port_that_is_taken_is_named() {
     let mut command = command(&built("herdbook-demo"), dir.path());
     command.args(["--listen", &address]).env("TMPDIR", dir.path());
     let mut demo = Program::start("demo", command, dir.path());
-    assert_eq!(demo.exit(WITHIN).await.code(), Some(1));
+    assert_eq!(demo.exit(WITHIN).await.code(), Some(2));
     assert!(demo.log().contains("choose another port"), "{}", demo.log());
     let left =
         std::fs::read_dir(dir.path()).unwrap().filter(|it| it.as_ref().unwrap().path().is_dir());

@@ -84,9 +84,9 @@ pub enum DemoError {
 impl std::fmt::Display for DemoError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Folder(error) => write!(f, "cannot set the demo up: {error}"),
-            Self::Start { program, source } => {
-                write!(f, "cannot start {}: {source}; build it first: make demo", program.display())
+            Self::Folder(_) => f.write_str("cannot set the demo up"),
+            Self::Start { program, .. } => {
+                write!(f, "cannot start {}, which `make demo` builds", program.display())
             }
             Self::Refused(status) => {
                 write!(f, "the collector ended ({status}), and said why above")
@@ -96,7 +96,25 @@ impl std::fmt::Display for DemoError {
     }
 }
 
-impl std::error::Error for DemoError {}
+impl std::error::Error for DemoError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Folder(source) | Self::Start { source, .. } => Some(source),
+            Self::Refused(_) | Self::Slow => None,
+        }
+    }
+}
+
+impl DemoError {
+    /// 2 where the collector could not start as told, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(status) if status.code() == Some(2) => 2,
+            _ => 1,
+        }
+    }
+}
 
 impl Demo {
     /// Runs until `stop` or until the collector ends, and says on `out` where the page is. Whatever

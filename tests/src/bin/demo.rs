@@ -1,5 +1,6 @@
 //! Shows what Herdbook does on a machine without hardware: a collector, and a simulated fleet.
 
+use std::error::Error as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,9 +36,10 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
             // Where stderr is gone, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "herdbook-demo: {error}");
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "herdbook-demo: {error}{source}");
+            ExitCode::from(error.exit_code())
         }
     }
 }
