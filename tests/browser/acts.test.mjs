@@ -71,6 +71,7 @@ it('drains a host, and says on the fleet that it is', async () => {
   const host = () => api(collector.url, 'GET', `hosts/${agent.id}`);
   await visit(`${collector.url}#/hosts/${agent.id}`, async (page) => {
     await page.getByRole('button', { name: /^Drain/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
     await eventually('drained', async () => (await host()).drain);
     await page.goto(`${collector.url}#/hosts`);
     await page.locator('[role=row]').getByText(/drain/i).first().waitFor();
@@ -95,7 +96,8 @@ it('silences alerts and ends that', async () => {
     });
     assert.equal(silence.matcher.rule, 'gpu_hot');
     await page.getByText('the fan is being changed').first().waitFor();
-    await page.getByRole('button', { name: /^End/ }).first().click();
+    await page.getByRole('button', { name: 'End', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'End it' }).click();
     await eventually('none', async () => (await silences()).length === 0);
   });
 });
