@@ -84,7 +84,9 @@ function read(name) {
     vram: text('.vram .value'),
     gpus: text('.gpus'),
     services: text('.services'),
-    warm: row.querySelector('.models ul')?.title.split('\n') ?? [],
+    warm: (row.querySelector('.models ul')?.title.split('\n') ?? [])
+      .filter((line) => line.endsWith(' (warm)'))
+      .map((line) => line.slice(0, -' (warm)'.length)),
     last_seen: text('.seen'),
   };
 }

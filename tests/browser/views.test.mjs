@@ -18,7 +18,7 @@ const { page: visit } = stage();
 let demo;
 
 before(async () => {
-  demo = await startDemo();
+  demo = await startDemo(['--still']);
   if (SHOTS) await mkdir(SHOTS, { recursive: true });
 });
 after(() => demo?.end());

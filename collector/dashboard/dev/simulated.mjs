@@ -63,10 +63,14 @@ export class SimulatedFleet {
       i,
       id: uuid(this.#random),
       service_id: uuid(this.#random),
-      name: i === 13 ? 'gpu-\u202Eevil\u200B' : `gpu-${i + 1}`,
+      name: nameOf(i),
       status,
       role: i % 17 === 3 ? 'canary' : 'worker',
-      labels: { zone: 'abc'[i % 3], ...(i % 4 === 0 ? { rack: `r${i % 40}` } : {}) },
+      labels: {
+        zone: 'abc'[i % 3],
+        ...(i % 4 === 0 ? { rack: `r${i % 40}` } : {}),
+        ...(i === 17 ? { [LONG]: LONG } : {}),
+      },
       gpu: { name, vram: vram * GIB, watts, n: i % 11 === 10 ? 0 : n_gpus },
       memory: (n_gpus >= 4 ? 1008 : 251) * GIB,
       cores: n_gpus >= 4 ? 192 : 32,
@@ -83,6 +87,7 @@ export class SimulatedFleet {
     if (n > 200 && this.#random() < 0.5) {
       names.push([`lab/model-${Math.floor(this.#random() * RARE_MODELS)}:7b`, 4.1, '7.2B']);
     }
+    if (n > 17 && n < 200 && this.#random() < 0.3) names.unshift([LONG, 2, '3B']);
     return names.map(([name, size, parameters], at) => {
       const warm = mayLoad && size < vram && (this.#random() < 0.35 || (n < 4 && at === 0));
       return { name, size, parameters, warm };
@@ -219,6 +224,14 @@ const isHung = (host) => host.finding?.code === 'model_server_hung';
 function serviceStatus(host) {
   if (!isHeard(host)) return 'unknown';
   return isHung(host) ? 'unhealthy' : 'healthy';
+}
+
+/** As long as a name may be. */
+const LONG = 'long-'.repeat(51);
+
+function nameOf(i) {
+  if (i === 13) return 'gpu-\u202Eevil\u200B';
+  return i === 17 ? LONG : `gpu-${i + 1}`;
 }
 
 function statusOf(i) {

@@ -1,15 +1,18 @@
 // The one place where the feed meets the page: frames go into plain maps and flat columns, and once
 // per animation frame a version number moves, which is all that Svelte watches of ten thousand hosts.
+import { at, get } from './feed/api.ts';
 import { FeedConnection, feedUrl, type Connection } from './feed/connection.ts';
 import {
   WATCH_LIMIT,
   type Change,
   type Frame,
   type Samples,
+  type ServiceDetail,
   type Snapshot,
 } from './feed/contract.ts';
 import { fold, start, type Fleet } from './feed/fold.ts';
 import { Live } from './feed/live.ts';
+import { Names } from './feed/names.ts';
 import { rowOf, type Row } from './fleet/table/row.ts';
 
 /** Order and figures follow changes this often at most. */
@@ -50,6 +53,14 @@ export class FleetView {
   #watching = '';
   #selected: string | null = null;
   #rows = new Map<string, Row>();
+  #names = new Names(
+    () => this.fleet,
+    async (id) => (await get<ServiceDetail>(at('services', id))).models.map(({ name }) => name),
+    () => {
+      this.#orderSoon();
+      this.#draw();
+    },
+  );
   #feed: FeedConnection;
 
   constructor() {
@@ -126,6 +137,8 @@ export class FleetView {
     const folded = fold(this.fleet, change);
     if (folded.kind === 'gap') return false;
     for (const id of folded.hosts) this.#changed(id);
+    const service = this.fleet.services.get(change.service_id ?? '');
+    if (service && change.type.startsWith('service.')) this.#names.look(this.fleet, service);
     this.changes.push(change);
     if (this.changes.length > CHANGES_MOST) this.changes.shift();
     this.#orderSoon();

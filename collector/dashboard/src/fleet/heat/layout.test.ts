@@ -6,7 +6,7 @@ const hosts = (n: number, n_gpus: number, from = 0) =>
 const plain = (n: number, n_gpus: number): Section[] => [{ title: null, hosts: hosts(n, n_gpus) }];
 
 it('is large for few and small for many', () => {
-  expect(layOut(plain(3, 8), 1400, 600).pitch).toBe(18);
+  expect(layOut(plain(3, 8), 1400, 600).pitch).toBe(36);
   const many = layOut(plain(10_000, 8), 1400, 600);
   expect(many).toMatchObject({ pitch: 5, n_gpus: 80_000 });
   expect(many.height).toBeLessThan(3000);

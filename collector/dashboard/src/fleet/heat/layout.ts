@@ -35,7 +35,9 @@ export interface Layout {
 }
 
 export const HEADING_PX = 26;
-const PITCHES = [18, 15, 13, 11, 9, 8, 7, 6, 5];
+/** From as much on, a square is tall enough to show how full its memory is. */
+export const TALL_PX = 13;
+const PITCHES = [36, 30, 26, 22, 18, 15, 13, 11, 9, 8, 7, 6, 5];
 
 /** A host's squares: few in a line, so that hosts stay apart for the eye. */
 export function columnsOf(n_gpus: number): number {

@@ -1,16 +1,17 @@
 // Paints the part of the heat map that is on the screen. What a square showed last is remembered, so that
 // new values repaint only the squares whose colour they change.
-import { blocksBetween, type Layout } from './layout.ts';
-import { UNKNOWN } from './values.ts';
+import { blocksBetween, TALL_PX, type Layout } from './layout.ts';
+import { memoryOf, stepOf, UNKNOWN } from './values.ts';
 
 /** A colour for each step, and one for the outline of what is not known. */
 export interface Colours {
   steps: readonly string[];
   unknown: string;
+  track: string;
   ground: string;
 }
 
-type StepsOf = (id: string, n: number, steps: Uint8Array, first: number) => void;
+type CodesOf = (id: string, n: number, codes: Uint8Array, first: number) => void;
 
 export class Painter {
   #context: CanvasRenderingContext2D;
@@ -19,7 +20,9 @@ export class Painter {
 
   constructor(
     readonly canvas: HTMLCanvasElement,
-    readonly stepsOf: StepsOf,
+    readonly codesOf: CodesOf,
+    /** Between the canvas and its squares. */
+    readonly pad_px: number,
   ) {
     this.#context = canvas.getContext('2d')!;
   }
@@ -27,7 +30,7 @@ export class Painter {
   resize(width: number, height: number, ratio: number): void {
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#context.setTransform(ratio, 0, 0, ratio, ratio * this.pad_px, 0);
   }
 
   /** Everything between two heights; squares of a colour in one go. */
@@ -36,22 +39,22 @@ export class Painter {
       this.#drawn = new Uint8Array(layout.n_gpus);
       this.#next = new Uint8Array(layout.n_gpus);
     }
-    this.#context.clearRect(0, 0, width, height);
+    this.#context.clearRect(-this.pad_px, 0, width, height);
     const [from, to] = blocksBetween(layout, top, top + height);
-    const byStep = new Map<number, number[]>();
+    const byCode = new Map<number, number[]>();
     for (let block = from; block < to; block++) {
       const { id, n_gpus, first } = layout.blocks[block]!;
-      this.stepsOf(id, n_gpus, this.#drawn, first);
+      this.codesOf(id, n_gpus, this.#drawn, first);
       for (let gpu = 0; gpu < n_gpus; gpu++) {
-        const step = this.#drawn[first + gpu]!;
-        const places = byStep.get(step);
+        const code = this.#drawn[first + gpu]!;
+        const places = byCode.get(code);
         if (places) places.push(block, gpu);
-        else byStep.set(step, [block, gpu]);
+        else byCode.set(code, [block, gpu]);
       }
     }
-    for (const [step, places] of byStep) {
+    for (const [code, places] of byCode) {
       for (let i = 0; i < places.length; i += 2) {
-        this.#square(layout, places[i]!, places[i + 1]!, step, top, colours);
+        this.#square(layout, places[i]!, places[i + 1]!, code, top, colours);
       }
     }
   }
@@ -62,12 +65,12 @@ export class Painter {
     const [from, to] = blocksBetween(layout, top, top + height);
     for (let block = from; block < to; block++) {
       const { id, n_gpus, first } = layout.blocks[block]!;
-      this.stepsOf(id, n_gpus, this.#next, first);
+      this.codesOf(id, n_gpus, this.#next, first);
       for (let gpu = 0; gpu < n_gpus; gpu++) {
-        const step = this.#next[first + gpu]!;
-        if (step === this.#drawn[first + gpu]) continue;
-        this.#drawn[first + gpu] = step;
-        this.#square(layout, block, gpu, step, top, colours);
+        const code = this.#next[first + gpu]!;
+        if (code === this.#drawn[first + gpu]) continue;
+        this.#drawn[first + gpu] = code;
+        this.#square(layout, block, gpu, code, top, colours);
       }
     }
   }
@@ -76,7 +79,7 @@ export class Painter {
     layout: Layout,
     block: number,
     gpu: number,
-    step: number,
+    code: number,
     top: number,
     colours: Colours,
   ): void {
@@ -85,14 +88,24 @@ export class Painter {
     const x = left + (gpu % columns) * layout.pitch;
     const y = above + Math.floor(gpu / columns) * layout.pitch - top;
     const context = this.#context;
-    if (step !== UNKNOWN) {
-      context.fillStyle = colours.steps[step]!;
+    const step = stepOf(code);
+    if (step === UNKNOWN) {
+      context.fillStyle = colours.ground;
       context.fillRect(x, y, size, size);
+      context.strokeStyle = colours.unknown;
+      context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
       return;
     }
-    context.fillStyle = colours.ground;
-    context.fillRect(x, y, size, size);
-    context.strokeStyle = colours.unknown;
-    context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
+    const filled = layout.pitch < TALL_PX ? size : heightOf(memoryOf(code), size);
+    if (filled < size) {
+      context.fillStyle = colours.track;
+      context.fillRect(x, y, size, size - filled);
+    }
+    context.fillStyle = colours.steps[step]!;
+    context.fillRect(x, y + size - filled, size, filled);
   }
+}
+
+function heightOf(memory: number, size: number): number {
+  return memory === UNKNOWN ? size : Math.max(2, Math.round((size * memory) / 10));
 }

@@ -4,20 +4,30 @@ import type { FleetView } from '../../fleet.svelte.ts';
 import { isHeard } from '../../feed/live.ts';
 import { percent, plural, share, shareOf } from '../../format.ts';
 import { useStep } from '../../parts/gpuStep.ts';
-import type { Group } from '../groups.ts';
 import { shortGpuName } from '../table/gpus.ts';
+import type { Section } from './layout.ts';
 
-/** Stands for a GPU of which nothing is known. */
-export const UNKNOWN = 255;
+/** In a code, stands for a step or a tenth that is not known. */
+export const UNKNOWN = 15;
 
-/** Writes the steps of a host's GPUs to `steps`, from `first` on. */
-export function stepsOf(view: FleetView, id: string, n: number, steps: Uint8Array, first: number) {
+/** What a square shows in one number: how busy its GPU is, and how full its memory, in tenths. */
+const code = (use: number | null, memory: number | null): number =>
+  (useStep(use) ?? UNKNOWN) | ((useStep(memory) ?? UNKNOWN) << 4);
+
+export const stepOf = (code: number): number => code & 15;
+export const memoryOf = (code: number): number => code >> 4;
+
+/** Writes the codes of a host's GPUs to `codes`, from `first` on. */
+export function codesOf(view: FleetView, id: string, n: number, codes: Uint8Array, first: number) {
   const gpus = view.fresh ? view.live.samples.get(id)?.gpus : null;
-  const mean = view.fresh ? useStep(view.live.get(id, 'gpu')) : null;
+  const mean = view.fresh
+    ? code(view.live.get(id, 'gpu'), view.live.get(id, 'vram'))
+    : code(null, null);
   for (let i = 0; i < n; i++) {
     const gpu = gpus?.[i];
-    const step = gpu ? useStep(gpu.utilization_percent) : mean;
-    steps[first + i] = step ?? UNKNOWN;
+    codes[first + i] = gpu
+      ? code(gpu.utilization_percent, shareOf(gpu.memory_used_bytes, gpu.memory_total_bytes))
+      : mean;
   }
 }
 
@@ -41,12 +51,23 @@ export function tellHost(view: FleetView, id: string, gpu: number | null): Told 
   }
   const picked = gpu === null ? gpus : gpus.slice(gpu, gpu + 1);
   const lines = picked.slice(0, 16).map((one) => {
-    const memory = shareOf(one.memory_used_bytes, one.memory_total_bytes);
-    const vram = `${percent(memory)} of VRAM (${share(one.memory_used_bytes, one.memory_total_bytes)})`;
-    const name = shown(shortGpuName(one.name));
-    return `GPU ${one.index}, ${name}: ${percent(one.utilization_percent)} busy, ${vram}`;
+    const memory = share(one.memory_used_bytes, one.memory_total_bytes);
+    const name = `GPU ${one.index} ${shown(shortGpuName(one.name))}`;
+    return `${name}: ${percent(one.utilization_percent)} busy, VRAM ${memory}`;
   });
   return told(picked.length > 16 ? [...lines, `and ${picked.length - 16} more`] : lines);
+}
+
+/** Hosts with GPUs, by group. */
+export function sectionsOf(
+  view: FleetView,
+  groups: readonly { ids: readonly string[] }[],
+  title: (i: number) => string | null,
+): Section[] {
+  return groups.map(({ ids }, i) => {
+    const hosts = ids.map((id) => ({ id, n_gpus: view.fleet?.hosts.get(id)?.gpus?.length ?? 0 }));
+    return { title: title(i), hosts: hosts.filter(({ n_gpus }) => n_gpus > 0) };
+  });
 }
 
 export interface Summary {
@@ -64,7 +85,7 @@ export const BUSY_FROM = 90;
 /** The map in figures, one line a group. */
 export function summarise(
   view: FleetView,
-  groups: readonly Pick<Group, 'ids'>[],
+  groups: readonly { ids: readonly string[] }[],
   title: (i: number) => string,
 ): Summary[] {
   return groups.map(({ ids }, i) => {

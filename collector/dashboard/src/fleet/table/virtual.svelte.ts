@@ -5,12 +5,18 @@ import {
   observeElementOffset,
   observeElementRect,
   Virtualizer,
+  type Range,
 } from '@tanstack/virtual-core';
 
 export interface Place {
   line: number;
   top: number;
 }
+
+/** Beyond both edges of the screen. */
+const OVERSCAN = 4;
+/** Lines come and go so many at a time: a frame in which any does costs more than the lines themselves. */
+const BATCH = 2;
 
 export class VirtualRows {
   /** The lines that exist, some beyond both edges of the screen. */
@@ -27,7 +33,8 @@ export class VirtualRows {
       count: 0,
       getScrollElement: () => scroller,
       estimateSize: () => 0,
-      overscan: 5,
+      overscan: OVERSCAN,
+      rangeExtractor: batched,
       scrollMargin: 0,
       scrollPaddingStart: head_px,
       scrollToFn: elementScroll,
@@ -67,4 +74,10 @@ export class VirtualRows {
     this.first = this.#core.range?.startIndex ?? 0;
     this.height = this.#core.getTotalSize();
   }
+}
+
+function batched({ startIndex, endIndex, overscan, count }: Range): number[] {
+  const first = Math.max(0, Math.floor((startIndex - overscan) / BATCH) * BATCH);
+  const end = Math.min(count, Math.ceil((endIndex + 1 + overscan) / BATCH) * BATCH);
+  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }

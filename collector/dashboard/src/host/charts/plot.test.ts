@@ -39,4 +39,5 @@ it('names a day where it begins', () => {
   const midnight = new Date(2026, 10, 21).getTime() / 1000;
   expect(clock(midnight)).toBe('21 Nov');
   expect(clock(midnight + 3 * 3600 + 60)).toBe('03:01');
+  expect(clock(midnight + 3 * 3600 + 90, true)).toBe('03:01:30');
 });

@@ -126,17 +126,24 @@ function timeAxis(colour: Colour): uPlot.Axis {
     grid: { show: false },
     size: AXIS_HEIGHT,
     space: 64,
-    values: (_, at_s) => at_s.map(clock),
+    values: (_, at_s) => at_s.map((at) => clock(at, fine(at_s))),
   };
 }
 
-/** The time of day, and the day where one begins. */
-export function clock(at_s: number): string {
+/** Ticks less than a minute apart are told apart by their seconds. */
+const fine = (at_s: number[]): boolean => at_s.length > 1 && at_s[1]! - at_s[0]! < 60;
+
+/** The time of day, to the second where that is needed, and the day where one begins. */
+export function clock(at_s: number, seconds = false): string {
   const at = new Date(at_s * 1000);
-  if (at.getHours() === 0 && at.getMinutes() === 0) {
+  if (at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0) {
     return at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
   }
-  return at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  return at.toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(seconds ? { second: '2-digit' } : {}),
+  });
 }
 
 function valueAxis(chart: Chart, colour: Colour): uPlot.Axis {
