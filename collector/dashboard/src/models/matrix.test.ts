@@ -84,7 +84,16 @@ it('filters by warmth, drift and words, and sorts', () => {
 });
 
 it('sees what is on the screen and a little around it, and never beyond the end', () => {
-  expect(inSight(0, 100, 10, 1000)).toEqual([0, 13]);
-  expect(inSight(500, 100, 10, 1000)).toEqual([47, 63]);
+  for (let offset = 0; offset < 9900; offset += 7) {
+    const [first, end] = inSight(offset, 100, 10, 1000);
+    expect(first).toBeLessThanOrEqual(offset / 10);
+    expect(end).toBeGreaterThanOrEqual(Math.min(1000, (offset + 100) / 10));
+    expect(end - first).toBeLessThan(10 + 24);
+  }
+  expect(inSight(0, 100, 10, 5)).toEqual([0, 5]);
   expect(inSight(9990, 100, 10, 20)).toEqual([20, 20]);
+});
+
+it('moves in steps, not with every pixel', () => {
+  expect(inSight(520, 100, 10, 1000)).toEqual(inSight(529, 100, 10, 1000));
 });

@@ -192,6 +192,9 @@ export function cellOf(fleet: Fleet, row: ModelRow, place: Place): Cell | null {
 
 const RANK: Record<CellState, number> = { warm: 0, cold: 1, unknown: 2 };
 
+/** Beyond both edges there is so much more, so that not every pixel of scrolling makes work. */
+const STEP = 6;
+
 /** Which of `count` things of this size are on the screen: from the first to behind the last. */
 export function inSight(
   offset_px: number,
@@ -199,7 +202,8 @@ export function inSight(
   size_px: number,
   count: number,
 ): [number, number] {
-  const first = Math.max(0, Math.floor(offset_px / size_px) - 3);
-  const end = Math.min(count, Math.ceil((offset_px + room_px) / size_px) + 3);
-  return [Math.min(first, end), end];
+  const first = Math.floor(offset_px / size_px / STEP - 0.5) * STEP;
+  const end = Math.ceil((offset_px + room_px) / size_px / STEP + 0.5) * STEP;
+  const last = Math.min(count, Math.max(0, end));
+  return [Math.min(Math.max(0, first), last), last];
 }
