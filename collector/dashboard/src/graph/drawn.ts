@@ -1,6 +1,6 @@
 // What stands for something in the picture: a node by itself, or a group of them.
 import { toneOf, type Facts, type Tone } from './facts.ts';
-import type { Kind, Node, Topology } from './topology.ts';
+import { titleOf, type Kind, type Node, type Topology } from './topology.ts';
 
 export interface Drawn {
   id: string;
@@ -40,7 +40,7 @@ export function single(node: Node, scope: Topology, facts: Facts): Drawn {
   return {
     id: node.id,
     kind: node.kind,
-    title: node.name,
+    title: titleOf(node, scope),
     detail: details[node.kind],
     status,
     tone: toneOf(status),
