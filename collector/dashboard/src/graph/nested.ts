@@ -1,5 +1,5 @@
 // The graph as a list that nests: each host with what runs there, each service with its models.
-import { toneOf, type Facts, type Tone } from './facts.ts';
+import { nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
 import { titleOf, type Node, type Topology } from './topology.ts';
 
 export interface ListedService {
@@ -62,7 +62,7 @@ export function nestedOf(scope: Topology, facts: Facts): Nested {
     models: kind('model').map((node) => ({
       node,
       nServices: scope.before.get(node.id)?.length ?? 0,
-      nWarm: facts.nWarm(node),
+      nWarm: nWarmOf(node, scope, facts),
     })),
   };
 }
