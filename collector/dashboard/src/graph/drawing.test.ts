@@ -26,12 +26,23 @@ it('filters within what the focus is linked with', () => {
 });
 
 it('draws a small fleet whole, warm where the model is in memory', () => {
-  const facts = { ...COLD, isWarm: () => true, nWarm: () => 1 };
+  const facts = { ...COLD, isWarm: () => true };
   const drawing = drawingOf(small, facts, '');
   expect(drawing.isGrouped).toBe(false);
   expect(drawing.nodes).toHaveLength(small.nodes.size);
   const warm = drawing.links.filter(({ nWarm }) => nWarm > 0);
   expect(warm.map(({ to }) => to).sort()).toEqual(['model:a', 'model:b', 'model:b']);
+});
+
+it('counts where a model is in memory among what is drawn', () => {
+  const facts = { ...COLD, isWarm: ({ id }: { id: string }) => id === 's1' };
+  const detail = (focus: string) =>
+    drawingOf(scopeOf(small, facts, '', focus), facts, focus).nodes.find(
+      ({ id }) => id === 'model:b',
+    )?.detail;
+  expect(detail('')).toBe('1 of 2 warm');
+  expect(detail('h1')).toBe('1 of 1 warm');
+  expect(detail('h2')).toBe('cold on 1');
 });
 
 it('draws a large fleet as groups that lead to their members', () => {

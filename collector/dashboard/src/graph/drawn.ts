@@ -1,6 +1,6 @@
 // What stands for something in the picture: a node by itself, or a group of them.
-import { toneOf, type Facts, type Tone } from './facts.ts';
-import type { Kind, Node, Topology } from './topology.ts';
+import { nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
+import { titleOf, type Kind, type Node, type Topology } from './topology.ts';
 
 export interface Drawn {
   id: string;
@@ -10,7 +10,7 @@ export interface Drawn {
   detail: string;
   status: string | null;
   tone: Tone;
-  /** Of a model: in memory somewhere. */
+  /** Of a model: in memory on something that is drawn. */
   warm: boolean;
   /** What it stands for; `null` for a group. */
   node: Node | null;
@@ -29,18 +29,18 @@ export interface DrawnLink {
 
 export function single(node: Node, scope: Topology, facts: Facts): Drawn {
   const status = facts.status(node);
-  const nWarm = node.kind === 'model' ? facts.nWarm(node) : 0;
+  const nWarm = node.kind === 'model' ? nWarmOf(node, scope, facts) : 0;
   const nServices = scope.before.get(node.id)?.length ?? 0;
   const details: Record<Kind, string> = {
     collector: '',
     host: node.role ?? '',
     service: facts.server(node) ?? '',
-    model: nWarm > 0 ? `${nWarm} of ${Math.max(nWarm, nServices)} warm` : `cold on ${nServices}`,
+    model: nWarm > 0 ? `${nWarm} of ${nServices} warm` : `cold on ${nServices}`,
   };
   return {
     id: node.id,
     kind: node.kind,
-    title: node.name,
+    title: titleOf(node, scope),
     detail: details[node.kind],
     status,
     tone: toneOf(status),

@@ -32,7 +32,6 @@ export const COLD: Facts = {
   status: (node) => node.status,
   server: (node) => (node.kind === 'service' ? 'ollama' : null),
   isWarm: () => false,
-  nWarm: () => 0,
 };
 
 /** So many hosts, each with a service that has these models. */

@@ -1,7 +1,7 @@
 // What moves about a node while the graph stays the same: its status, which program serves, and where
 // a model is in memory. It comes by the live feed.
 import type { Fleet } from '../feed/fold.ts';
-import { entityOf, type Node } from './topology.ts';
+import { entityOf, type Node, type Topology } from './topology.ts';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'idle';
 
@@ -10,15 +10,9 @@ export interface Facts {
   /** What kind of server a service is: `ollama`. */
   server: (node: Node) => string | null;
   isWarm: (service: Node, model: Node) => boolean;
-  /** On how many services a model is in memory. */
-  nWarm: (model: Node) => number;
 }
 
 export function factsOf(fleet: Fleet | null): Facts {
-  const warm = new Map<string, number>();
-  for (const service of fleet?.services.values() ?? []) {
-    for (const name of service.warm) warm.set(name, (warm.get(name) ?? 0) + 1);
-  }
   const service = (node: Node) => fleet?.services.get(entityOf(node));
   return {
     status: (node) => {
@@ -28,8 +22,13 @@ export function factsOf(fleet: Fleet | null): Facts {
     },
     server: (node) => (node.kind === 'service' ? (service(node)?.kind ?? null) : null),
     isWarm: (of, model) => service(of)?.warm.includes(model.name) ?? false,
-    nWarm: (model) => warm.get(model.name) ?? 0,
   };
+}
+
+/** On how many of these services a model is in memory. */
+export function nWarmOf(model: Node, { nodes, before }: Topology, facts: Facts): number {
+  const services = (before.get(model.id) ?? []).map((id) => nodes.get(id)!);
+  return services.filter((service) => facts.isWarm(service, model)).length;
 }
 
 const TONES: Record<string, Tone> = {

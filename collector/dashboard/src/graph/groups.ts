@@ -2,7 +2,7 @@
 // that live in most places. A layer that is short enough stays as it is.
 import { count } from '../format.ts';
 import { single, type Drawn, type DrawnLink } from './drawn.ts';
-import { toneOf, type Facts } from './facts.ts';
+import { nWarmOf, toneOf, type Facts } from './facts.ts';
 import { filterOf, type Term } from './filter.ts';
 import { LAYERS, type Kind, type Node, type Topology } from './topology.ts';
 
@@ -46,7 +46,7 @@ export function grouped(
       }
       const key = keyOf(node, facts, groups);
       place.set(node.id, `group:${key}`);
-      take(groups, key, node, facts);
+      take(groups, key, node, scope, facts);
     }
     nodes.push(...[...groups].sort(byStatus).map(([key, group]) => drawn(key, group)));
   }
@@ -74,10 +74,16 @@ function keyOf(node: Node, facts: Facts, groups: ReadonlyMap<string, Group>): st
   return groups.has(key) || groups.size < EACH_MOST ? key : `${node.kind} other`;
 }
 
-function take(groups: Map<string, Group>, key: string, node: Node, facts: Facts): void {
+function take(
+  groups: Map<string, Group>,
+  key: string,
+  node: Node,
+  scope: Topology,
+  facts: Facts,
+): void {
   const group = groups.get(key) ?? begun(key, node, facts);
   group.n++;
-  group.warm ||= node.kind === 'model' && facts.nWarm(node) > 0;
+  group.warm ||= node.kind === 'model' && nWarmOf(node, scope, facts) > 0;
   groups.set(key, group);
 }
 

@@ -17,6 +17,9 @@ export interface Head {
   n: number;
 }
 
+/** `roomy`: two lines a node; `compact`: one; `dense`: one, in larger type, as all is shown smaller. */
+export type Density = 'roomy' | 'compact' | 'dense';
+
 export interface Layout {
   boxes: ReadonlyMap<string, Box>;
   /** The ids of each column, from the top. */
@@ -24,8 +27,7 @@ export interface Layout {
   width: number;
   height: number;
   heads: readonly Head[];
-  /** Only a line fits on a node. */
-  isCompact: boolean;
+  density: Density;
 }
 
 interface Item {
@@ -33,7 +35,14 @@ interface Item {
   kind: Kind;
 }
 
-const WIDTH: Record<Kind, number> = { collector: 148, host: 204, service: 204, model: 248 };
+const WIDTH: Record<Kind, number> = { collector: 148, host: 216, service: 240, model: 256 };
+const MEASURES: Record<Density, { height: number; gap: number; widen: number }> = {
+  roomy: { height: 46, gap: 14, widen: 1 },
+  compact: { height: 28, gap: 7, widen: 1 },
+  dense: { height: 25, gap: 3, widen: 1.25 },
+};
+const ROOMY_MOST = 14;
+const COMPACT_MOST = 26;
 /** Room for the heads of columns. */
 const HEAD = 34;
 const SWEEPS = 8;
@@ -50,18 +59,18 @@ export function layoutOf(nodes: readonly Item[], links: readonly Link[]): Layout
   const free = uncrossed(named, of, 1);
   const columns = crossings(free, of) < WORTH * crossings(named, of) ? free : named;
   const tallest = Math.max(1, ...columns.map((column) => column.length));
-  const isCompact = tallest > 14;
-  const height = isCompact ? (tallest > 40 ? 24 : 28) : 46;
-  const step = height + (isCompact ? (tallest > 40 ? 5 : 7) : 14);
-  const centres = placed(columns, of, step);
-  return { ...boxed(columns, centres, height), columns, isCompact };
+  const density = tallest > COMPACT_MOST ? 'dense' : tallest > ROOMY_MOST ? 'compact' : 'roomy';
+  const { height, gap } = MEASURES[density];
+  const centres = placed(columns, of, height + gap);
+  return { ...boxed(columns, centres, density), columns, density };
 }
 
 function boxed(
   columns: readonly (readonly string[])[],
   centres: ReadonlyMap<string, number>,
-  height: number,
+  density: Density,
 ): Pick<Layout, 'boxes' | 'heads' | 'width' | 'height'> {
+  const { height, widen } = MEASURES[density];
   const all = [...centres.values()];
   const [top, bottom] = [Math.min(...all, 0), Math.max(...all, 0)];
   // Steep curves are hard to follow: a tall picture gets more room between its columns.
@@ -72,7 +81,7 @@ function boxed(
   for (const [layer, column] of columns.entries()) {
     if (column.length === 0) continue;
     const kind = LAYERS[layer]!;
-    const width = WIDTH[kind];
+    const width = WIDTH[kind] * widen;
     heads.push({ kind, x, width, n: column.length });
     for (const id of column) boxes.set(id, { x, y: HEAD + centres.get(id)! - top, width, height });
     x += width + gap;

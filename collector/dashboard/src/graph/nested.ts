@@ -1,9 +1,10 @@
 // The graph as a list that nests: each host with what runs there, each service with its models.
-import { toneOf, type Facts, type Tone } from './facts.ts';
-import type { Node, Topology } from './topology.ts';
+import { nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
+import { titleOf, type Node, type Topology } from './topology.ts';
 
 export interface ListedService {
   node: Node;
+  title: string;
   status: string | null;
   tone: Tone;
   server: string | null;
@@ -40,7 +41,8 @@ export function nestedOf(scope: Topology, facts: Facts): Nested {
     const models = after(node).map((model) => ({ node: model, warm: facts.isWarm(node, model) }));
     const status = facts.status(node);
     models.sort((a, b) => Number(b.warm) - Number(a.warm));
-    return { node, status, tone: toneOf(status), server: facts.server(node), models };
+    const title = titleOf(node, scope);
+    return { node, title, status, tone: toneOf(status), server: facts.server(node), models };
   };
   const host = (node: Node): ListedHost => {
     const services = after(node).map(service);
@@ -60,7 +62,7 @@ export function nestedOf(scope: Topology, facts: Facts): Nested {
     models: kind('model').map((node) => ({
       node,
       nServices: scope.before.get(node.id)?.length ?? 0,
-      nWarm: facts.nWarm(node),
+      nWarm: nWarmOf(node, scope, facts),
     })),
   };
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { aHost, aService, aSnapshot } from '../feed/examples.ts';
 import { start } from '../feed/fold.ts';
 import { aGraph, COLD } from './examples.ts';
-import { factsOf, toneOf } from './facts.ts';
+import { factsOf, nWarmOf, toneOf } from './facts.ts';
 import { Fingers } from './fingers.ts';
 import { layoutOf } from './layout.ts';
 import { nestedOf } from './nested.ts';
@@ -31,7 +31,7 @@ it('takes statuses and warm models from the feed, and from the graph where it is
   ]);
   expect(facts.isWarm(node('s1'), node('model:a'))).toBe(true);
   expect(facts.isWarm(node('s1'), node('model:b'))).toBe(false);
-  expect(facts.nWarm(node('model:a'))).toBe(1);
+  expect(nWarmOf(node('model:a'), topology, facts)).toBe(1);
   expect(['stale', 'down', null].map(toneOf)).toEqual(['warn', 'bad', 'idle']);
 });
 

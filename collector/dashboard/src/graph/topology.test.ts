@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { aGraph } from './examples.ts';
-import { altersGraph, entityOf, lineage, topologyOf } from './topology.ts';
+import { altersGraph, entityOf, lineage, titleOf, topologyOf } from './topology.ts';
 
 const graph = aGraph({ s1: ['a', 'b'], s2: ['b'] }, { h1: ['s1'], h2: ['s2'] });
 
@@ -41,6 +41,19 @@ it('finds the entity behind the id of a node', () => {
   expect(entityOf({ kind: 'model', id: 'model:llama:1b', name: 'llama:1b' })).toBe('llama:1b');
   expect(entityOf({ kind: 'service', id: 'service:model:x', name: 'x' })).toBe('model:x');
   expect(entityOf({ kind: 'service', id: 'gpu-1:11434', name: 'x' })).toBe('gpu-1:11434');
+});
+
+it('tells services apart that are called as their host', () => {
+  const named = aGraph(
+    { 'gpu:1': [], 'gpu:2': [], other: [] },
+    { gpu: ['gpu:1', 'gpu:2', 'other'] },
+  );
+  for (const node of named.nodes) if (node.id.startsWith('gpu:')) node.name = 'gpu';
+  const topology = topologyOf(named);
+  const titles = ['gpu', 'gpu:1', 'gpu:2', 'other'].map((id) =>
+    titleOf(topology.nodes.get(id)!, topology),
+  );
+  expect(titles).toEqual(['gpu', 'gpu:1', 'gpu:2', 'other']);
 });
 
 it('asks anew for what alters the graph, not for what comes by the feed', () => {

@@ -81,6 +81,13 @@ export function entityOf(node: Pick<Node, 'id' | 'kind' | 'name'>): string {
   return node.kind === 'service' && node.id.startsWith('service:') ? node.id.slice(8) : node.id;
 }
 
+/** A service that is called as its host tells nothing, least of all two of them: its id does. */
+export function titleOf(node: Node, { nodes, before }: Topology): string {
+  if (node.kind !== 'service') return node.name;
+  const hosts = (before.get(node.id) ?? []).map((id) => nodes.get(id)?.name);
+  return hosts.includes(node.name) ? entityOf(node) : node.name;
+}
+
 const NATURAL = new Intl.Collator('en', { numeric: true });
 
 function byName(a: GraphNode, b: GraphNode): number {

@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest';
+import { ApiError } from '../feed/api.ts';
 import type { Catalog, CatalogFault, CatalogReloaded } from '../feed/contract.ts';
-import { faultWords, firstSkill, placeOf, reloadedWords, sourceOf, stateOf } from './words.ts';
+import {
+  faultWords,
+  firstSkill,
+  placeOf,
+  refusalWords,
+  reloadedWords,
+  sourceOf,
+  stateOf,
+} from './words.ts';
 
 const fault: CatalogFault = {
   file: '/etc/herdbook/services.d/big.toml',
@@ -43,6 +52,16 @@ it('says what is wrong in one sentence or two', () => {
   expect(faultWords(fault)).toBe('it is out of range. Expected: -1000 to 1000.');
   const twice = { ...fault, why: 'the name stands twice', expected: null, other_file: '/b.toml' };
   expect(faultWords(twice)).toBe('the name stands twice, as in /b.toml.');
+});
+
+it('says why a reload was refused', () => {
+  const refused = new ApiError(422, '/b.toml:5: it is out of range', 'priority', '-1000 to 1000');
+  expect(refusalWords(refused)).toBe(
+    '/b.toml:5: it is out of range. Key priority, expected -1000 to 1000',
+  );
+  expect(refusalWords(new ApiError(0, 'The collector does not answer.'))).toBe(
+    'The collector does not answer.',
+  );
 });
 
 it('says what came of a reload', () => {

@@ -1,5 +1,6 @@
 // Where skills and catalogs come from and what is wrong with them, in words.
 import { shown } from '../escape.ts';
+import { ApiError } from '../feed/api.ts';
 import type { Catalog, CatalogFault, CatalogReloaded, Skill } from '../feed/contract.ts';
 import { plural } from '../format.ts';
 
@@ -30,6 +31,13 @@ export function placeOf({ file, line }: CatalogFault): string {
 export function faultWords({ why, expected, other_file }: CatalogFault): string {
   const also = other_file ? `, as in ${shown(other_file)}` : '';
   return `${shown(why)}${also}${expected ? `. Expected: ${shown(expected)}` : ''}.`;
+}
+
+/** Why a catalog was not read anew: the place and the reason, and the key that is wrong. */
+export function refusalWords(error: unknown): string {
+  if (!(error instanceof ApiError)) return String(error);
+  const key = error.field ? `. Key ${error.field}` : '';
+  return `${error.message}${key}${error.expected ? `, expected ${error.expected}` : ''}`;
 }
 
 export function reloadedWords({ name, ...of }: CatalogReloaded): string {
