@@ -7,7 +7,7 @@ lines_max=400
 
 # Our own files, with or without a repository around them.
 sources() {
-    find . \( -name target -o -name node_modules -o -name dist -o -name .git \) -prune -o \
+    find . \( -name target -o -name node_modules -o -name dist -o -name generated -o -name .git \) -prune -o \
         -type f \( "$@" \) -print | sort
 }
 
