@@ -49,6 +49,7 @@ test: test-tools page $(BROWSER)/node_modules/.installed ## run every test
 	# All targets at once: programs and tests then share one build.
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked
+	cd $(BROWSER) && npm test
 
 .PHONY: test-tools
 test-tools: ## install what the tests need and this machine lacks
