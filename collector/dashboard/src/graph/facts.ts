@@ -19,7 +19,7 @@ export function factsOf(fleet: Fleet | null, isConnected = true): Facts {
     status: (node) => {
       if (node.kind === 'host') return fleet?.hosts.get(node.id)?.status ?? node.status;
       if (node.kind === 'service') return service(node)?.status ?? node.status;
-      return isConnected ? node.status : 'unknown';
+      return node.kind === 'collector' && !isConnected ? 'unknown' : node.status;
     },
     server: (node) => (node.kind === 'service' ? (service(node)?.kind ?? null) : null),
     isWarm: (of, model) => service(of)?.warm.includes(model.name) ?? false,

@@ -40,6 +40,7 @@ it('does not vouch for a collector that is not heard', () => {
   const fleet = start(aSnapshot());
   expect(factsOf(fleet).status(collector)).toBe('online');
   expect(factsOf(fleet, false).status(collector)).toBe('unknown');
+  expect(factsOf(fleet, false).status(topology.nodes.get('model:a')!)).toBeNull();
 });
 
 it('lists the same, nested', () => {
