@@ -34,7 +34,10 @@ export async function open(browser, url, { prepare, ...options } = {}) {
   await prepare?.(page);
   page.on('console', (message) => {
     const kind = message.type();
-    if (kind === 'error' || kind === 'warning') misdeeds.push(`console ${kind}: ${message.text()}`);
+    if (kind === 'error' || kind === 'warning') {
+      const { url } = message.location();
+      misdeeds.push(`console ${kind}: ${message.text()} ${url}`);
+    }
   });
   page.on('pageerror', (error) => misdeeds.push(`error: ${error.message}`));
   page.on('request', (request) => {

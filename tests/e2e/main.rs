@@ -40,6 +40,7 @@ mod namespaces;
 mod contract;
 mod events;
 mod feed;
+mod figures;
 mod prometheus;
 mod texts;
 mod web_edges;

@@ -45,6 +45,12 @@ it('counts where a model is in memory among what is drawn', () => {
   expect(detail('h2')).toBe('cold on 1');
 });
 
+it('calls no model cold that nobody is heard of', () => {
+  const silent = { ...COLD, status: () => 'unknown' };
+  const { nodes } = drawingOf(small, silent, '');
+  expect(nodes.find(({ id }) => id === 'model:b')?.detail).toBe('on 2, not heard');
+});
+
 it('draws a large fleet as groups that lead to their members', () => {
   const fleet = topologyOf(aFleet(3000, ['a', 'b']));
   const { nodes, links, isGrouped } = drawingOf(fleet, COLD, '');

@@ -1,5 +1,5 @@
 // What stands for something in the picture: a node by itself, or a group of them.
-import { nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
+import { isHeard, nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
 import { titleOf, type Kind, type Node, type Topology } from './topology.ts';
 
 export interface Drawn {
@@ -30,12 +30,11 @@ export interface DrawnLink {
 export function single(node: Node, scope: Topology, facts: Facts): Drawn {
   const status = facts.status(node);
   const nWarm = node.kind === 'model' ? nWarmOf(node, scope, facts) : 0;
-  const nServices = scope.before.get(node.id)?.length ?? 0;
   const details: Record<Kind, string> = {
     collector: '',
     host: node.role ?? '',
     service: facts.server(node) ?? '',
-    model: nWarm > 0 ? `${nWarm} of ${nServices} warm` : `cold on ${nServices}`,
+    model: node.kind === 'model' ? whereabouts(node, scope, facts) : '',
   };
   return {
     id: node.id,
@@ -48,4 +47,11 @@ export function single(node: Node, scope: Topology, facts: Facts): Drawn {
     node,
     filter: null,
   };
+}
+
+function whereabouts(model: Node, scope: Topology, facts: Facts): string {
+  const n = scope.before.get(model.id)?.length ?? 0;
+  const nWarm = nWarmOf(model, scope, facts);
+  if (nWarm > 0) return `${nWarm} of ${n} warm`;
+  return isHeard(model, scope, facts) ? `cold on ${n}` : `on ${n}, not heard`;
 }

@@ -12,13 +12,14 @@ export interface Facts {
   isWarm: (service: Node, model: Node) => boolean;
 }
 
-export function factsOf(fleet: Fleet | null): Facts {
+/** `isConnected`: whether the collector itself is heard. */
+export function factsOf(fleet: Fleet | null, isConnected = true): Facts {
   const service = (node: Node) => fleet?.services.get(entityOf(node));
   return {
     status: (node) => {
       if (node.kind === 'host') return fleet?.hosts.get(node.id)?.status ?? node.status;
       if (node.kind === 'service') return service(node)?.status ?? node.status;
-      return node.status;
+      return node.kind === 'collector' && !isConnected ? 'unknown' : node.status;
     },
     server: (node) => (node.kind === 'service' ? (service(node)?.kind ?? null) : null),
     isWarm: (of, model) => service(of)?.warm.includes(model.name) ?? false,
@@ -29,6 +30,12 @@ export function factsOf(fleet: Fleet | null): Facts {
 export function nWarmOf(model: Node, { nodes, before }: Topology, facts: Facts): number {
   const services = (before.get(model.id) ?? []).map((id) => nodes.get(id)!);
   return services.filter((service) => facts.isWarm(service, model)).length;
+}
+
+/** Whether anybody tells how one of the services of a model does. */
+export function isHeard(model: Node, { nodes, before }: Topology, facts: Facts): boolean {
+  const tones = (before.get(model.id) ?? []).map((id) => toneOf(facts.status(nodes.get(id)!)));
+  return tones.some((tone) => tone === 'good' || tone === 'warn');
 }
 
 const TONES: Record<string, Tone> = {

@@ -35,6 +35,14 @@ it('takes statuses and warm models from the feed, and from the graph where it is
   expect(['stale', 'down', null].map(toneOf)).toEqual(['warn', 'bad', 'idle']);
 });
 
+it('does not vouch for a collector that is not heard', () => {
+  const collector = { ...topology.nodes.get('collector')!, status: 'online' };
+  const fleet = start(aSnapshot());
+  expect(factsOf(fleet).status(collector)).toBe('online');
+  expect(factsOf(fleet, false).status(collector)).toBe('unknown');
+  expect(factsOf(fleet, false).status(topology.nodes.get('model:a')!)).toBeNull();
+});
+
 it('lists the same, nested', () => {
   const facts = { ...COLD, isWarm: (_: unknown, model: { name: string }) => model.name === 'b' };
   const { hosts, services, models } = nestedOf(topology, facts);
