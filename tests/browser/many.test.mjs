@@ -47,7 +47,9 @@ it('shows, sorts, finds and reaches the last of them', async () => {
       await page.keyboard.press('Home');
       const values = await page.locator('[role=row] .cpu .value').allTextContents();
       const top = values.map((text) => parseInt(text, 10)).filter((value) => value >= 0);
-      return page.url().includes('sort=-cpu') && top.length > 5 && [Math.max(...top), Math.min(...top)];
+      return (
+        page.url().includes('sort=-cpu') && top.length > 5 && [Math.max(...top), Math.min(...top)]
+      );
     });
     // A screen of the busiest of ten thousand is nothing like a screen in order of name.
     assert.ok(busiest - calmest < 10, `from ${calmest} to ${busiest} %`);

@@ -5,7 +5,7 @@ import { after, before, it } from 'node:test';
 import { Agent } from './agent.mjs';
 import { findings } from './axe.mjs';
 import { api, Collector } from './programs.mjs';
-import { eventually, hostNames, overflow_px, PHONE, stage, VIEWS } from './stage.mjs';
+import { eventually, hostNames, overflow_px, PHONE, settle, stage, VIEWS } from './stage.mjs';
 
 const MARKUP = `<img src=x onerror="document.title='hit'"><b>gpu</b>`;
 const BIDI = 'gpu-\u202Egnp.exe\u2066';
@@ -77,7 +77,7 @@ for (const [kind, options] of [
         for (const [view] of VIEWS) {
           await page.goto(`${collector.url}#/${view}`);
           await page.locator('main').waitFor();
-          await page.getByText('Loading…', { exact: true }).waitFor({ state: 'detached' });
+          await settle(page);
           await isText(page, view);
           if (kind === 'phone') assert.equal(await overflow_px(page), 0, view);
         }

@@ -56,6 +56,12 @@ export async function eventually(what, look, within_ms = 20_000) {
   throw new Error(`${what}: not within ${within_ms} ms, last: ${last}`);
 }
 
+/** Waits until nothing of the page says any more that it is being loaded. */
+export async function settle(page) {
+  const loading = page.getByText('Loading…', { exact: true });
+  await eventually('all is loaded', async () => (await loading.count()) === 0);
+}
+
 /** Names of the hosts whose rows are there, from the top. */
 export const hostNames = (page) =>
   page.evaluate(() =>

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { findings } from './axe.mjs';
 import { startDemo } from './programs.mjs';
-import { eventually, hostNames, overflow_px, PHONE, stage, VIEWS } from './stage.mjs';
+import { eventually, hostNames, overflow_px, PHONE, settle, stage, VIEWS } from './stage.mjs';
 
 const SHOTS = process.env.HERDBOOK_SHOTS;
 const KINDS = [
@@ -27,12 +27,6 @@ async function look(page, name, kind) {
   assert.deepEqual(await findings(page), [], `axe on ${name}, ${kind}`);
   if (kind === 'phone') assert.equal(await overflow_px(page), 0, `${name} is wider than a phone`);
   if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}-${kind}.png`) });
-}
-
-/** The view without its words for "still loading". */
-async function settle(page) {
-  await page.getByText('Loading…', { exact: true }).waitFor({ state: 'detached' });
-  await page.waitForLoadState('networkidle').catch(() => {});
 }
 
 for (const [kind, options] of KINDS) {
