@@ -4,14 +4,11 @@
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
 //! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
-//! ([`store`], [`history`]), what it tells of alerts ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
-//! ([`store`], [`history`]), what a person should see ([`alerts`]), how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
-//! answers ([`api`], [`dashboard`]), and [`run`], which joins them.
-//! ([`store`], [`history`]) and how secrets are kept ([`seal`]), who may ask ([`auth`]), what it
-//! answers ([`api`], [`metrics`], [`dashboard`]), and [`run`], which joins them.
-//! ([`store`], [`history`]), how secrets are kept ([`seal`]), what it reads from folders
-//! ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`dashboard`]), what it does
-//! when told to read things anew ([`reload`]), and [`run`], which joins them.
+//! ([`store`], [`history`], [`series`]), what a person should see ([`alerts`]) and who is told
+//! ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), what it reads from
+//! folders ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`metrics`],
+//! [`dashboard`]), what it does when told to read things anew ([`reload`]), and [`run`], which
+//! joins them.
 
 pub mod config;
 
