@@ -105,7 +105,7 @@ bench: ## measure the agent, the registry and the collector, beside their raw li
 	target/release/herdbook-bench
 
 .PHONY: soak
-soak: page $(BROWSER)/node_modules/.installed ## a fleet under load and faults, an agent under churn, the page at 10,000 hosts; HERDBOOK_SOAK_S seconds each, 600 by default
+soak: test-tools page $(BROWSER)/node_modules/.installed ## a fleet under load and faults, an agent under churn, the page at 10,000 hosts; HERDBOOK_SOAK_S seconds each, 600 by default
 	cargo build --workspace --all-targets --release --locked
 	cargo test --release --locked -p herdbook-tests --test e2e -- --ignored --nocapture soak
 	node $(BROWSER)/many.mjs --hosts 10000 --seconds $${HERDBOOK_SOAK_S:-600} --check

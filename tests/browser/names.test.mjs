@@ -10,8 +10,8 @@ import { eventually, hostNames, overflow_px, PHONE, settle, stage, VIEWS } from 
 const MARKUP = `<img src=x onerror="document.title='hit'"><b>gpu</b>`;
 const BIDI = 'gpu-\u202Egnp.exe\u2066';
 const EMOJI = '🐄🐮👩‍🌾 gpu';
-const LONG = 'very-long-'.repeat(25);
-const NAMES = [MARKUP, BIDI, EMOJI, LONG.slice(0, 250)];
+const LONG = 'very-long-'.repeat(26).slice(0, 256);
+const NAMES = [MARKUP, BIDI, EMOJI, LONG];
 
 const { page: visit } = stage();
 let collector;
@@ -57,12 +57,15 @@ async function isText(page, where) {
   const made = await page.evaluate(() => ({
     title: document.title,
     images: document.querySelectorAll('img, main b b, script:not([src])').length,
-    reorders: /[\u202A-\u202E\u2066-\u2069]/.test(document.body.innerText),
+    reorders: [...document.querySelectorAll('*')]
+      .flatMap((one) => [one.getAttribute('title'), one.getAttribute('aria-label')])
+      .concat(document.body.innerText)
+      .filter((text) => /[\u202A-\u202E\u2066-\u2069]/.test(text ?? '')),
     links: [...document.querySelectorAll('a')].filter((a) => a.protocol === 'javascript:').length,
   }));
   assert.match(made.title, /Herdbook/, where);
   const { images, reorders, links } = made;
-  assert.deepEqual({ images, reorders, links }, { images: 0, reorders: false, links: 0 }, where);
+  assert.deepEqual({ images, reorders, links }, { images: 0, reorders: [], links: 0 }, where);
 }
 
 for (const [kind, options] of [
@@ -73,7 +76,7 @@ for (const [kind, options] of [
     await visit(
       collector.url,
       async (page) => {
-        await eventually('four hosts', async () => (await hostNames(page)).length >= 3);
+        await eventually('four hosts', async () => (await hostNames(page)).length === 4);
         for (const [view] of VIEWS) {
           await page.goto(`${collector.url}#/${view}`);
           await page.locator('main').waitFor();
@@ -89,6 +92,27 @@ for (const [kind, options] of [
           assert.deepEqual(await findings(page), []);
           if (kind === 'phone') assert.equal(await overflow_px(page), 0, agent.id);
         }
+        const { services } = await api(collector.url, 'GET', 'services');
+        for (const { id } of services) {
+          await page.goto(`${collector.url}#/services/${encodeURIComponent(id)}`);
+          await page.getByRole('heading', { level: 2 }).first().waitFor();
+          await settle(page);
+          await isText(page, id);
+          if (kind === 'phone') assert.equal(await overflow_px(page), 0, id);
+        }
+        for (const name of NAMES) {
+          const model = `${name.slice(0, 60)}:1b`;
+          await page.goto(`${collector.url}#/models/${encodeURIComponent(model)}`);
+          await page.getByRole('heading', { level: 1 }).waitFor();
+          await settle(page);
+          await isText(page, model);
+          if (kind === 'phone') assert.equal(await overflow_px(page), 0, model);
+        }
+        await page.goto(`${collector.url}#/hosts/${encodeURIComponent(agents[1].id)}`);
+        await page.getByRole('button', { name: 'Remove this host' }).click();
+        await page.getByRole('dialog').waitFor();
+        await isText(page, 'a dialog');
+        await page.keyboard.press('Escape');
         await page.goto(`${collector.url}#/skills/hostile`);
         await eventually('the skill', () => page.getByText('document.title').first().isVisible());
         await isText(page, 'a skill');

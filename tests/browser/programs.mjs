@@ -13,6 +13,10 @@ const END_MS = 20_000;
 /** The last of what a program said, for the one who looks for a fault. */
 const LOG_MOST = 20_000;
 
+/** What is meant for another collector does not reach this one. */
+const othersOut = (env) =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('HERDBOOK_')));
+
 export class Program {
   #child;
   #log = '';
@@ -22,28 +26,33 @@ export class Program {
   static async start(name, args = [], env = {}) {
     const program = new Program();
     const child = spawn(join(PROGRAMS, name), args, {
-      env: { ...process.env, ...env },
+      env: { ...othersOut(process.env), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     program.#child = child;
+    let timer;
     const ready = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${name} is not ready`)), READY_MS);
+      timer = setTimeout(() => reject(new Error(`${name} is not ready: ${program.log}`)), READY_MS);
       child.on('error', reject);
       child.on('exit', (code) => reject(new Error(`${name} ended with ${code}: ${program.log}`)));
       const read = (chunk) => {
         program.#log = (program.#log + chunk).slice(-LOG_MOST);
         const found = /http:\/\/(127\.0\.0\.1:\d+)/.exec(program.#log);
-        if (!found) return;
-        clearTimeout(timer);
-        resolve(`http://${found[1]}/`);
+        if (found) resolve(`http://${found[1]}/`);
       };
       child.stdout.on('data', read);
       child.stderr.on('data', (chunk) => {
         program.#log = (program.#log + chunk).slice(-LOG_MOST);
       });
     });
-    ready.catch(() => {});
-    program.url = await ready;
+    try {
+      program.url = await ready;
+    } catch (error) {
+      await program.end('SIGKILL');
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
     return program;
   }
 
@@ -77,7 +86,12 @@ export class Collector {
     const collector = new Collector();
     collector.#dir = await mkdtemp(join(tmpdir(), 'herdbook-page-'));
     collector.#args = args;
-    await collector.#begin('127.0.0.1:0');
+    try {
+      await collector.#begin('127.0.0.1:0');
+    } catch (error) {
+      await rm(collector.#dir, { recursive: true, force: true });
+      throw error;
+    }
     return collector;
   }
 

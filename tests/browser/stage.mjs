@@ -17,6 +17,9 @@ export const VIEWS = [
 
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
+/** Where nothing can be picked, the collector's answer is a 404 with the reasons; the browser logs that. */
+const isNoPick = (misdeed) => /status of 404 .*\/api\/v1\/pick\?/.test(misdeed);
+
 /** A browser for the stories of one file; `stage.page(url, async (page) => …)`. */
 export function stage() {
   let browser;
@@ -31,7 +34,7 @@ export function stage() {
       page.setDefaultTimeout(20_000);
       try {
         await act(page, context);
-        const unexpected = misdeeds.filter((misdeed) => !expected(misdeed));
+        const unexpected = misdeeds.filter((misdeed) => !isNoPick(misdeed) && !expected(misdeed));
         assert.deepEqual(unexpected, []);
       } finally {
         await context.close();

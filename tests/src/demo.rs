@@ -133,10 +133,16 @@ impl Demo {
         let answering = Answering::start().await.map_err(DemoError::Folder)?;
         folders::write(dir.path(), answering.address()).map_err(DemoError::Folder)?;
         let mut stop = std::pin::pin!(stop);
-        let starting = Collector::start(self.listen, dir.path(), self.speed);
+        let mut starting = std::pin::pin!(Collector::start(self.listen, dir.path(), self.speed));
         let mut collector = tokio::select! {
-            () = &mut stop => return Ok(()),
-            started = starting => started?,
+            () = &mut stop => {
+                // Its folder may go only once it writes there no more.
+                if let Ok(collector) = starting.await {
+                    collector.stop().await;
+                }
+                return dir.close().map_err(DemoError::Folder);
+            }
+            started = &mut starting => started?,
         };
         let url = format!("http://{}", collector.address());
         writeln!(out, "\n  The demo: {url}/\n  Ctrl-C ends it, and nothing of it is kept.\n")
