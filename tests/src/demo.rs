@@ -29,6 +29,7 @@ mod link;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -133,16 +134,8 @@ impl Demo {
         let answering = Answering::start().await.map_err(DemoError::Folder)?;
         folders::write(dir.path(), answering.address()).map_err(DemoError::Folder)?;
         let mut stop = std::pin::pin!(stop);
-        let mut starting = std::pin::pin!(Collector::start(self.listen, dir.path(), self.speed));
-        let mut collector = tokio::select! {
-            () = &mut stop => {
-                // Its folder may go only once it writes there no more.
-                if let Ok(collector) = starting.await {
-                    collector.stop().await;
-                }
-                return dir.close().map_err(DemoError::Folder);
-            }
-            started = &mut starting => started?,
+        let Some(mut collector) = self.collector(dir.path(), &mut stop).await? else {
+            return dir.close().map_err(DemoError::Folder);
         };
         let url = format!("http://{}", collector.address());
         writeln!(out, "\n  The demo: {url}/\n  Ctrl-C ends it, and nothing of it is kept.\n")
@@ -166,6 +159,25 @@ impl Demo {
             Some(Err(error)) => return Err(DemoError::Folder(error)),
         }
         dir.close().map_err(DemoError::Folder)
+    }
+
+    /// Its collector. Where `stop` comes first there is none: it has ended again, since its folder
+    /// may go only once nobody writes there any more.
+    async fn collector(
+        &self,
+        dir: &Path,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Option<Collector>, DemoError> {
+        let mut starting = std::pin::pin!(Collector::start(self.listen, dir, self.speed));
+        tokio::select! {
+            () = stop => {
+                if let Ok(collector) = starting.await {
+                    collector.stop().await;
+                }
+                Ok(None)
+            }
+            started = &mut starting => started.map(Some),
+        }
     }
 
     /// All hosts, and what happens to them.
