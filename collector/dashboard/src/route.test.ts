@@ -10,6 +10,7 @@ it.each([
   ['#/hosts/%E0%A4%A', { view: 'hosts', id: null, query: {} }],
   ['#/services/gpu-1%3A11434', { view: 'services', id: 'gpu-1:11434', query: {} }],
   ['#/hosts?q=a+b&status=stale', { view: 'hosts', id: null, query: { q: 'a b', status: 'stale' } }],
+  ['#/hosts?q=a?b', { view: 'hosts', id: null, query: { q: 'a?b' } }],
   [`#/hosts?q=${'x'.repeat(501)}`, { view: 'hosts', id: null, query: {} }],
 ])('reads %s', (hash, route) => {
   expect(parse(hash)).toEqual(route);

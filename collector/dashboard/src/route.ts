@@ -25,7 +25,7 @@ export interface Route {
 const LONGEST = 500;
 
 export function parse(hash: string): Route {
-  const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
+  const [, path = '', search = ''] = /^#?\/?([^?]*)\??(.*)$/s.exec(hash) ?? [];
   const [first = '', second] = path.split('/', 2);
   const query: Record<string, string> = {};
   for (const [name, value] of new URLSearchParams(search)) {

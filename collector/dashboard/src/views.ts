@@ -9,7 +9,7 @@ export interface PageProps {
   router: Router;
 }
 
-type Loading = () => Promise<{ default: Component<PageProps> }>;
+export type Loading = () => Promise<{ default: Component<PageProps> }>;
 
 /** `hosts` is one host here; the fleet itself is no view that is loaded later. */
 export const LATER: Record<View, Loading> = {

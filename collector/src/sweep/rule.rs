@@ -52,7 +52,7 @@ impl Judgement {
         let (Self::Stale(why) | Self::Offline(why)) = self;
         match why {
             Why::Silent(age) => format!("no sample for {} s", age.as_secs()),
-            Why::Lost(age) => format!("connection lost {} s ago", age.as_secs()),
+            Why::Lost(age) => format!("connection lost, and not back within {} s", age.as_secs()),
             Why::Upgrade => "not back after its upgrade".to_owned(),
             Why::NeverBack => "not heard since the collector's start or pause".to_owned(),
         }
