@@ -15,6 +15,11 @@ export class Asked<T> {
   #refresh: ReturnType<typeof setInterval>;
   #ended = new AbortController();
   #asking = false;
+  /** Something changed while nobody looked. */
+  #isDue = false;
+  #looked = (): void => {
+    if (!document.hidden && this.#isDue) void this.#ask();
+  };
 
   constructor(
     readonly ask: (signal: AbortSignal) => Promise<T>,
@@ -24,13 +29,15 @@ export class Asked<T> {
     this.#refresh = setInterval(() => {
       if (!document.hidden) void this.#ask();
     }, refresh_ms);
+    document.addEventListener('visibilitychange', this.#looked);
   }
 
   soon(): void {
     if (this.#ended.signal.aborted) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.#ask();
+      if (document.hidden) this.#isDue = true;
+      else void this.#ask();
     }, SOON_MS);
   }
 
@@ -38,6 +45,7 @@ export class Asked<T> {
   end(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#refresh);
+    document.removeEventListener('visibilitychange', this.#looked);
     this.#ended.abort();
   }
 
@@ -45,6 +53,7 @@ export class Asked<T> {
   async #ask(): Promise<void> {
     if (this.#asking) return this.soon();
     this.#asking = true;
+    this.#isDue = false;
     const { signal } = this.#ended;
     try {
       this.value = await this.ask(signal);
