@@ -1,6 +1,6 @@
 // What the page asks by REST and keeps fresh: asked at once, again soon after the feed said that it
 // changed, and every now and then. The last good answer stays while a new one is awaited.
-import { ApiError } from './feed/api.ts';
+import { ApiError, wordsOf } from './feed/api.ts';
 
 const SOON_MS = 500;
 const REFRESH_MS = 10_000;
@@ -62,7 +62,7 @@ export class Asked<T> {
     } catch (error) {
       if (signal.aborted) return;
       this.missing = error instanceof ApiError && error.status === 404;
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = wordsOf(error);
     } finally {
       this.#asking = false;
     }

@@ -22,6 +22,10 @@ export class ApiError extends Error {
   }
 }
 
+/** Why something failed, in words; a stranger's, so they are shown through `shown` or parts/Refusal.svelte. */
+export const wordsOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Call {
