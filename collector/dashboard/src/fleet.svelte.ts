@@ -1,18 +1,16 @@
 // The one place where the feed meets the page: frames go into plain maps and flat columns, and once
 // per animation frame a version number moves, which is all that Svelte watches of ten thousand hosts.
-import { at, get } from './feed/api.ts';
 import { FeedConnection, feedUrl, type Connection } from './feed/connection.ts';
 import {
   WATCH_LIMIT,
   type Change,
   type Frame,
   type Samples,
-  type ServiceDetail,
   type Snapshot,
 } from './feed/contract.ts';
 import { fold, start, type Fleet } from './feed/fold.ts';
 import { Live } from './feed/live.ts';
-import { Names } from './feed/names.ts';
+import { askNames, Names } from './feed/names.ts';
 import { rowOf, type Row } from './fleet/table/row.ts';
 
 /** Order and figures follow changes this often at most. */
@@ -62,7 +60,7 @@ export class FleetView {
   #rows = new Map<string, Row>();
   #names = new Names(
     () => this.fleet,
-    async (id) => (await get<ServiceDetail>(at('services', id))).models.map(({ name }) => name),
+    askNames,
     () => {
       this.#orderSoon();
       this.#draw();
@@ -77,7 +75,9 @@ export class FleetView {
     });
     document.addEventListener('visibilitychange', () => {
       this.#sendWatch();
-      if (!document.hidden && this.#isOrderDue) this.#orderSoon();
+      if (document.hidden) return;
+      this.#names.goOn();
+      if (this.#isOrderDue) this.#orderSoon();
     });
     setInterval(() => this.#tick(), 1000);
   }
@@ -144,11 +144,11 @@ export class FleetView {
   /** False where the change does not follow. */
   #fold(change: Change): boolean {
     if (!this.fleet) return false;
+    const before = this.fleet.services.get(change.service_id ?? '');
     const folded = fold(this.fleet, change);
     if (folded.kind === 'gap') return false;
     for (const id of folded.hosts) this.#changed(id);
-    const service = this.fleet.services.get(change.service_id ?? '');
-    if (service && change.type.startsWith('service.')) this.#names.look(this.fleet, service);
+    this.#names.look(this.fleet, change, before);
     this.changes.push(change);
     this.#unheard++;
     if (this.changes.length > CHANGES_MOST) this.changes.shift();
