@@ -1,6 +1,6 @@
 // What the page asks by REST and keeps fresh: asked at once, again soon after the feed said that it
 // changed, and every now and then. The last good answer stays while a new one is awaited.
-import { ApiError } from './feed/api.ts';
+import { ApiError, wordsOf } from './feed/api.ts';
 
 const SOON_MS = 500;
 const REFRESH_MS = 10_000;
@@ -15,6 +15,11 @@ export class Asked<T> {
   #refresh: ReturnType<typeof setInterval>;
   #ended = new AbortController();
   #asking = false;
+  /** Something changed while nobody looked. */
+  #isDue = false;
+  #looked = (): void => {
+    if (!document.hidden && this.#isDue) void this.#ask();
+  };
 
   constructor(
     readonly ask: (signal: AbortSignal) => Promise<T>,
@@ -24,13 +29,15 @@ export class Asked<T> {
     this.#refresh = setInterval(() => {
       if (!document.hidden) void this.#ask();
     }, refresh_ms);
+    document.addEventListener('visibilitychange', this.#looked);
   }
 
   soon(): void {
     if (this.#ended.signal.aborted) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.#ask();
+      if (document.hidden) this.#isDue = true;
+      else void this.#ask();
     }, SOON_MS);
   }
 
@@ -38,6 +45,7 @@ export class Asked<T> {
   end(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#refresh);
+    document.removeEventListener('visibilitychange', this.#looked);
     this.#ended.abort();
   }
 
@@ -45,6 +53,7 @@ export class Asked<T> {
   async #ask(): Promise<void> {
     if (this.#asking) return this.soon();
     this.#asking = true;
+    this.#isDue = false;
     const { signal } = this.#ended;
     try {
       this.value = await this.ask(signal);
@@ -53,7 +62,7 @@ export class Asked<T> {
     } catch (error) {
       if (signal.aborted) return;
       this.missing = error instanceof ApiError && error.status === 404;
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = wordsOf(error);
     } finally {
       this.#asking = false;
     }

@@ -2,9 +2,20 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Asked } from './asked.svelte.ts';
 import { ApiError } from './feed/api.ts';
 
+/** The browser's tab, in front or behind. */
+class Tab extends EventTarget {
+  hidden = false;
+  turn(hidden: boolean): void {
+    this.hidden = hidden;
+    this.dispatchEvent(new Event('visibilitychange'));
+  }
+}
+let tab: Tab;
+
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.stubGlobal('document', { hidden: false });
+  tab = new Tab();
+  vi.stubGlobal('document', tab);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -85,11 +96,30 @@ it('asks nothing while nobody looks', async () => {
   const desk = new Desk();
   const asked = new Asked(desk.ask, 1_000);
   await desk.answer('one');
-  vi.stubGlobal('document', { hidden: true });
+  tab.turn(true);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(desk.n_asked).toBe(1);
-  vi.stubGlobal('document', { hidden: false });
+  tab.turn(false);
   await vi.advanceTimersByTimeAsync(1_000);
+  expect(desk.n_asked).toBe(2);
+  asked.end();
+});
+
+it('keeps what changed while nobody looked until somebody does, and asks once', async () => {
+  const desk = new Desk();
+  const asked = new Asked(desk.ask, 60_000);
+  await desk.answer('one');
+  tab.turn(true);
+  asked.soon();
+  await vi.advanceTimersByTimeAsync(30_000);
+  asked.soon();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(desk.n_asked).toBe(1);
+  tab.turn(false);
+  expect(desk.n_asked).toBe(2);
+  await desk.answer('two');
+  tab.turn(true);
+  tab.turn(false);
   expect(desk.n_asked).toBe(2);
   asked.end();
 });

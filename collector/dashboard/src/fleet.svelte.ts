@@ -1,18 +1,16 @@
 // The one place where the feed meets the page: frames go into plain maps and flat columns, and once
 // per animation frame a version number moves, which is all that Svelte watches of ten thousand hosts.
-import { at, get } from './feed/api.ts';
 import { FeedConnection, feedUrl, type Connection } from './feed/connection.ts';
 import {
   WATCH_LIMIT,
   type Change,
   type Frame,
   type Samples,
-  type ServiceDetail,
   type Snapshot,
 } from './feed/contract.ts';
 import { fold, start, type Fleet } from './feed/fold.ts';
 import { Live } from './feed/live.ts';
-import { Names } from './feed/names.ts';
+import { askNames, Names } from './feed/names.ts';
 import { rowOf, type Row } from './fleet/table/row.ts';
 
 /** Order and figures follow changes this often at most. */
@@ -22,6 +20,8 @@ const WATCH_MS = 150;
 const OUTDATED_MS = 10_000;
 /** As many changes are kept for those who show them. */
 const CHANGES_MOST = 1000;
+/** While nobody looks, as many come before anybody is told, so that none goes before it was heard. */
+const UNHEARD_MOST = CHANGES_MOST / 2;
 
 export class FleetView {
   readonly live = new Live();
@@ -46,6 +46,11 @@ export class FleetView {
   #clockAhead_ms = 0;
   #framePending = false;
   #ordered_ms = 0;
+  /** When `ordering` moved last: how many changes came since, and how many alerts were open. */
+  #unheard = 0;
+  #alertsThen = 0;
+  /** Something came that waits for somebody to look. */
+  #isOrderDue = false;
   #orderTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #visible: readonly string[] = [];
@@ -55,7 +60,7 @@ export class FleetView {
   #rows = new Map<string, Row>();
   #names = new Names(
     () => this.fleet,
-    async (id) => (await get<ServiceDetail>(at('services', id))).models.map(({ name }) => name),
+    askNames,
     () => {
       this.#orderSoon();
       this.#draw();
@@ -68,7 +73,12 @@ export class FleetView {
       frame: (frame) => this.#take(frame),
       connection: (connection) => this.#connected(connection),
     });
-    document.addEventListener('visibilitychange', () => this.#sendWatch());
+    document.addEventListener('visibilitychange', () => {
+      this.#sendWatch();
+      if (document.hidden) return;
+      this.#names.goOn();
+      if (this.#isOrderDue) this.#orderSoon();
+    });
     setInterval(() => this.#tick(), 1000);
   }
 
@@ -127,19 +137,20 @@ export class FleetView {
     if (!Number.isNaN(at_ms)) this.#clockAhead_ms = at_ms - Date.now();
     this.now = Date.now() + this.#clockAhead_ms;
     this.version++;
-    this.ordering++;
+    this.#order();
     this.selectedVersion++;
   }
 
   /** False where the change does not follow. */
   #fold(change: Change): boolean {
     if (!this.fleet) return false;
+    const before = this.fleet.services.get(change.service_id ?? '');
     const folded = fold(this.fleet, change);
     if (folded.kind === 'gap') return false;
     for (const id of folded.hosts) this.#changed(id);
-    const service = this.fleet.services.get(change.service_id ?? '');
-    if (service && change.type.startsWith('service.')) this.#names.look(this.fleet, service);
+    this.#names.look(this.fleet, change, before);
     this.changes.push(change);
+    this.#unheard++;
     if (this.changes.length > CHANGES_MOST) this.changes.shift();
     this.#orderSoon();
     return true;
@@ -186,12 +197,22 @@ export class FleetView {
   }
 
   #orderSoon(): void {
+    this.#isOrderDue = true;
+    // The tab says how many alerts are open, so that is told at all times.
+    const isAlert = this.fleet?.alerts.size !== this.#alertsThen;
+    if (document.hidden && !isAlert && this.#unheard < UNHEARD_MOST) return;
     const wait_ms = Math.max(0, this.#ordered_ms + ORDER_MS - Date.now());
-    this.#orderTimer ??= setTimeout(() => {
-      this.#orderTimer = undefined;
-      this.#ordered_ms = Date.now();
-      this.ordering++;
-    }, wait_ms);
+    this.#orderTimer ??= setTimeout(() => this.#order(), wait_ms);
+  }
+
+  #order(): void {
+    clearTimeout(this.#orderTimer);
+    this.#orderTimer = undefined;
+    this.#ordered_ms = Date.now();
+    this.#isOrderDue = false;
+    this.#unheard = 0;
+    this.#alertsThen = this.fleet?.alerts.size ?? 0;
+    this.ordering++;
   }
 
   #sendWatch(): void {

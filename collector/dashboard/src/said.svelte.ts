@@ -1,4 +1,5 @@
 // What came of something that the reader did, said once and for a while: `say('Drained gpu-1')`.
+import { wordsOf } from './feed/api.ts';
 
 export interface Saying {
   id: number;
@@ -31,7 +32,7 @@ export async function attempt(done: string, work: () => Promise<unknown>): Promi
     say(done);
     return true;
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error), 'bad');
+    say(wordsOf(error), 'bad');
     return false;
   }
 }

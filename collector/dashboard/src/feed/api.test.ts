@@ -93,6 +93,21 @@ it('says that nobody answers, but leaves it to the caller that gave up', async (
   await expect(get('hosts', { signal: AbortSignal.abort() })).rejects.toBe(cause);
 });
 
+it.each(['headers', 'body'])('waits for %s no longer than for all other things', async (which) => {
+  vi.useFakeTimers();
+  fetched.mockImplementationOnce((_, { signal }) => {
+    const never = new Promise<never>((_, reject) =>
+      signal!.addEventListener('abort', () => reject(signal!.reason as Error)),
+    );
+    if (which === 'headers') return never;
+    return Promise.resolve({ ok: true, status: 200, text: () => never } as unknown as Response);
+  });
+  const asking = refused(get('hosts', { signal: new AbortController().signal }));
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect((await asking).message).toBe('The collector has not answered for 30 seconds.');
+  vi.useRealTimers();
+});
+
 it('goes on page by page to the end', async () => {
   answers(200, { hosts: ['a', 'b'], next_cursor: 'b' });
   answers(200, { hosts: ['c'], next_cursor: null });

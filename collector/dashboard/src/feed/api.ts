@@ -22,6 +22,10 @@ export class ApiError extends Error {
   }
 }
 
+/** Why something failed, in words; a stranger's, so they are shown through `shown` or parts/Refusal.svelte. */
+export const wordsOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Call {
@@ -38,14 +42,13 @@ export async function call<T>(method: Method, path: string, options: Call = {}):
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
   const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
-  const request: RequestInit = { method, headers, signal: options.signal ?? null };
+  const request: RequestInit = { method, headers };
   if (options.body !== undefined) {
     headers['content-type'] = 'application/json';
     request.body = JSON.stringify(options.body);
   }
-  const response = await answer(url, request);
-  const text = await response.text();
-  if (!response.ok) throw refusal(response.status, text);
+  const { ok, status, text } = await answer(url, request, options.signal);
+  if (!ok) throw refusal(status, text);
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
@@ -55,6 +58,7 @@ export const get = <T>(path: string, options: Call = {}): Promise<T> => call('GE
 export const at = (...segments: string[]): string => segments.map(encodeURIComponent).join('/');
 
 const PAGE_LIMIT = 1000;
+const DEADLINE_MS = 30_000;
 
 /** All entries of a list, page by page, `most` at the most; and whether there would be more. */
 export async function getAll<T>(
@@ -74,12 +78,23 @@ export async function getAll<T>(
   return { entries, more: cursor !== undefined };
 }
 
-async function answer(url: URL, request: RequestInit): Promise<Response> {
+/** With its whole body, or an error in time: whoever asks waits for no other. */
+async function answer(url: URL, request: RequestInit, given?: AbortSignal) {
+  const own = new AbortController();
+  const giveUp = () => own.abort(given?.reason);
+  if (given?.aborted) giveUp();
+  given?.addEventListener('abort', giveUp);
+  const deadline = setTimeout(() => own.abort(), DEADLINE_MS);
   try {
-    return await fetch(url, request);
+    const response = await fetch(url, { ...request, signal: own.signal });
+    return { ok: response.ok, status: response.status, text: await response.text() };
   } catch (cause) {
-    if (request.signal?.aborted) throw cause;
-    throw new ApiError(0, 'The collector does not answer.');
+    if (given?.aborted) throw cause;
+    const late = `The collector has not answered for ${DEADLINE_MS / 1000} seconds.`;
+    throw new ApiError(0, own.signal.aborted ? late : 'The collector does not answer.');
+  } finally {
+    clearTimeout(deadline);
+    given?.removeEventListener('abort', giveUp);
   }
 }
 

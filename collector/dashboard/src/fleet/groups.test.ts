@@ -72,7 +72,18 @@ it('finds lines by number, and numbers by host', () => {
   expect([0, 1, 2, 3, 4].map((i) => lines.isHeading(i))).toEqual([true, false, true, true, false]);
   expect(lines.lineOfHost('d')).toBe(4);
   expect(lines.lineOfHost('a')).toBe(-1);
-  expect(lines.lineOf(groups[2]!)).toBe(3);
+});
+
+it('finds a group by its value, wherever it has moved to', () => {
+  const grouping = { by: 'label', name: 'zone' } as const;
+  const lines = new Lines(ids, grouped(fleet, live, ids, grouping));
+  const [first] = grouped(fleet, live, ids, grouping);
+  expect(lines.lineOfGroup(first!)).toBe(0);
+  expect(lines.lineOfGroup({ value: null })).toBe(lines.length - 2);
+  const fewer = new Lines(ids, grouped(fleet, live, ['d'], grouping));
+  expect(fewer.lineOfGroup({ value: null })).toBe(0);
+  expect(fewer.lineOfGroup(first!)).toBe(-1);
+  expect([lines.lineOfGroup(null), new Lines(ids).lineOfGroup(first!)]).toEqual([-1, -1]);
 });
 
 it('is a plain list without groups', () => {

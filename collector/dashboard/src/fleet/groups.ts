@@ -117,8 +117,10 @@ export class Lines {
     return this.groups?.[this.#indexAt(line)] ?? null;
   }
 
-  lineOf(group: Group): number {
-    return this.#first[this.groups?.indexOf(group) ?? -1] ?? -1;
+  /** Where the heading of a group of this value is; -1 where there is none. */
+  lineOfGroup(wanted: Pick<Group, 'value'> | null): number {
+    const index = wanted ? this.groups?.findIndex(({ value }) => value === wanted.value) : -1;
+    return this.#first[index ?? -1] ?? -1;
   }
 
   /** Where a host is; -1 where it is not, or its group is folded. */

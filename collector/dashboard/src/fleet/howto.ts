@@ -6,9 +6,9 @@ const USUAL_PORT = '6121';
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 export interface HowTo {
-  here: string;
+  /** On any machine: each one reaches the collector at its own loopback. */
+  agent: string;
   tunnel: string;
-  there: string;
 }
 
 /**
@@ -20,8 +20,7 @@ export function howTo(page: string): HowTo {
   const own = LOOPBACK.test(hostname) && port !== '' ? port : USUAL_PORT;
   const option = own === USUAL_PORT ? '' : ` --collector http://127.0.0.1:${own}`;
   return {
-    here: `herdbook-agent${option}`,
+    agent: `herdbook-agent${option}`,
     tunnel: `ssh -N -R ${own}:127.0.0.1:${own} gpu-2`,
-    there: `herdbook-agent${option}`,
   };
 }

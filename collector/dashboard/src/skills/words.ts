@@ -1,6 +1,6 @@
 // Where skills and catalogs come from and what is wrong with them, in words.
 import { shown } from '../escape.ts';
-import { ApiError } from '../feed/api.ts';
+import { ApiError, wordsOf } from '../feed/api.ts';
 import type { Catalog, CatalogFault, CatalogReloaded, Skill } from '../feed/contract.ts';
 import { plural } from '../format.ts';
 
@@ -35,7 +35,7 @@ export function faultWords({ why, expected, other_file }: CatalogFault): string 
 
 /** Why a catalog was not read anew: the place and the reason, and the key that is wrong. */
 export function refusalWords(error: unknown): string {
-  if (!(error instanceof ApiError)) return String(error);
+  if (!(error instanceof ApiError)) return wordsOf(error);
   const key = error.field ? `. Key ${error.field}` : '';
   return `${error.message}${key}${error.expected ? `, expected ${error.expected}` : ''}`;
 }

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { at, beside, blocksBetween, layOut, type Section } from './layout.ts';
+import { at, beside, blocksBetween, cut, layOut, NAMED_PX, type Section } from './layout.ts';
 
 const hosts = (n: number, n_gpus: number, from = 0) =>
-  Array.from({ length: n }, (_, i) => ({ id: `h${from + i}`, n_gpus }));
+  Array.from({ length: n }, (_, i) => ({ id: `h${from + i}`, name: `host ${from + i}`, n_gpus }));
 const plain = (n: number, n_gpus: number): Section[] => [{ title: null, hosts: hosts(n, n_gpus) }];
 
 it('is large for few and small for many', () => {
@@ -31,6 +31,41 @@ it('keeps every block inside, and no two on each other', () => {
       expect(apart).toBe(true);
     }
   }
+});
+
+it('leaves room for names where squares are large, and none where hosts are many', () => {
+  const few = layOut([{ title: 'a', hosts: [...hosts(9, 1), ...hosts(9, 8, 9)] }], 700, 900);
+  expect(few.pitch).toBeGreaterThanOrEqual(NAMED_PX);
+  expect(few.name_px).toBeGreaterThan(11);
+  const names = few.blocks.map(({ x, y, width }) => ({ x, y: y - few.name_px, width }));
+  for (const [i, { x, y, width }] of names.entries()) {
+    expect(x + width <= 700 && width >= 80).toBe(true);
+    expect(y).toBeGreaterThanOrEqual(few.headings[0]!.y + 20);
+    // At its name there is the host, and no GPU of any other.
+    for (const at_x of [x, x + width - 1]) {
+      for (const at_y of [y, y + few.name_px - 1]) {
+        expect(at(few, at_x, at_y)).toEqual({ block: i, gpu: null });
+      }
+    }
+  }
+  const many = layOut(plain(400, 8), 1400, 600);
+  expect([many.pitch < NAMED_PX, many.name_px]).toEqual([true, 0]);
+  expect(many.blocks[0]).toMatchObject({ y: 0, width: many.blocks[0]!.columns * many.pitch });
+});
+
+it('shows a part of it whose names alone are to be seen', () => {
+  const layout = layOut(plain(40, 8), 400, 300_000);
+  const second = layout.rows[1]!;
+  expect(blocksBetween(layout, second.y + 1, second.y + 2)).toEqual([second.from, second.to]);
+});
+
+it('cuts names to their room, and no letter in two', () => {
+  const widthOf = (text: string) => [...text].length * 10;
+  expect(cut('gpu-1', 50, widthOf)).toBe('gpu-1');
+  expect(cut('gpu-12', 50, widthOf)).toBe('gpu-…');
+  expect(cut('gpu 12', 50, widthOf)).toBe('gpu…');
+  expect(cut('😀😀😀😀', 30, widthOf)).toBe('😀😀…');
+  expect(cut('gpu', 0, widthOf)).toBe('…');
 });
 
 it('finds at a point what lies there', () => {

@@ -3,17 +3,26 @@
 
 export interface Section {
   title: string | null;
-  hosts: readonly { id: string; n_gpus: number }[];
+  hosts: readonly { id: string; name: string; n_gpus: number }[];
 }
 
 export interface Block {
   id: string;
+  name: string;
   n_gpus: number;
   /** The number of its first GPU among all. */
   first: number;
   x: number;
+  /** Of its squares; its name stands above. */
   y: number;
   columns: number;
+  /** What its name may take, too. */
+  width: number;
+}
+
+export interface Pointed {
+  block: number;
+  gpu: number | null;
 }
 
 /** Blocks side by side, by their places in `blocks`. */
@@ -32,11 +41,18 @@ export interface Layout {
   headings: readonly { title: string; y: number }[];
   height: number;
   n_gpus: number;
+  /** The height of the line of names above the squares; 0 where hosts are too many to be named. */
+  name_px: number;
 }
 
 export const HEADING_PX = 26;
 /** From as much on, a square is tall enough to show how full its memory is. */
 export const TALL_PX = 13;
+/** From as much on, hosts have names. */
+export const NAMED_PX = 26;
+const NAME_PX = 17;
+/** A name has this much room, also above a single square. */
+const NAME_WIDTH_PX = 84;
 const PITCHES = [36, 30, 26, 22, 18, 15, 13, 11, 9, 8, 7, 6, 5];
 
 /** A host's squares: few in a line, so that hosts stay apart for the eye. */
@@ -56,6 +72,7 @@ export function layOut(sections: readonly Section[], width: number, height: numb
 
 function withPitch(sections: readonly Section[], width: number, pitch: number): Layout {
   const gap = Math.max(3, Math.round(pitch / 2));
+  const name_px = pitch >= NAMED_PX ? NAME_PX : 0;
   const blocks: Block[] = [];
   const rows: Row[] = [];
   const headings: { title: string; y: number }[] = [];
@@ -67,26 +84,27 @@ function withPitch(sections: readonly Section[], width: number, pitch: number): 
     }
     let row: Row = { y, height: 0, from: blocks.length, to: blocks.length };
     let x = 0;
-    for (const { id, n_gpus } of hosts) {
+    for (const { id, name, n_gpus } of hosts) {
       const columns = columnsOf(n_gpus);
-      if (x > 0 && x + columns * pitch > width) {
+      const taken = Math.max(columns * pitch, name_px > 0 ? NAME_WIDTH_PX : 0);
+      if (x > 0 && x + taken > width) {
         rows.push(row);
         y += row.height + gap;
         row = { y, height: 0, from: blocks.length, to: blocks.length };
         x = 0;
       }
-      blocks.push({ id, n_gpus, first, x, y, columns });
+      blocks.push({ id, name, n_gpus, first, x, y: y + name_px, columns, width: taken });
       first += n_gpus;
-      x += columns * pitch + gap;
+      x += taken + gap;
       row.to = blocks.length;
-      row.height = Math.max(row.height, Math.ceil(n_gpus / columns) * pitch);
+      row.height = Math.max(row.height, name_px + Math.ceil(n_gpus / columns) * pitch);
     }
     if (row.to > row.from) {
       rows.push(row);
       y += row.height + gap;
     }
   }
-  return { pitch, blocks, rows, headings, height: y, n_gpus: first };
+  return { pitch, blocks, rows, headings, height: y, n_gpus: first, name_px };
 }
 
 /** The first row that reaches below `y`. */
@@ -109,18 +127,32 @@ export function blocksBetween(layout: Layout, top: number, bottom: number): [num
   return [layout.rows[from]!.from, layout.rows[to - 1]!.to];
 }
 
-/** The host, and the GPU of it, at a point. */
-export function at(layout: Layout, x: number, y: number): { block: number; gpu: number } | null {
+/** The host at a point, and the GPU of it; none is at its name. */
+export function at(layout: Layout, x: number, y: number): Pointed | null {
   const row = layout.rows[rowFrom(layout, y)];
   if (!row || y < row.y) return null;
   for (let block = row.from; block < row.to; block++) {
-    const { x: left, y: top, columns, n_gpus } = layout.blocks[block]!;
+    const { x: left, y: top, columns, n_gpus, width } = layout.blocks[block]!;
+    if (y < top && x >= left && x < left + width) return { block, gpu: null };
     const column = Math.floor((x - left) / layout.pitch);
-    if (column < 0 || column >= columns) continue;
+    if (y < top || column < 0 || column >= columns) continue;
     const gpu = Math.floor((y - top) / layout.pitch) * columns + column;
     return gpu < n_gpus ? { block, gpu } : null;
   }
   return null;
+}
+
+/** A name as far as there is room for it. */
+export function cut(name: string, room: number, widthOf: (text: string) => number): string {
+  if (widthOf(name) <= room) return name;
+  const letters = [...name];
+  let [fits, fitsNot] = [0, letters.length];
+  while (fitsNot - fits > 1) {
+    const middle = (fits + fitsNot) >> 1;
+    if (widthOf(`${letters.slice(0, middle).join('')}…`) <= room) fits = middle;
+    else fitsNot = middle;
+  }
+  return `${letters.slice(0, fits).join('').trimEnd()}…`;
 }
 
 /** The block that a key leads to. */

@@ -1,6 +1,6 @@
 // Paints the part of the heat map that is on the screen. What a square showed last is remembered, so that
 // new values repaint only the squares whose colour they change.
-import { blocksBetween, TALL_PX, type Layout } from './layout.ts';
+import { blocksBetween, cut, TALL_PX, type Layout } from './layout.ts';
 import { memoryOf, stepOf, UNKNOWN } from './values.ts';
 
 /** A colour for each step, and one for the outline of what is not known. */
@@ -9,7 +9,13 @@ export interface Colours {
   unknown: string;
   track: string;
   ground: string;
+  /** Of names, and the family of their letters. */
+  text: string;
+  font: string;
 }
+
+/** From the foot of a name to the squares below. */
+const NAME_RISE_PX = 5;
 
 type CodesOf = (id: string, n: number, codes: Uint8Array, first: number) => void;
 
@@ -56,6 +62,17 @@ export class Painter {
       for (let i = 0; i < places.length; i += 2) {
         this.#square(layout, places[i]!, places[i + 1]!, code, top, colours);
       }
+    }
+    if (layout.name_px > 0) this.#names(layout, from, to, top, colours);
+  }
+
+  #names(layout: Layout, from: number, to: number, top: number, colours: Colours): void {
+    const context = this.#context;
+    context.font = `500 11px ${colours.font}`;
+    context.fillStyle = colours.text;
+    const widthOf = (text: string) => context.measureText(text).width;
+    for (const { name, x, y, width } of layout.blocks.slice(from, to)) {
+      context.fillText(cut(name, width, widthOf), x, y - top - NAME_RISE_PX);
     }
   }
 

@@ -3,7 +3,7 @@ import { aHost, aSample, aSnapshot } from '../../feed/examples.ts';
 import { start } from '../../feed/fold.ts';
 import { Live } from '../../feed/live.ts';
 import type { FleetView } from '../../fleet.svelte.ts';
-import { codesOf, memoryOf, stepOf, summarise, tellHost, UNKNOWN } from './values.ts';
+import { codesOf, leftOut, memoryOf, stepOf, summarise, tellHost, UNKNOWN } from './values.ts';
 
 const pairs = (n: number): [number, number][] => Array.from({ length: n }, () => [96, 40]);
 const fleet = start(
@@ -67,4 +67,19 @@ it('sums up by group', () => {
   expect(summarise(viewed(true), groups, () => 'all')).toEqual([
     { title: 'all', n_hosts: 3, n_gpus: 5, n_idle: 1, n_busy: 2, n_unknown: 2 },
   ]);
+});
+
+it('tells who is not on the map, and why', () => {
+  const some = (...gpus: (never[] | null)[]) => {
+    const hosts = gpus.map((one, i) => aHost(`${i}`, { gpus: one }));
+    const ids = hosts.map(({ id }) => id);
+    return leftOut({ ...viewed(true), fleet: start(aSnapshot({ hosts })) } as FleetView, ids);
+  };
+  expect(leftOut(viewed(true), ['mean', 'sampled'])).toBe('');
+  expect(some([])).toBe('1 host without a GPU is not on the map.');
+  expect(some([], [])).toBe('2 hosts without a GPU are not on the map.');
+  expect(some(null)).toBe('1 host that cannot tell its GPUs is not on the map.');
+  expect(some([], null, null)).toBe(
+    '1 host without a GPU and 2 hosts that cannot tell their GPUs are not on the map.',
+  );
 });

@@ -65,9 +65,29 @@ export function sectionsOf(
   title: (i: number) => string | null,
 ): Section[] {
   return groups.map(({ ids }, i) => {
-    const hosts = ids.map((id) => ({ id, n_gpus: view.fleet?.hosts.get(id)?.gpus?.length ?? 0 }));
+    const hosts = ids.map((id) => {
+      const host = view.fleet?.hosts.get(id);
+      return { id, name: shown(host?.name), n_gpus: host?.gpus?.length ?? 0 };
+    });
     return { title: title(i), hosts: hosts.filter(({ n_gpus }) => n_gpus > 0) };
   });
+}
+
+/** Who is not on the map, in words: those that have no GPU, and those that cannot tell. */
+export function leftOut(view: FleetView, ids: readonly string[]): string {
+  let [n_without, n_untold] = [0, 0];
+  for (const id of ids) {
+    const gpus = view.fleet?.hosts.get(id)?.gpus;
+    if (!gpus) n_untold++;
+    else if (gpus.length === 0) n_without++;
+  }
+  const without = n_without > 0 && `${plural(n_without, 'host')} without a GPU`;
+  const untold =
+    n_untold > 0 &&
+    `${plural(n_untold, 'host')} that cannot tell ${n_untold === 1 ? 'its' : 'their'} GPUs`;
+  const who = [without, untold].filter(Boolean).join(' and ');
+  if (who === '') return '';
+  return `${who} ${n_without + n_untold === 1 ? 'is' : 'are'} not on the map.`;
 }
 
 export interface Summary {
