@@ -32,20 +32,25 @@ export class PastAlerts {
     if (!page) return;
     const known = new Set(page.alerts.map(({ id }) => id));
     const last = page.alerts.at(-1);
-    const isWhole = page.next_cursor === null;
+    // Where the page does not meet what is there, others lie between the two, which nobody asked for.
+    const meets = this.alerts.some(({ id }) => known.has(id));
+    const goesOn = meets && page.next_cursor !== null;
     // What is as new as this page, and is not in it, is no longer of this kind.
     const below = this.alerts.filter(
-      (alert) => !known.has(alert.id) && !isWhole && last && isBelow(alert, last),
+      (alert) => goesOn && !known.has(alert.id) && last && isBelow(alert, last),
     );
-    this.alerts = [...page.alerts, ...below];
+    this.alerts = [...page.alerts, ...below].slice(0, MOST);
+    this.more &&= this.alerts.length < MOST;
     if (below.length === 0) this.#goOn(page);
     this.waiting = false;
   }
 
   async further(): Promise<void> {
-    if (this.#cursor === undefined || this.busy) return;
-    const page = await this.#ask(this.#cursor);
-    if (!page) return;
+    const cursor = this.#cursor;
+    if (cursor === undefined || this.busy) return;
+    const page = await this.#ask(cursor);
+    // The list may have begun anew above while this was asked.
+    if (!page || cursor !== this.#cursor) return;
     const known = new Set(this.alerts.map(({ id }) => id));
     this.alerts = [...this.alerts, ...page.alerts.filter(({ id }) => !known.has(id))];
     this.#goOn(page);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ListedAlert } from '../feed/contract.ts';
 import { anAlert } from '../feed/examples.ts';
-import { PastAlerts } from './past.svelte.ts';
+import { MOST, PastAlerts } from './past.svelte.ts';
 
 /** Alerts as the collector keeps them: one a minute, the newest first, by pages of fifty. */
 class Kept {
@@ -89,4 +89,38 @@ it('keeps what it has when nobody answers, and says so', async () => {
   kept.fails = false;
   await past.renew();
   expect(past.error).toBeNull();
+});
+
+it('starts anew from the top where more came than a page holds', async () => {
+  kept.raise(60);
+  const past = await loaded();
+  await past.further();
+  kept.raise(120);
+  await past.renew();
+  expect([past.alerts.length, past.more]).toEqual([50, true]);
+  while (past.more) await past.further();
+  expect(ids(past)).toEqual(kept.alerts.map(({ id }) => id));
+});
+
+it('takes no page from below a place that it left meanwhile', async () => {
+  kept.raise(120);
+  const past = await loaded();
+  const further = past.further();
+  kept.raise(120);
+  await Promise.all([further, past.renew()]);
+  while (past.more) await past.further();
+  expect(ids(past)).toEqual(kept.alerts.map(({ id }) => id));
+});
+
+it('holds as many as anybody scrolls through, however many come', async () => {
+  kept.raise(MOST);
+  const past = await loaded();
+  while (past.more) await past.further();
+  kept.raise(20);
+  await past.renew();
+  expect([past.alerts.length, past.alerts[0]?.id, past.more]).toEqual([
+    MOST,
+    `${MOST + 19}`,
+    false,
+  ]);
 });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { adviceFor } from '../host/say/advice.ts';
 import { RULES, RULE_WORDS, SEVERITIES, adviceOf, titleOf } from './rules.ts';
 
 const description = import.meta.glob<string>('../../../../docs/openapi.json', {
@@ -27,4 +28,10 @@ it('knows all severities, the worst first', () => {
 it('says the word of a rule that it does not know, and no advice', () => {
   expect([titleOf('gpu_melted'), adviceOf('gpu_melted')]).toEqual(['GPU melted', null]);
   expect([titleOf('constructor'), adviceOf('toString')]).toEqual(['Constructor', null]);
+});
+
+it('gives for a copied identity the lines that the page of the host gives', () => {
+  const lines = adviceFor('duplicate_identity')?.steps[0]?.lines?.split('\n') ?? [];
+  expect(lines).toHaveLength(3);
+  for (const line of lines) expect(adviceOf('duplicate_identity')).toContain(line);
 });

@@ -2,6 +2,7 @@
 // is a type error here. What raises and ends it stands in docs/alerts.md.
 import type { AlertRule, Severity } from '../feed/contract.ts';
 import { words } from '../format.ts';
+import { NEW_IDENTITY } from '../host/say/identity.ts';
 
 interface Rule {
   title: string;
@@ -55,8 +56,7 @@ export const RULES: Record<AlertRule, Rule> = {
   },
   duplicate_identity: {
     title: 'Duplicate identity',
-    advice:
-      'Two machines run with one host id, as copied disks do. On the copy stop the agent, delete its state directory (/var/lib/herdbook-agent) and start it again.',
+    advice: `Two machines run with one host id, as copied disks do. Give the copy one of its own, there: ${NEW_IDENTITY.join(' && ')}. Leave that folder out of images from now on.`,
   },
   mass_event: {
     title: 'Mass event',

@@ -16,6 +16,12 @@ export class Announcer {
   #changes: readonly Change[] = [];
   #names: Names | null = null;
 
+  /** Another list: what is in it is no news. */
+  anew(): void {
+    this.end();
+    this.#last = undefined;
+  }
+
   heard(changes: readonly Change[], names: Names): void {
     this.#changes = changes;
     this.#names = names;
@@ -24,23 +30,31 @@ export class Announcer {
       this.#last = newest;
       return;
     }
-    if (newest === this.#last || this.#timer !== undefined) return;
+    if (newest === undefined || isKnown(newest, this.#last)) return;
+    if (this.#timer !== undefined) return;
     const wait_ms = Math.max(0, this.#told_ms + PAUSE_MS - Date.now());
     this.#timer = setTimeout(() => this.#tell(), wait_ms);
   }
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #tell(): void {
     this.#timer = undefined;
-    const fresh = this.#changes.slice(this.#changes.lastIndexOf(this.#last!) + 1);
+    const last = this.#last;
+    const told = last ? this.#changes.findLastIndex((change) => isKnown(change, last)) : -1;
+    const fresh = this.#changes.slice(told + 1);
     this.#last = this.#changes.at(-1);
     this.#told_ms = Date.now();
     if (fresh.length > 0 && this.#names) this.text = sentence(fresh, this.#names);
   }
 }
+
+/** Whether a change is that one, or came before it. */
+const isKnown = (change: Change, last: Change): boolean =>
+  change.epoch === last.epoch && change.seq <= last.seq;
 
 export function sentence(fresh: readonly Change[], names: Names): string {
   const trouble = fresh.filter((change) => toneOf(change) === 'bad');

@@ -141,3 +141,14 @@ it('says why there is no past, and asks again', async () => {
   await settled();
   expect([keys(following), following.error, following.before]).toEqual([['e:1'], null, 'nothing']);
 });
+
+it('notices a gap in the feed of one connection, too, whatever of it is wanted', async () => {
+  const following = new Following(world, wantedOf({ host: 'a' }));
+  const on = (seq: number, host_id: string) => aChange(seq, 'host.changed', { host_id });
+  world.past.push(on(1, 'a'), on(2, 'b'), on(3, 'a'));
+  world.missed([4]);
+  world.happens(5);
+  following.follow();
+  await settled();
+  expect(keys(following)).toEqual(['e:1', 'e:3']);
+});

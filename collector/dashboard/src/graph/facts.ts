@@ -26,6 +26,17 @@ export function factsOf(fleet: Fleet | null, isConnected = true): Facts {
   };
 }
 
+/** All that facts tell, as one text: another one where something is drawn in another way. Most of what a
+    fleet tells, as how busy a service is, is not drawn. */
+export function drawnOf(fleet: Fleet | null): string {
+  const told: unknown[] = [];
+  for (const { id, status } of fleet?.hosts.values() ?? []) told.push(id, status);
+  for (const { id, status, kind, warm } of fleet?.services.values() ?? []) {
+    told.push(id, status, kind, warm);
+  }
+  return JSON.stringify(told);
+}
+
 /** On how many of these services a model is in memory. */
 export function nWarmOf(model: Node, { nodes, before }: Topology, facts: Facts): number {
   const services = (before.get(model.id) ?? []).map((id) => nodes.get(id)!);

@@ -1,6 +1,7 @@
 // What a finding means and what to do about it. The collector says what it saw; this says what a
 // person does then. Every code of the contract has its advice: one that is new does not compile.
 import type { FindingCode, HostStatus } from '../../feed/contract.ts';
+import { NEW_IDENTITY } from './identity.ts';
 
 export interface Step {
   text: string;
@@ -23,8 +24,7 @@ const ADVICE: Record<FindingCode, Advice> = {
     steps: [
       {
         text: 'On the copy, give the agent an identity of its own:',
-        lines:
-          'sudo systemctl stop herdbook-agent\nsudo sh -c "rm -r /var/lib/herdbook-agent/*"\nsudo systemctl start herdbook-agent',
+        lines: NEW_IDENTITY.join('\n'),
       },
       { text: 'Leave that folder out of images that you make from now on, then remove the clone.' },
     ],
