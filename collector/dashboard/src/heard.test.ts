@@ -27,4 +27,15 @@ it('takes a feed that began anew for news', () => {
   const fleet = {};
   expect(heard.news({ fleet, changes: [] })).toBe(true);
   expect(heard.news({ fleet, changes: [] })).toBe(false);
+  expect(heard.since({ fleet: {}, changes: [] })).toBeNull();
+});
+
+it('tells what was said of concern, each once', () => {
+  const fleet = {};
+  const changes = [aChange(1, 'catalog.reloaded')];
+  const heard = new Heard({ fleet, changes }, isCatalog);
+  expect(heard.since({ fleet, changes })).toEqual([]);
+  changes.push(aChange(2, 'host.stale'), aChange(3, 'catalog.rejected'));
+  expect(heard.since({ fleet, changes })?.map(({ seq }) => seq)).toEqual([3]);
+  expect(heard.since({ fleet, changes })).toEqual([]);
 });

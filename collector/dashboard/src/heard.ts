@@ -20,11 +20,16 @@ export class Heard {
 
   /** Whether something of concern happened since this was asked last, or may have. */
   news(feed: Feed): boolean {
+    const said = this.since(feed);
+    return said === null || said.length > 0;
+  }
+
+  /** What of concern was said since this was asked last; null where the feed began anew, and may have skipped some. */
+  since(feed: Feed): Change[] | null {
     const isNew = feed.fleet !== this.#fleet;
     const since = this.#last ? feed.changes.lastIndexOf(this.#last) + 1 : 0;
     this.#fleet = feed.fleet;
     this.#last = feed.changes.at(-1);
-    // A feed that began anew may have skipped changes.
-    return isNew || feed.changes.slice(since).some(this.concerns);
+    return isNew ? null : feed.changes.slice(since).filter(this.concerns);
   }
 }

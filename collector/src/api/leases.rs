@@ -173,6 +173,14 @@ fn latency_ms(text: &str) -> Result<u64, Problem> {
     })
 }
 
+/// Which leases.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Listed {
+    /// On this service alone, by its id or another name of it.
+    service: Option<String>,
+}
+
 /// `GET /api/v1/leases`
 ///
 /// # Errors
@@ -181,6 +189,7 @@ fn latency_ms(text: &str) -> Result<u64, Problem> {
 pub async fn list(
     State(api): State<Api>,
     Checked(Query(page)): Checked<Query<Page>>,
+    Checked(Query(listed)): Checked<Query<Listed>>,
 ) -> Result<Response, Problem> {
     let limit = page.limit()?;
     let text = beside(move || {
@@ -190,7 +199,11 @@ pub async fn list(
         let (at, notice) = (moment.at, None);
         let snapshot = Snapshot { epoch, seq, at, notice, hosts, services, alerts };
         // One more than the page holds tells that there is another page.
-        let leases = api.registry.leases_after(page.cursor(), limit + 1, moment);
+        let (cursor, max) = (page.cursor(), limit + 1);
+        let leases = match &listed.service {
+            Some(service) => api.registry.leases_of(service, cursor, max, moment),
+            None => api.registry.leases_after(cursor, max, moment),
+        };
         let leases: Vec<LeaseView> = leases.iter().map(LeaseView::of).collect();
         page.of(&snapshot, "leases", &leases, |lease| &lease.id, encode)
     });

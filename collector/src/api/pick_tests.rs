@@ -117,6 +117,31 @@ async fn a_lease_is_taken_listed_and_given_back() {
 }
 
 #[tokio::test]
+async fn leases_are_listed_of_one_service() {
+    let app = App::of(Fleet::with_cold(&[1, 2]).registry);
+    let mut of_second = Vec::new();
+    for number in [1, 2, 2, 1, 2] {
+        let taken = app.lease(&json!({"service_id": id(number)})).await;
+        if number == 2 {
+            of_second.push(taken.body["lease_id"].clone());
+        }
+    }
+    let ask = format!("/api/v1/leases?service={}", id(2));
+    let ids = |body: &Value| -> Vec<Value> {
+        let leases = body["leases"].as_array().unwrap();
+        leases.iter().map(|lease| lease["id"].clone()).collect()
+    };
+    let all = app.get(&ask).await.body;
+    assert_eq!((ids(&all), &all["next_cursor"]), (of_second.clone(), &Value::Null));
+    let first = app.get(&format!("{ask}&limit=2")).await.body;
+    assert_eq!((&ids(&first)[..], &first["next_cursor"]), (&of_second[..2], &of_second[1]));
+    let cursor = of_second[1].as_str().unwrap();
+    let rest = app.get(&format!("{ask}&limit=2&cursor={cursor}")).await.body;
+    assert_eq!((&ids(&rest)[..], &rest["next_cursor"]), (&of_second[2..], &Value::Null));
+    assert_eq!(ids(&app.get("/api/v1/leases?service=none").await.body), Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_lease_is_named_and_takes_nothing() {
     let app = App::of(Fleet::with_cold(&[1]).registry);
     for (body, field) in [

@@ -258,6 +258,36 @@ impl Registry {
     /// it is out or not.
     #[must_use]
     pub fn leases_after(&self, id: Option<&str>, max: usize, moment: Moment) -> Vec<Lease> {
+        self.leases_where(id, max, moment, |_| true)
+    }
+
+    /// The same, of one service alone, by its id or another name of it.
+    #[must_use]
+    pub fn leases_of(
+        &self,
+        service: &str,
+        id: Option<&str>,
+        max: usize,
+        moment: Moment,
+    ) -> Vec<Lease> {
+        let known = self.resolve(service);
+        let own = known.as_ref().map_or(service, |entry| entry.id.as_str());
+        // One that joined another keeps its leases, which count there.
+        let is_of = |lease: &Lease| {
+            let joined =
+                known.as_ref().is_some_and(|entry| entry.live.is_or_took_over(&lease.live));
+            lease.service_id.as_str() == own || joined
+        };
+        self.leases_where(id, max, moment, is_of)
+    }
+
+    fn leases_where(
+        &self,
+        id: Option<&str>,
+        max: usize,
+        moment: Moment,
+        is_wanted: impl Fn(&Lease) -> bool,
+    ) -> Vec<Lease> {
         let of_this_run = format!("{}-", self.epoch);
         let number = match id.map(|id| id.strip_prefix(&of_this_run).ok_or(id)) {
             None => None,
@@ -267,7 +297,7 @@ impl Registry {
         };
         let mut book = self.leases.book();
         book.expire(moment.now);
-        book.after(number, max)
+        book.after(number, max, is_wanted)
     }
 }
 

@@ -34,15 +34,23 @@ export class Details {
   /** These are looked at now; those that were before need not be asked any more. */
   want(ids: readonly string[]): void {
     this.#wanted = ids;
+    this.#none = new Set(ids.filter((id) => this.#none.has(id)));
     for (const id of ids) this.#touch(id);
     this.#next();
   }
 
   /** What is kept of it stays until there is a newer answer. */
   changed(id: string): void {
-    this.#old.add(id);
+    if (this.#kept.has(id) || this.#asking.has(id)) this.#old.add(id);
     this.#none.delete(id);
     this.#next();
+  }
+
+  /** It is in the register no more. */
+  gone(id: string): void {
+    this.#kept.delete(id);
+    this.#old.delete(id);
+    this.#none.delete(id);
   }
 
   /** The feed began anew: anything may have changed. */
@@ -54,14 +62,23 @@ export class Details {
 
   /** An answer that came some other way. */
   put(service: ServiceDetail): void {
-    this.#kept.set(service.id, service);
     this.#old.delete(service.id);
-    this.version++;
+    this.#keep(service);
   }
 
   end(): void {
     clearTimeout(this.#again);
     this.#ended.abort();
+  }
+
+  #keep(service: ServiceDetail): void {
+    this.#kept.set(service.id, service);
+    for (const id of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT_MOST) break;
+      this.#kept.delete(id);
+      this.#old.delete(id);
+    }
+    this.version++;
   }
 
   #touch(id: string): void {
@@ -84,12 +101,9 @@ export class Details {
     this.#asking.add(id);
     this.#old.delete(id);
     try {
-      this.put(await this.ask(id, this.#ended.signal));
+      // Where it changed while it was asked, it stays old.
+      this.#keep(await this.ask(id, this.#ended.signal));
       this.error = null;
-      for (const old of this.#kept.keys()) {
-        if (this.#kept.size <= KEPT_MOST) break;
-        this.#kept.delete(old);
-      }
     } catch (error) {
       this.#failed(id, error);
     } finally {
@@ -103,11 +117,13 @@ export class Details {
     if (error instanceof ApiError && error.status === 404) {
       this.#none.add(id);
       this.#kept.delete(id);
+      this.#old.delete(id);
       this.version++;
       return;
     }
     this.error = error instanceof Error ? error.message : String(error);
-    this.#old.add(id);
+    if (this.#kept.has(id)) this.#old.add(id);
+    else this.#old.delete(id);
     this.#again ??= setTimeout(() => {
       this.#again = undefined;
       this.#next();

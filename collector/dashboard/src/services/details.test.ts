@@ -42,6 +42,31 @@ it('asks again what has changed, and keeps the old answer until then', async () 
   expect(asked).toHaveLength(2);
 });
 
+it('asks once more what changed while it was asked', async () => {
+  const { details, asked, answer } = desk();
+  details.want(['a']);
+  details.changed('a');
+  await answer('a');
+  expect(asked).toEqual(['a', 'a']);
+});
+
+it('remembers nothing of what nobody looked at, nor of what is gone', async () => {
+  const { details, asked, answer } = desk();
+  details.changed('a');
+  details.put({ id: 'a' } as ServiceDetail);
+  details.changed('a');
+  details.gone('a');
+  expect(details.get('a')).toBeNull();
+  details.put({ id: 'a' } as ServiceDetail);
+  details.want(['a']);
+  expect(asked).toEqual([]);
+  details.want(['b']);
+  await answer('b', new ApiError(404, 'no such service'));
+  details.want([]);
+  details.want(['b']);
+  expect(asked).toEqual(['b', 'b']);
+});
+
 it('does not ask for ever for what is gone', async () => {
   const { details, asked, answer } = desk();
   details.want(['a']);

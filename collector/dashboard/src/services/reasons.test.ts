@@ -8,6 +8,10 @@ const AT = '2026-11-21T10:00:00Z';
 /** Of the full view, what reasons are made of. */
 function aDetail(over: Partial<ServiceDetail> = {}): ServiceDetail {
   const plain = {
+    kind: 'ollama',
+    url: 'http://127.0.0.1:11434',
+    unit: null,
+    container: null,
     check: 'agent',
     drain: false,
     unconfirmed: false,
@@ -61,7 +65,9 @@ it('says what is doubtful, and what to do about loopback', () => {
     'It keeps cha',
     'It listens o',
   ]);
-  expect(found[2]?.remedy).toContain('OLLAMA_HOST');
+  const steps = found[2]!.steps!.map((step) => `${step.text}\n${step.lines ?? ''}`).join('\n');
+  expect(steps).toContain('OLLAMA_HOST');
+  expect(steps).toContain('no credential');
 });
 
 it('never leaves an unwell service without a word', () => {

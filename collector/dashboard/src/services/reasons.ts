@@ -4,6 +4,8 @@ import type { HostSummary, ServiceDetail, ServiceSummary } from '../feed/contrac
 import { isHeard } from '../feed/live.ts';
 import { shown } from '../escape.ts';
 import { plural } from '../format.ts';
+import type { Step } from '../host/say/advice.ts';
+import { adviceForLoopback } from '../host/say/reach.ts';
 
 export interface Reason {
   tone: 'bad' | 'warning' | 'calm';
@@ -12,6 +14,7 @@ export interface Reason {
   at: string | null;
   /** What to do about it. */
   remedy?: string;
+  steps?: readonly Step[];
 }
 
 type Known = ServiceDetail | null;
@@ -37,7 +40,7 @@ export function reasons(
     ...doubts(detail),
   ];
   if (found.length === 0 && !isWell(service)) found.push(unsaid(service, detail));
-  return [...found, ...loopback(service)];
+  return [...found, ...loopback(service, detail, host)];
 }
 
 export const isWell = (service: ServiceSummary): boolean => service.status === 'healthy';
@@ -113,20 +116,16 @@ function doubts(detail: Known): Reason[] {
   return found;
 }
 
-function loopback(service: ServiceSummary): Reason[] {
+function loopback(service: ServiceSummary, detail: Known, host: HostSummary | null): Reason[] {
   if (service.reachable !== 'loopback') return [];
-  const how =
-    service.kind === 'ollama'
-      ? 'Let it listen on the network (OLLAMA_HOST=0.0.0.0)'
-      : 'Let it listen on the network';
-  return [
-    {
-      tone: 'calm',
-      text: 'It listens on loopback: only programs on its own host reach it.',
-      at: null,
-      remedy: `${how}, or ask from its host.`,
-    },
-  ];
+  const reason: Reason = {
+    tone: 'calm',
+    text: 'It listens on loopback: only programs on its own host reach it.',
+    at: null,
+  };
+  if (!detail) return [reason];
+  const { steps } = adviceForLoopback(detail, host?.name ?? service.host_id ?? 'HOST');
+  return [{ ...reason, remedy: 'To use it from elsewhere:', steps }];
 }
 
 function unsaid(service: ServiceSummary, detail: Known): Reason {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { aHost, aService, aSnapshot } from '../feed/examples.ts';
+import { aChange, aHost, aService, aSnapshot } from '../feed/examples.ts';
 import { start } from '../feed/fold.ts';
-import { countsOf, kindsOf, listed, sortOf, turned } from './rows.ts';
+import { altersFilter, countsOf, kindsOf, listed, sortOf, turned } from './rows.ts';
 
 const fleet = start(
   aSnapshot({
@@ -40,4 +40,12 @@ it('turns the order round at the second click, and begins with the most models',
 it('counts by status and lists the kinds that are there', () => {
   expect(countsOf(fleet)).toMatchObject({ down: 1, degraded: 1, healthy: 1, unknown: 0 });
   expect(kindsOf(fleet)).toEqual(['ollama', 'vllm']);
+});
+
+it('asks the collector again only where type or role may be another one', () => {
+  const asks = (type: string) => altersFilter(aChange(1, type));
+  expect(['service.registered', 'service.promoted', 'service.changed'].every(asks)).toBe(true);
+  expect(['service.state', 'service.down', 'service.healthy', 'model.loaded'].some(asks)).toBe(
+    false,
+  );
 });

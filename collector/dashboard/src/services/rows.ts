@@ -1,5 +1,5 @@
 // Which services the table shows, and in which order. Pure: it reads the fold and returns ids.
-import type { ServiceStatus, ServiceSummary } from '../feed/contract.ts';
+import type { Change, ServiceStatus, ServiceSummary } from '../feed/contract.ts';
 import type { Fleet } from '../feed/fold.ts';
 import { kindName } from '../fleet/table/kinds.ts';
 import { natural } from '../fleet/table/order.ts';
@@ -36,6 +36,10 @@ export function turned(sort: Sort, key: SortKey): string {
   const down = sort.key === key ? !sort.down : first;
   return `${down ? '-' : ''}${key}`;
 }
+
+/** Whether what the collector finds by type or role may be another list now: what is gone is not listed anyway. */
+export const altersFilter = ({ type }: Change): boolean =>
+  type === 'service.registered' || type === 'service.changed' || type === 'service.promoted';
 
 /** `only`: what the collector found by what the feed does not tell; null: no such filter. */
 export function listed(fleet: Fleet, query: Query, only: ReadonlySet<string> | null): string[] {

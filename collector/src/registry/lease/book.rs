@@ -34,22 +34,29 @@ impl Book {
         &self.reserved
     }
 
-    /// Up to `max` leases, the oldest first, from behind the place of this number as it is written.
-    pub(super) fn after(&self, number: Option<&str>, max: usize) -> Vec<Lease> {
+    /// Up to `max` leases for which this is true, the oldest first, from behind the place of this
+    /// number as it is written.
+    pub(super) fn after(
+        &self,
+        number: Option<&str>,
+        max: usize,
+        is_wanted: impl Fn(&Lease) -> bool,
+    ) -> Vec<Lease> {
+        let wanted = |(_, lease): (&Uuid, &Lease)| is_wanted(lease).then(|| lease.clone());
         let Some(number) = number else {
-            return self.by_number.values().take(max).cloned().collect();
+            return self.by_number.iter().filter_map(wanted).take(max).collect();
         };
         let known = Uuid::try_parse(number).ok().filter(|id| id.simple().to_string() == number);
         if let Some(known) = known {
             let rest = self.by_number.range((Bound::Excluded(known), Bound::Unbounded));
-            return rest.map(|(_, lease)| lease.clone()).take(max).collect();
+            return rest.filter_map(wanted).take(max).collect();
         }
         let is_behind = |id: &Uuid| {
             let mut text = Uuid::encode_buffer();
             *id.simple().encode_lower(&mut text) > *number
         };
         let rest = self.by_number.iter().filter(|(id, _)| is_behind(id));
-        rest.map(|(_, lease)| lease.clone()).take(max).collect()
+        rest.filter_map(wanted).take(max).collect()
     }
 
     /// Notes a lease, and counts its request.

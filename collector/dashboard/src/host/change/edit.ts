@@ -76,19 +76,30 @@ export function staying(patch: HostPatch, after: Said): string[] {
   return Object.keys(labels).filter((key) => labels[key] === null && key in after.labels);
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+interface Patch {
+  labels?: Readonly<Record<string, string | null>> | null;
+}
+interface Labelled {
+  labels: Readonly<Record<string, string>>;
+}
+
 /** What others changed meanwhile to something else than this patch would make it, in words. */
-export function clashes(patch: HostPatch, before: Said, now: Said): string[] {
-  const out: string[] = [];
-  const isChanged = (field: 'role' | 'notes') =>
-    field in patch && now[field] !== before[field] && now[field] !== (patch[field] ?? '');
-  if (isChanged('role')) out.push('the role');
-  if (isChanged('notes')) out.push('the notes');
+export function clashes(patch: Patch, before: Labelled, now: Labelled): string[] {
+  const at = (thing: object, field: string) => written((thing as Fields)[field]);
+  const isOpposed = (field: string) =>
+    at(now, field) !== at(before, field) && at(now, field) !== at(patch, field);
+  const out = Object.keys(patch)
+    .filter((field) => field !== 'labels' && isOpposed(field))
+    .map((field) => `the ${field.replaceAll('_', ' ')}`);
   for (const [key, mine] of Object.entries(patch.labels ?? {})) {
     const [was, is] = [before.labels[key] ?? null, now.labels[key] ?? null];
     if (was !== is && is !== mine) out.push(`the label ${key}`);
   }
   return out;
 }
+
+const written = (value: unknown): string => JSON.stringify(value === '' ? null : (value ?? null));
 
 /** The form over what the host says now: what was not touched in it takes what others made of it. */
 export function rebased(form: Form, patch: HostPatch, now: Said): Form {

@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest';
 import { ApiError } from '../../feed/api.ts';
-import { bodyOf, EMPTY, labelsOf, patchOf, wrongIn, wrongOf, type Fields } from './form.ts';
+import {
+  bodyOf,
+  EMPTY,
+  labelsOf,
+  identityOf,
+  patchOf,
+  wrongIn,
+  wrongOf,
+  type Fields,
+} from './form.ts';
 
 const fields = (over: Partial<Fields>): Fields => ({ ...EMPTY, ...over });
 
@@ -46,6 +55,13 @@ it('patches only what was changed, takes back what was emptied, and labels key b
     labels: { team: null, zone: 'y', rack: 'b7' },
   });
   expect(patchOf(before, { ...before, name: 'a ' })).toEqual({});
+});
+
+it('takes a form for that of another service once its name, type or URL differs', () => {
+  const form = fields({ name: 'a', url: 'http://10.0.0.8:1' });
+  expect(identityOf({ ...form, url: ' http://10.0.0.8:1 ', priority: '4' })).toBe(identityOf(form));
+  for (const over of [{ name: 'b' }, { type: 'tool' }, { url: 'http://10.0.0.9:1' }] as const)
+    expect(identityOf({ ...form, ...over })).not.toBe(identityOf(form));
 });
 
 it('keeps an equals sign in the value of a label', () => {

@@ -118,6 +118,10 @@ export function bodyOf(fields: Fields): ServiceForm {
   return body;
 }
 
+/** What tells one service from another before it has an id. */
+export const identityOf = ({ name, type, url }: Fields): string =>
+  JSON.stringify([name.trim(), type, url.trim()]);
+
 /** Only what was changed, so that what somebody else changed meanwhile stays. Emptied is taken back. */
 export function patchOf(before: Fields, after: Fields): ServicePatch {
   const patch: ServicePatch = {};

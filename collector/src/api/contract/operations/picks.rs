@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::contract::operation::{Operation, Topic};
 use crate::api::contract::shape::{either, page, taken, told};
-use crate::api::leases::{Ended, LeaseView, Request, TakenView};
+use crate::api::leases::{Ended, LeaseView, Listed, Request, TakenView};
 use crate::api::list::Page;
 use crate::api::pick::{Asked, NoneUsableView, PickedView};
 use crate::api::problem::{Kind, Problem};
@@ -32,6 +32,7 @@ fn pick() -> Operation {
 fn list() -> Operation {
     Operation::get("/api/v1/leases", "listLeases", "List the leases that are out")
         .query::<Page>()
+        .query::<Listed>()
         .answers(200, "Leases.", page("LeaseList", "leases", told::<LeaseView>()))
 }
 
