@@ -175,7 +175,9 @@ export class FleetView {
   }
 
   #connected(connection: Connection): void {
-    if (this.connection.kind === 'live' && connection.kind !== 'live') this.lost_ms = Date.now();
+    if (this.connection.kind === 'live' && connection.kind !== 'live') {
+      this.lost_ms = this.#feed.heard_ms;
+    }
     this.connection = connection;
     if (connection.kind === 'live') this.fresh = true;
   }

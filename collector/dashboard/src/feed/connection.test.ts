@@ -104,11 +104,11 @@ it('takes a silent line for dead, and only then', () => {
   begin();
   FakeSocket.last.say(SNAPSHOT);
   for (let i = 0; i < 10; i++) {
-    vi.advanceTimersByTime(10_000);
+    vi.advanceTimersByTime(6_000);
     FakeSocket.last.say(CHANGE);
   }
   expect(states.at(-1)).toBe('live');
-  vi.advanceTimersByTime(17_000);
+  vi.advanceTimersByTime(9_000);
   expect(states).toContain('reconnecting');
 });
 

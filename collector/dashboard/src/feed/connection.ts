@@ -8,7 +8,7 @@ export type Connection =
   { kind: 'connecting' } | { kind: 'live' } | { kind: 'reconnecting'; at_ms: number };
 
 /** The collector sends a fleet frame every 2 s; this long without any frame and the line is dead. */
-const SILENCE_MS = 15_000;
+const SILENCE_MS = 7_000;
 const DIAL_MS = 10_000;
 /** How long the first snapshot may take: that of a large fleet is megabytes, on whatever line. */
 const SNAPSHOT_MS = 120_000;
@@ -36,6 +36,11 @@ export class FeedConnection {
     setInterval(() => this.#lookForSilence(), 1000);
     window.addEventListener('online', () => this.now());
     this.#dial();
+  }
+
+  /** When something was heard last, on the clock of this browser. */
+  get heard_ms(): number {
+    return this.#heard_ms;
   }
 
   /** Dials at once instead of at the end of the wait. */
