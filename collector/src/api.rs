@@ -68,9 +68,13 @@ use live::Feed;
 use precondition::KnownTags;
 use problem::{Kind, Problem};
 
-/// What handlers work with.
+/// What handlers work with. Each request clones it, so it is one reference.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+/// What all handlers share.
+#[derive(Debug)]
+pub struct Parts {
     /// The register.
     pub registry: Arc<Registry>,
     /// Seals what is secret before the register gets it.
@@ -99,6 +103,20 @@ pub struct Api {
     pub meters: Arc<Meters>,
     /// What was loaded from folders.
     pub catalogs: Arc<Catalogs>,
+}
+
+impl From<Parts> for Api {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// The routes over the registry.

@@ -34,8 +34,9 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(50);
 const CHANGES_A_TURN: usize = 200;
 /// How long entries are gathered after the first: each batch costs a sync of the disk.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
-/// Entries of one batch.
-const BATCH: usize = 400;
+/// Entries of one batch. The more go together, the fewer pages are written for each; they leave room
+/// in their transaction for those who wait for an answer.
+const BATCH: usize = 800;
 /// How often it is noted that the collector lives, and what is too old is removed.
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 /// The first pause after a failed write, and the longest.

@@ -90,7 +90,7 @@ pub async fn run(
     readiness.set_restored();
 
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
-    let api = Api {
+    let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
         seal,
         desk: Desk::new(&loaded.collector_id),
@@ -105,7 +105,7 @@ pub async fn run(
         silences: Arc::new(Silences::of_docs(&loaded.silences, Arc::clone(&registry))),
         meters: Arc::new(Meters::new(store.watch_state(), recorder.backlog())),
         catalogs,
-    };
+    });
     let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
     let mut parts = Parts::new(stop.clone());
     parts.watch(&config, &api);

@@ -1,5 +1,7 @@
 //! Where agents connect.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
@@ -35,10 +37,10 @@ pub async fn upgrade(
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES);
     let ends = Ends { remote: peer.0.ip(), local: Some(local.0.ip()) };
-    let token = api.tasks.token();
+    let (registry, desk) = (Arc::clone(&api.registry), api.desk.clone());
+    let (tasks, stop, token) = (api.tasks.clone(), api.stop.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        let connection = socket::run(socket, ends, api.registry, api.desk, api.stop);
-        owned(&api.tasks, "agent", connection).await;
+        owned(&tasks, "agent", socket::run(socket, ends, registry, desk, stop)).await;
         drop(token);
     }))
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
 pub use answer::PAGE_POLICY;
@@ -49,8 +49,7 @@ impl Guarded {
             .into_router()
             .method_not_allowed_fallback(problem::wrong_method)
             .fallback(problem::unknown_route)
-            .layer(from_fn_with_state(guard, admit))
-            .layer(from_fn(answer::harden));
+            .layer(from_fn_with_state(guard, admit));
         Self(router)
     }
 
@@ -61,13 +60,15 @@ impl Guarded {
 }
 
 async fn admit(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    match guard.check(&mut request) {
+    let mut response = match guard.check(&mut request) {
         Ok(()) => next.run(request).await,
         Err(problem) => {
             guard.log(&request, &problem);
             problem.into_response()
         }
-    }
+    };
+    answer::harden(response.headers_mut());
+    response
 }
 
 impl Guard {

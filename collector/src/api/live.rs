@@ -117,9 +117,10 @@ pub async fn upgrade(
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
-    let token = api.tasks.token();
+    let (feed, stop) = (api.feed.clone(), api.stop.clone());
+    let (tasks, token) = (api.tasks.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        owned(&api.tasks, "viewer", viewer::run(socket, wanted, api.feed, api.stop)).await;
+        owned(&tasks, "viewer", viewer::run(socket, wanted, feed, stop)).await;
         drop((token, room));
     }))
 }

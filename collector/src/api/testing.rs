@@ -106,7 +106,7 @@ impl App {
         let rules = config::Catalogs::default().with_defaults(None, dir.path());
         let sealing = Arc::clone(&seal);
         let catalogs = Catalogs::new(&rules, &[], Arc::clone(&registry), sealing);
-        let api = Api {
+        let api = Api::from(super::Parts {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
             store: Arc::clone(&store),
@@ -121,7 +121,7 @@ impl App {
             silences: Arc::new(Silences::of_docs(&[], Arc::clone(&registry))),
             meters: meters(),
             catalogs: Arc::new(catalogs),
-        };
+        });
         let routes = routes(api.clone());
         let declared = routes.declared().to_vec();
         let router = Guarded::new(routes, AllowedHosts::new([])).router();

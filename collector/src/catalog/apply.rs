@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use herdbook_shared::ids::ServiceId;
 
-use crate::registry::declare::Upserted;
+use crate::registry::declare::{Upserted, Whole};
 use crate::registry::moment::Moment;
 use crate::registry::service::record::{Credential, Declared};
 use crate::registry::service::{ServiceEntry, Source};
@@ -104,22 +104,26 @@ struct Applying<'a> {
 
 impl<'a> Applying<'a> {
     fn declare(&mut self, entry: &'a FileEntry) {
-        let (mut declared, moment) = (entry.value.declared.clone(), Moment::now());
-        let known = self.registry.declared_service(Source::File, &declared, moment);
+        let moment = Moment::now();
+        let whole = match Whole::of(Source::File, entry.value.declared.clone()) {
+            Ok(whole) => whole,
+            Err(refused) => return self.leave_out(entry, refused.to_string()),
+        };
+        let known = self.registry.declared_service(&whole, moment);
         if let Some(first) = known.as_ref().and_then(|known| self.by_id.get(&known.id)) {
             let why = format!("it is the same server as {:?} in {}", first.name, place(first));
             return self.leave_out(entry, why);
         }
         let record = known.as_ref().and_then(|known| known.facts.records.file.as_deref());
-        match self.sealed(entry, record) {
-            Ok(credential) => declared.credential = credential,
+        let whole = match self.sealed(entry, record) {
+            Ok(credential) => whole.with_credential(credential),
             Err(why) => return self.leave_out(entry, why),
-        }
-        if let Some(known) = known.as_ref().filter(|_| record == Some(&declared)) {
+        };
+        if let Some(known) = known.as_ref().filter(|_| record == Some(whole.declared())) {
             self.by_id.insert(known.id.clone(), entry);
             return;
         }
-        match self.registry.upsert_service(Source::File, declared, moment) {
+        match self.registry.upsert(whole, moment) {
             Ok(Upserted { entry: service, .. }) => {
                 self.by_id.insert(service.id.clone(), entry);
             }

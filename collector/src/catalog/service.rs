@@ -9,8 +9,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::registry::declare::Whole;
 use crate::registry::declare::bounds::OutOfBounds;
-use crate::registry::declare::checked;
 use crate::registry::declare::form::{CredentialForm, Form};
 use crate::registry::service::Source;
 use crate::registry::service::record::Declared;
@@ -105,10 +105,11 @@ fn read_service(
     if let Some(credential) = &credential {
         credential.checked().map_err(&told)?;
     }
-    let (declared, url) = checked(Source::File, form.declared()).map_err(&told)?;
+    let whole = Whole::of(Source::File, form.declared()).map_err(&told)?;
+    let (declared, url) = (whole.declared().clone(), whole.url().as_str().to_owned());
     let name: Arc<str> = declared.name.as_deref().unwrap_or_default().into();
     let origin = Origin::File { path: path.to_owned(), line: first };
-    let value = FileService { declared, url: url.as_str().to_owned(), credential };
+    let value = FileService { declared, url, credential };
     Ok(Entry { name, origin, digest, value })
 }
 

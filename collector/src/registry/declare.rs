@@ -10,26 +10,24 @@ pub mod form;
 pub mod observed;
 pub mod patch;
 pub mod remove;
+mod whole;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use herdbook_shared::ids::ServiceId;
-use uuid::Uuid;
 
 use super::change::ChangeKind;
 use super::join::DeclaredAs;
 use super::mark::status_kind;
 use super::moment::Moment;
 use super::service::record::{Declared, Records};
-use super::service::{
-    Check, Model, ServiceEntry, ServiceFacts, ServiceStatus, ServiceType, Source, Word,
-};
+use super::service::{Check, ServiceEntry, ServiceFacts, ServiceStatus, ServiceType, Source, Word};
 use super::transaction::Transaction;
-use super::url::ServiceUrl;
 use super::{Registry, SERVICES_MAX};
 
 use bounds::OutOfBounds;
+
+pub use whole::Whole;
 
 /// There is no such service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,13 +83,20 @@ impl Registry {
         declared: Declared,
         moment: Moment,
     ) -> Result<Arc<ServiceEntry>, AddError> {
-        let (declared, url) = whole(source, declared)?;
+        self.add(Whole::of(source, declared)?, moment)
+    }
+
+    /// Lists a service that is declared.
+    ///
+    /// # Errors
+    ///
+    /// Where it is there already, be it by another source, or cannot be listed.
+    pub fn add(&self, whole: Whole, moment: Moment) -> Result<Arc<ServiceEntry>, AddError> {
         let mut transaction = self.command(moment);
-        if let Some(there) = transaction.known(source, &declared, &url) {
+        if let Some(there) = transaction.known(&whole) {
             return Err(AddError::Exists(there.id.clone()));
         }
-        let upserted = transaction.upsert(source, declared, &url);
-        upserted.map(|upserted| upserted.entry).ok_or(AddError::Full)
+        transaction.upsert(whole).map(|upserted| upserted.entry).ok_or(AddError::Full)
     }
 
     /// Lists a service that a source other than an agent declares, or replaces what that source
@@ -106,72 +111,70 @@ impl Registry {
         declared: Declared,
         moment: Moment,
     ) -> Result<Upserted, UpsertError> {
-        let (declared, url) = whole(source, declared)?;
+        self.upsert(Whole::of(source, declared)?, moment)
+    }
+
+    /// Lists a service that is declared, or replaces what its source said of it before.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be listed.
+    pub fn upsert(&self, whole: Whole, moment: Moment) -> Result<Upserted, UpsertError> {
         let mut transaction = self.command(moment);
-        if let Some(other) = transaction.other_type(source, &declared, &url) {
+        if let Some(other) = transaction.other_type(&whole) {
             return Err(UpsertError::OtherType(other.word()));
         }
-        transaction.upsert(source, declared, &url).ok_or(UpsertError::Full)
+        transaction.upsert(whole).ok_or(UpsertError::Full)
     }
 
     /// The service that a declaration is about, where it is listed: the one that it would replace
     /// a record of, or join.
     #[must_use]
-    pub fn declared_service(
-        &self,
-        source: Source,
-        declared: &Declared,
-        moment: Moment,
-    ) -> Option<Arc<ServiceEntry>> {
-        let (declared, url) = whole(source, declared.clone()).ok()?;
-        self.transaction(moment).known(source, &declared, &url)
+    pub fn declared_service(&self, whole: &Whole, moment: Moment) -> Option<Arc<ServiceEntry>> {
+        match &whole.own_id {
+            // For one of a known id no lock is taken.
+            Some(id) => self.service(id.as_str()),
+            None => self.transaction(moment).known(whole),
+        }
     }
 }
 
 impl Transaction<'_> {
-    fn upsert(&mut self, source: Source, declared: Declared, url: &ServiceUrl) -> Option<Upserted> {
-        if source == Source::Own {
-            return self.register_own(declared, url);
+    fn upsert(&mut self, whole: Whole) -> Option<Upserted> {
+        let Whole { source, declared, url, own_id } = whole;
+        if let Some(id) = own_id {
+            return self.register_own(id, declared);
         }
-        if self.known(source, &declared, url).is_none() && self.is_full() {
+        if self.owner_of(&url).is_none() && self.is_full() {
             return None;
         }
-        let (entry, declared_as) = self.declare(source, declared, url);
+        let (entry, declared_as) = self.declare(source, declared, &url);
         Some(Upserted { entry, is_new: declared_as == DeclaredAs::New })
     }
 
     /// The type as which a person added this service, where that is another one.
-    fn other_type(
-        &self,
-        source: Source,
-        declared: &Declared,
-        url: &ServiceUrl,
-    ) -> Option<ServiceType> {
-        let known = self.known(source, declared, url).filter(|_| source == Source::Manual)?;
-        let added = known.facts.records.manual.as_deref()?.r#type;
-        added.filter(|_| added != declared.r#type)
+    fn other_type(&self, whole: &Whole) -> Option<ServiceType> {
+        if whole.source != Source::Manual {
+            return None;
+        }
+        let added = self.known(whole)?.facts.records.manual.as_deref()?.r#type;
+        added.filter(|_| added != whole.declared.r#type)
     }
 
     fn is_full(&self) -> bool {
         self.registry.services.len() >= SERVICES_MAX
     }
 
-    fn known(
-        &self,
-        source: Source,
-        declared: &Declared,
-        url: &ServiceUrl,
-    ) -> Option<Arc<ServiceEntry>> {
-        match source {
-            Source::Own => self.registry.service(own_id(declared, url).as_str()),
-            _ => self.owner_of(url),
+    fn known(&self, whole: &Whole) -> Option<Arc<ServiceEntry>> {
+        match &whole.own_id {
+            Some(id) => self.registry.service(id.as_str()),
+            None => self.owner_of(&whole.url),
         }
     }
 
     /// Who registers itself is known by name, type and URL, and never joins another entry: behind
     /// one address many programs may stand.
-    fn register_own(&mut self, declared: Declared, url: &ServiceUrl) -> Option<Upserted> {
-        let id = own_id(&declared, url);
+    fn register_own(&mut self, id: ServiceId, declared: Declared) -> Option<Upserted> {
         let listed = self.registry.service(id.as_str());
         let is_new = listed.is_none();
         if is_new && self.is_full() {
@@ -251,47 +254,6 @@ impl ServiceEntry {
             ChangeKind::ServiceChanged
         }
     }
-}
-
-/// Holds the bounds of a declaration and brings it into the form in which it is kept: the URL in
-/// its one spelling, models by name.
-fn whole(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), OutOfBounds> {
-    let url = bounds::whole(&declared)?;
-    let check = match source {
-        Source::Agent => {
-            return bounds::refuse("source", "agents report what they find", "manual or file");
-        }
-        Source::Own => Some(Check::Heartbeat),
-        Source::Manual | Source::File => declared.check,
-    };
-    let models = declared.models.map(|models| by_name(&models));
-    let declared = Declared { url: Some(url.as_str().to_owned()), check, models, ..declared };
-    Ok((declared, url))
-}
-
-/// What a source other than an agent declares, in the form in which it would be kept, and its URL;
-/// nothing is listed by it.
-///
-/// # Errors
-///
-/// Where it breaks a bound.
-pub fn checked(source: Source, declared: Declared) -> Result<(Declared, ServiceUrl), OutOfBounds> {
-    whole(source, declared)
-}
-
-/// Of two models with one name the last stays.
-fn by_name(models: &[Model]) -> Arc<[Model]> {
-    let models: BTreeMap<_, _> = models.iter().map(|model| (&*model.name, model)).collect();
-    models.into_values().cloned().collect()
-}
-
-/// The id of who registers itself: a UUID made of name, type and URL, so that the same program is
-/// the same service after any restart of either side.
-fn own_id(declared: &Declared, url: &ServiceUrl) -> ServiceId {
-    let name = declared.name.as_deref().unwrap_or_default();
-    let r#type = declared.r#type.map_or("", Word::word);
-    let text = format!("{type}\n{}\n{name}", url.as_str());
-    ServiceId::from_text(&Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes()).to_string())
 }
 
 #[cfg(test)]

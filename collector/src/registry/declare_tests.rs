@@ -1,7 +1,9 @@
 //! What may be declared, and what comes of it.
 
+use uuid::Uuid;
+
 use crate::config::Liveness;
-use crate::registry::service::{Reachable, Role};
+use crate::registry::service::{Model, Reachable, Role};
 use crate::registry::testing::*;
 
 use super::*;
@@ -54,7 +56,8 @@ fn what_an_agent_found_is_there_for_whoever_adds_it() {
     registry.take_inventory(&opened, vec![service("10.0.0.7", 8000, vec![])], clock.moment());
     let found = registry.service("gpu-1:8000").unwrap();
     let manual = declared("mine", "HTTP://GPU-1:8000");
-    let known = registry.declared_service(Source::Manual, &manual, clock.moment());
+    let known = registry
+        .declared_service(&Whole::of(Source::Manual, manual.clone()).unwrap(), clock.moment());
     assert_eq!(known.unwrap().id, found.id);
     let error = registry.add_service(Source::Manual, manual.clone(), clock.moment()).unwrap_err();
     assert_eq!(error, AddError::Exists(found.id.clone()));

@@ -96,9 +96,15 @@ impl ServiceUrl {
         if matches!(&host, Host::Domain(name) if !is_host_name(name)) {
             return Err(BadUrl::HostName);
         }
-        url.set_host(Some(&host.to_string())).map_err(|_| BadUrl::NoHost)?;
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
+        // Most are in their one spelling already.
+        let host = host.to_string();
+        if url.host_str() != Some(&host) {
+            url.set_host(Some(&host)).map_err(|_| BadUrl::NoHost)?;
+        }
+        if url.path() != "/" && url.path().ends_with('/') {
+            let path = url.path().trim_end_matches('/').to_owned();
+            url.set_path(&path);
+        }
         let port = url.port_or_known_default().ok_or(BadUrl::Unreadable)?;
         Ok(Self { url, port })
     }
@@ -202,6 +208,27 @@ mod tests {
         assert_eq!(url.key(), "models.example:443");
         assert_eq!(url.id(), "models.example:443/team-a");
         assert_eq!(url.as_str(), "https://models.example/team-a");
+    }
+
+    #[test]
+    fn what_is_in_its_one_spelling_stays_and_all_else_gets_there() {
+        let spellings = [
+            ("http://gpu-1:8000", "http://GPU-1.:8000/"),
+            ("http://10.0.0.7:8000/a", "http://[::ffff:10.0.0.7]:8000/a//"),
+            ("http://[fd00::7]:8000/a", "[FD00:0::7]:8000/b/../a/"),
+            ("https://gpu-1/a//b", "https://gpu-1:443/a//b/"),
+            ("http://gpu-1/a%20b", "gpu-1/a b/"),
+            ("http://gpu-1", "gpu-1///"),
+            ("http://xn--bcher-kva/a", "http://b\u{fc}cher/./a/"),
+        ];
+        for (one, other) in spellings {
+            assert_eq!(ServiceUrl::parse(one).unwrap().as_str(), one);
+            assert_eq!(
+                ServiceUrl::parse(other).unwrap(),
+                ServiceUrl::parse(one).unwrap(),
+                "{other}"
+            );
+        }
     }
 
     #[test]

@@ -19,8 +19,9 @@ use super::{Loaded, OpenError, sum};
 const SQLITE_MIN: i32 = 3_051_003;
 /// How long a lock of a reader or of a backup is waited for.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The page cache, KiB, negative as SQLite wants it.
-const CACHE_KIB: i64 = -256;
+/// The page cache, KiB, negative as SQLite wants it: what the largest transactions touch. In a
+/// smaller one pages are read again, and written twice, before the transaction is over.
+const CACHE_KIB: i64 = -2000;
 /// What is kept of the write-ahead log after a checkpoint, bytes.
 const JOURNAL_BYTES: u32 = 64 * 1024 * 1024;
 
@@ -139,7 +140,6 @@ pub(super) fn connect(path: &Path, pages_max: u32) -> rusqlite::Result<Connectio
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Whole entities are written and, but for the start, never read: a small cache will do.
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL_BYTES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;

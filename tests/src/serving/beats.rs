@@ -50,7 +50,7 @@ pub(super) async fn register(address: SocketAddr, n: usize) -> io::Result<Vec<St
             n & 0xff
         );
         client.send(&request("POST", "/api/v1/services", &body)).await?;
-        let entry: serde_json::Value = serde_json::from_slice(&client.answer().await?)?;
+        let entry: serde_json::Value = serde_json::from_slice(client.answer().await?)?;
         ids.push(entry["id"].as_str().unwrap_or_default().to_owned());
     }
     Ok(ids)

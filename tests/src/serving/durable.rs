@@ -56,6 +56,7 @@ pub(super) async fn measure() -> io::Result<Vec<Rate>> {
         rate("… as a share of it", share, " %", Some(AT_LEAST_PERCENT)),
         rate("bare SQLite inserts, FULL, one row a transaction", one, "/s", None),
         rate("registrations a second of the collector's CPU", measured.per_core_second, "/s", None),
+        rate("CPU of the load for a registration", measured.load_us, " µs", None),
     ])
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) per_second: f64,
     /// Answers a second that the server could give with one whole core.
     pub(super) per_core_second: f64,
+    /// What one of them cost whoever asked, microseconds of CPU.
+    pub(super) load_us: f64,
 }
 
 /// One connection that is kept.
@@ -45,7 +47,7 @@ impl Client {
     }
 
     /// The body of the next answer, which has to be a 2xx.
-    pub(super) async fn answer(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) async fn answer(&mut self) -> io::Result<&[u8]> {
         self.buffer.clear();
         let head_end = loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -53,18 +55,17 @@ impl Client {
             }
             self.read().await?;
         };
-        let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let n_body = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        while self.buffer.len() < head_end + n_body {
+        let end = head_end + n_bytes_of_body(&self.buffer[..head_end]);
+        while self.buffer.len() < end {
             self.read().await?;
         }
-        let body = self.buffer[head_end..].to_vec();
-        if head.starts_with("http/1.1 2") {
+        let (head, body) = (&self.buffer[..head_end], &self.buffer[head_end..end]);
+        if head.starts_with(b"HTTP/1.1 2") {
             return Ok(body);
         }
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Err(io::Error::other(format!("{}: {body}", head.lines().next().unwrap_or_default())))
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let first_line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        Err(io::Error::other(format!("{}: {}", text(first_line), text(body))))
     }
 
     async fn read(&mut self) -> io::Result<()> {
@@ -73,6 +74,16 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// What the head of an answer says of its body; 0 where it says nothing.
+fn n_bytes_of_body(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"content-length:";
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let is_name =
+        |line: &&[u8]| line.get(..NAME.len()).is_some_and(|n| n.eq_ignore_ascii_case(NAME));
+    let length = lines.find(is_name).and_then(|line| std::str::from_utf8(&line[NAME.len()..]).ok());
+    length.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// A request with a JSON body.
@@ -109,9 +120,11 @@ pub(super) async fn storm(
         });
     }
     sleep(window / 4).await;
+    let (own_pid, mut load_us) = (std::process::id(), Vec::new());
     let (mut per_second, mut per_core_second) = (Vec::new(), Vec::new());
     for _ in 0..WINDOWS {
-        let (begun, before, used) = (Instant::now(), n_answers.load(Relaxed), cpu_time(pid)?);
+        let (begun, before) = (Instant::now(), n_answers.load(Relaxed));
+        let (used, own_used) = (cpu_time(pid)?, cpu_time(own_pid)?);
         tokio::select! {
             () = sleep(window) => (),
             Some(broke) = asking.join_next() => broke??,
@@ -119,6 +132,8 @@ pub(super) async fn storm(
         let n = (n_answers.load(Relaxed) - before) as f64;
         per_second.push(n / begun.elapsed().as_secs_f64());
         per_core_second.push(n / cpu_time(pid)?.saturating_sub(used).as_secs_f64());
+        load_us.push(1e6 * cpu_time(own_pid)?.saturating_sub(own_used).as_secs_f64() / n);
     }
-    Ok(Outcome { per_second: median(per_second), per_core_second: median(per_core_second) })
+    let (per_second, per_core_second) = (median(per_second), median(per_core_second));
+    Ok(Outcome { per_second, per_core_second, load_us: median(load_us) })
 }

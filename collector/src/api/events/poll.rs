@@ -1,6 +1,7 @@
 //! `GET /api/v1/events`: the long poll. It answers as soon as anything happened that is wanted,
 //! or once the time is over; the cursor moves on over what is not wanted, too.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -71,9 +72,10 @@ pub async fn get(
     let mut gathered = Gathered::new(poll.limit()?, view(given(&poll.view), View::Full)?);
     let filter = Filter::read(poll.words(), &api.registry)?;
     let since = given(&poll.since).map(|text| Cursor::read("since", text)).transpose()?;
+    let registry = Arc::clone(&api.registry);
     let (mut follower, lost) = match &since {
-        Some(cursor) => Follower::after(api.registry, cursor, filter),
-        None => (Follower::from_now(api.registry, filter), None),
+        Some(cursor) => Follower::after(registry, cursor, filter),
+        None => (Follower::from_now(registry, filter), None),
     };
     if let Some(why) = lost {
         return Err(gone(why, &follower.cursor()));

@@ -73,16 +73,16 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let begin = wanted.begin(&api.registry, &headers)?;
     let upgrade = headers.contains_key(header::UPGRADE).then_some(upgrade).transpose()?;
-    let room = room.for_stream()?;
-    let Some(upgrade) = upgrade else { return Ok(sse::answer(begin, api.stop, room)) };
+    let (room, stop) = (room.for_stream()?, api.stop.clone());
+    let Some(upgrade) = upgrade else { return Ok(sse::answer(begin, stop, room)) };
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
-    let token = api.tasks.token();
+    let (tasks, token) = (api.tasks.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        owned(&api.tasks, "events", socket::run(socket, begin, api.stop)).await;
+        owned(&tasks, "events", socket::run(socket, begin, stop)).await;
         drop((token, room));
     }))
 }

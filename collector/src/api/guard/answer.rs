@@ -1,10 +1,7 @@
 //! The headers of every answer. What a handler sets itself (caching, the page's policy) stays.
 
-use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 
 /// What the page may do: load its own files and talk to its own collector, nothing else.
 pub const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
@@ -33,13 +30,7 @@ const DEFAULTS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-pub(super) async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_defaults(response.headers_mut());
-    response
-}
-
-fn set_defaults(headers: &mut HeaderMap) {
+pub(super) fn harden(headers: &mut HeaderMap) {
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(value);
     }

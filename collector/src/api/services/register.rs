@@ -11,12 +11,12 @@ use crate::api::precondition::IfNoneMatch;
 use crate::api::problem::{Kind, Problem};
 use crate::api::query::NoParameters;
 use crate::api::{Api, entity};
+use crate::registry::declare::Whole;
 use crate::registry::declare::form::{CredentialForm, Form};
 use crate::registry::encode;
 use crate::registry::moment::Moment;
 use crate::registry::service::Source;
-use crate::registry::service::record::{Credential, Declared};
-use crate::registry::url::ServiceUrl;
+use crate::registry::service::record::Credential;
 use crate::registry::view::View;
 
 /// `POST /api/v1/services`
@@ -32,17 +32,18 @@ pub async fn register(
 ) -> Result<Response, Problem> {
     api.may_write()?;
     let (source, given, moment) = (form.source(), form.credential.take(), Moment::now());
-    let mut declared = form.declared();
-    declared.credential = match given {
-        Some(Some(given)) => Some(Arc::new(sealed(&api, source, &declared, &given)?)),
+    let whole = Whole::of(source, form.declared())?;
+    let credential = match given {
+        Some(Some(given)) => Some(Arc::new(sealed(&api, &whole, &given)?)),
         Some(None) => None,
         // What was read of a service holds none: sent back, it takes none away.
-        None => known_credential(&api, source, &declared),
+        None => known_credential(&api, &whole),
     };
+    let whole = whole.with_credential(credential);
     let (entry, is_new) = match if_none_match {
-        IfNoneMatch::New => (api.registry.add_service(source, declared, moment)?, true),
+        IfNoneMatch::New => (api.registry.add(whole, moment)?, true),
         IfNoneMatch::Any => {
-            let upserted = api.registry.upsert_service(source, declared, moment)?;
+            let upserted = api.registry.upsert(whole, moment)?;
             (upserted.entry, upserted.is_new)
         }
     };
@@ -58,14 +59,9 @@ pub async fn register(
 }
 
 /// Seals a credential. The same one again stays as it was sealed, so that nothing changes.
-fn sealed(
-    api: &Api,
-    source: Source,
-    declared: &Declared,
-    given: &CredentialForm,
-) -> Result<Credential, Problem> {
+fn sealed(api: &Api, whole: &Whole, given: &CredentialForm) -> Result<Credential, Problem> {
     let (header, value) = given.checked()?;
-    let known = known_credential(api, source, declared);
+    let known = known_credential(api, whole);
     let sealed = api.seal.seal(&header, value, known.as_deref());
     sealed.map_err(|error| {
         tracing::error!(%error, "the system gives no random bytes");
@@ -74,13 +70,12 @@ fn sealed(
 }
 
 /// What this source gave for this very URL: it is sent to no other one.
-fn known_credential(api: &Api, source: Source, declared: &Declared) -> Option<Arc<Credential>> {
-    let known = api.registry.declared_service(source, declared, Moment::now())?;
+fn known_credential(api: &Api, whole: &Whole) -> Option<Arc<Credential>> {
+    let known = api.registry.declared_service(whole, Moment::now())?;
     let records = &known.facts.records;
-    let record = if source == Source::Own { &records.own } else { &records.manual };
+    let record = if whole.source() == Source::Own { &records.own } else { &records.manual };
     let record = record.as_deref()?;
-    let url = ServiceUrl::parse(declared.url.as_deref()?).ok()?;
-    let is_same = record.url.as_deref() == Some(url.as_str());
+    let is_same = record.url.as_deref() == Some(whole.url().as_str());
     record.credential.clone().filter(|_| is_same)
 }
 

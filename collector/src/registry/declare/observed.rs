@@ -10,7 +10,8 @@ use crate::registry::moment::Moment;
 use crate::registry::service::record::{Checked, Found, Records};
 use crate::registry::service::{Check, Model, ServiceEntry, ServiceStatus};
 
-use super::{UnknownService, by_name};
+use super::UnknownService;
+use super::whole::by_name;
 
 impl Registry {
     /// Judges a service. Draining is a flag and no status: what drains and answers is healthy.
