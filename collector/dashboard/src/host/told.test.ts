@@ -8,7 +8,8 @@ let feed: { fleet: object; changes: Change[] };
 let told: Told;
 beforeEach(async () => {
   vi.useFakeTimers();
-  vi.stubGlobal('document', { baseURI: 'http://collector/', hidden: false });
+  const tab = Object.assign(new EventTarget(), { baseURI: 'http://collector/', hidden: false });
+  vi.stubGlobal('document', tab);
   vi.stubGlobal('fetch', (url: URL) => {
     asked.push(url.pathname.split('/').at(-1)!);
     const page = { services: [], sessions: [], history: [], next_cursor: null };
