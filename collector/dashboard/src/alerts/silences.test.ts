@@ -3,6 +3,7 @@ import { ApiError } from '../feed/api.ts';
 import { anAlert } from '../feed/examples.ts';
 import {
   EMPTY,
+  faultOf,
   fieldsOf,
   formOf,
   inWords,
@@ -70,6 +71,15 @@ it('tells whether it matches, but for labels, which only the collector knows', (
   expect(matches({ subject: { kind: 'service' } }, alert)).toBe(false);
   expect(matches({ label: 'rack=7' }, alert)).toBeNull();
   expect(matches({ label: 'rack=7', rule: 'gpu_lost' }, alert)).toBe(false);
+});
+
+it('says what is lacking before the collector is asked', () => {
+  const now_ms = Date.parse('2026-11-21T10:00:00Z');
+  const fields = { ...EMPTY, severity: 'info' as const };
+  expect(faultOf({ ...EMPTY, name: ' ' }, null, now_ms)?.at).toBe('matcher');
+  expect(faultOf(fields, null, now_ms)?.text).toBe('Say until when.');
+  expect(faultOf(fields, '2026-11-21T10:00:00Z', now_ms)?.text).toContain('a time to come');
+  expect(faultOf(fields, '2026-11-21T10:00:01Z', now_ms)).toBeNull();
 });
 
 it.each([

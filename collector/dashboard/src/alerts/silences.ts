@@ -32,6 +32,14 @@ export const DURATIONS = [
 
 export type Scope = 'both' | 'subject' | 'rule' | 'custom';
 
+/** How the choices are called. */
+export const scopesOf = (rule: string, subject: string): { value: Scope; text: string }[] => [
+  { value: 'both', text: `${rule} on ${subject}` },
+  { value: 'subject', text: `Everything on ${subject}` },
+  { value: 'rule', text: `${rule} anywhere` },
+  { value: 'custom', text: 'Something else' },
+];
+
 /** What an alert suggests: this rule on this subject, this subject, this rule. */
 export function fieldsOf(alert: Alert, scope: Scope): Fields {
   const { kind, id } = alert.subject;
@@ -122,6 +130,20 @@ export function matches(matcher: SilenceMatcher, alert: Alert): boolean | null {
 
 const FIELDS = ['rule', 'severity', 'kind', 'id', 'name', 'label', 'until', 'comment'] as const;
 export type Place = (typeof FIELDS)[number] | 'matcher' | 'form';
+
+export const SAY_WHICH = 'Say at least one of rule, severity, subject and label.';
+
+/** What the collector would refuse, said before it is asked, in the order of the form. */
+export function faultOf(
+  fields: Fields,
+  until: string | null,
+  now_ms: number,
+): { at: Place; text: string } | null {
+  if (Object.keys(matcherOf(fields)).length === 0) return { at: 'matcher', text: SAY_WHICH };
+  if (until === null) return { at: 'until', text: 'Say until when.' };
+  if (Date.parse(until) > now_ms) return null;
+  return { at: 'until', text: 'This is over already: say a time to come.' };
+}
 
 /** At which field of the form a refusal is said. */
 export function placeOf(error: ApiError): Place {

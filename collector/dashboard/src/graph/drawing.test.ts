@@ -40,15 +40,15 @@ it('counts where a model is in memory among what is drawn', () => {
     drawingOf(scopeOf(small, facts, '', focus), facts, focus).nodes.find(
       ({ id }) => id === 'model:b',
     )?.detail;
-  expect(detail('')).toBe('1 of 2 warm');
-  expect(detail('h1')).toBe('1 of 1 warm');
-  expect(detail('h2')).toBe('cold on 1');
+  expect(detail('')).toBe('warm on 1 of 2 services');
+  expect(detail('h1')).toBe('warm on 1 of 1 service');
+  expect(detail('h2')).toBe('cold on 1 service');
 });
 
 it('calls no model cold that nobody is heard of', () => {
   const silent = { ...COLD, status: () => 'unknown' };
   const { nodes } = drawingOf(small, silent, '');
-  expect(nodes.find(({ id }) => id === 'model:b')?.detail).toBe('on 2, not heard');
+  expect(nodes.find(({ id }) => id === 'model:b')?.detail).toBe('on 2 services, not heard');
 });
 
 it('draws a large fleet as groups that lead to their members', () => {

@@ -1,5 +1,6 @@
 // What stands for something in the picture: a node by itself, or a group of them.
 import { isHeard, nWarmOf, toneOf, type Facts, type Tone } from './facts.ts';
+import { count, plural } from '../format.ts';
 import { titleOf, type Kind, type Node, type Topology } from './topology.ts';
 
 export interface Drawn {
@@ -49,9 +50,11 @@ export function single(node: Node, scope: Topology, facts: Facts): Drawn {
   };
 }
 
+/** It says of what: other views count hosts, which may have several services. */
 function whereabouts(model: Node, scope: Topology, facts: Facts): string {
   const n = scope.before.get(model.id)?.length ?? 0;
   const nWarm = nWarmOf(model, scope, facts);
-  if (nWarm > 0) return `${nWarm} of ${n} warm`;
-  return isHeard(model, scope, facts) ? `cold on ${n}` : `on ${n}, not heard`;
+  const places = plural(n, 'service');
+  if (nWarm > 0) return `warm on ${count(nWarm)} of ${places}`;
+  return isHeard(model, scope, facts) ? `cold on ${places}` : `on ${places}, not heard`;
 }

@@ -35,7 +35,7 @@ interface Item {
   kind: Kind;
 }
 
-const WIDTH: Record<Kind, number> = { collector: 148, host: 216, service: 240, model: 256 };
+const WIDTH: Record<Kind, number> = { collector: 148, host: 216, service: 240, model: 304 };
 const MEASURES: Record<Density, { height: number; gap: number; widen: number }> = {
   roomy: { height: 46, gap: 14, widen: 1 },
   compact: { height: 28, gap: 7, widen: 1 },

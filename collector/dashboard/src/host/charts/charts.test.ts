@@ -12,9 +12,23 @@ const gpu = (id: string, index: number) => ({
 
 it('draws GPUs in the order of the host, and those that are gone last', () => {
   const drawn = drawnGpus(['gone-for-a-long-time', 'b', 'a'], [gpu('a', 0), gpu('b', 1)]);
-  expect(drawn.map(({ title }) => title)).toEqual(['GPU 0', 'GPU 1', 'gone-for-a-l…']);
+  expect(drawn.map(({ title }) => title)).toEqual(['GPU 0', 'GPU 1', 'GPU (gone)']);
   const mixed = drawnGpus(['a', 'b'], [gpu('a', 0), { ...gpu('b', 1), name: 'NVIDIA L4' }]);
   expect(mixed.map(({ title }) => title)).toEqual(['0 H200', '1 L4']);
+});
+
+it('calls a GPU that is gone by its number where that was told, and never by its id', () => {
+  const titles = (...of: Parameters<typeof drawnGpus>) =>
+    drawnGpus(...of).map(({ title }) => title);
+  const once = new Map([['b', gpu('b', 1)]]);
+  expect(titles(['a', 'b'], [gpu('a', 0)], once)).toEqual(['GPU 0', 'GPU 1 (gone)']);
+  expect(titles(['x', 'y', 'b'], [], once)).toEqual([
+    'GPU (gone) no. 1',
+    'GPU (gone) no. 2',
+    'GPU 1 (gone)',
+  ]);
+  // Where the host does not tell which it has, none of them is said to be gone.
+  expect(titles(['x'], null)).toEqual(['GPU']);
 });
 
 it('has as many lines as can be told apart', () => {

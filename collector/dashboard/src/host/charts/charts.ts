@@ -91,17 +91,24 @@ export interface DrawnGpu {
 
 type Known = Pick<FullGpu | Gpu, 'id' | 'index' | 'name'>;
 
-/** The GPUs that are drawn: those that have columns, in the order of the host, the gone ones last. */
-export function drawnGpus(ids: readonly string[], known: readonly Known[]): DrawnGpu[] {
+/** The GPUs that are drawn: those that have columns, in the order of the host, the gone ones last.
+    `told` is null where the host does not tell which it has; `once` are those that it told before. */
+export function drawnGpus(
+  ids: readonly string[],
+  told: readonly Known[] | null,
+  once: ReadonlyMap<string, Known> = new Map(),
+): DrawnGpu[] {
+  const known = told ?? [];
   const order = new Map(known.map((gpu, i) => [gpu.id, i]));
   const place = (id: string) => order.get(id) ?? known.length;
   const sorted = [...ids].sort((a, b) => place(a) - place(b));
+  const nameless = sorted.filter((id) => !order.has(id) && !once.has(id));
   const areAlike = new Set(known.map((gpu) => gpu.name)).size === 1;
   return sorted.slice(0, GPUS_MOST).map((id, i) => {
     const gpu = known[place(id)];
     return {
       id,
-      title: gpu ? titleOf(gpu, areAlike) : `${shown(id.slice(0, 12))}…`,
+      title: gpu ? titleOf(gpu, areAlike) : titleOfGone(once.get(id), nameless, id, told !== null),
       tone: `gpu-${i % TONES}`,
       dashed: i >= TONES,
     };
@@ -110,6 +117,18 @@ export function drawnGpus(ids: readonly string[], known: readonly Known[]): Draw
 
 const titleOf = (gpu: Known, areAlike: boolean): string =>
   areAlike ? `GPU ${gpu.index}` : `${gpu.index} ${shown(shortGpuName(gpu.name))}`;
+
+/** Of a GPU that only the past tells of; several without a number are told apart by their order. */
+function titleOfGone(
+  gpu: Known | undefined,
+  nameless: readonly string[],
+  id: string,
+  isGone: boolean,
+): string {
+  const gone = isGone ? ' (gone)' : '';
+  if (gpu) return `GPU ${gpu.index}${gone}`;
+  return nameless.length === 1 ? `GPU${gone}` : `GPU${gone} no. ${nameless.indexOf(id) + 1}`;
+}
 
 type Limits = Pick<FullGpu | Gpu, 'memory_total_bytes' | 'power_limit_watts'>;
 
