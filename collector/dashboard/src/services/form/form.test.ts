@@ -57,6 +57,12 @@ it('patches only what was changed, takes back what was emptied, and labels key b
   expect(patchOf(before, { ...before, name: 'a ' })).toEqual({});
 });
 
+it('takes names that every object has for plain keys of labels', () => {
+  const before = fields({ labels: 'constructor=a\ntoString=b' });
+  expect(patchOf(before, EMPTY).labels).toEqual({ constructor: null, toString: null });
+  expect(patchOf(EMPTY, before).labels).toEqual({ constructor: 'a', toString: 'b' });
+});
+
 it('takes a form for that of another service once its name, type or URL differs', () => {
   const form = fields({ name: 'a', url: 'http://10.0.0.8:1' });
   expect(identityOf({ ...form, url: ' http://10.0.0.8:1 ', priority: '4' })).toBe(identityOf(form));

@@ -144,8 +144,10 @@ function labelPatch(
   after: Record<string, string>,
 ): Record<string, string | null> {
   const patch: Record<string, string | null> = {};
-  for (const key of Object.keys(before)) if (!(key in after)) patch[key] = null;
-  for (const [key, value] of Object.entries(after)) if (before[key] !== value) patch[key] = value;
+  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) patch[key] = null;
+  for (const [key, value] of Object.entries(after)) {
+    if (!Object.hasOwn(before, key) || before[key] !== value) patch[key] = value;
+  }
   return patch;
 }
 
