@@ -75,6 +75,13 @@ it('keeps an equals sign in the value of a label', () => {
   expect(wrongIn(fields({ labels: 'nothing' }), false).labels).toContain('nothing');
 });
 
+it('says which label has no key, and which key is there twice', () => {
+  const wrong = (labels: string) => wrongIn(fields({ labels }), false).labels;
+  expect(wrong('a=1\n =x')).toContain('“=x” has no key');
+  expect(wrong('a=1\nb=2\n a = 3')).toContain('“a” is there more than once');
+  expect(wrong('a=1\nb=1\nconstructor=')).toBeUndefined();
+});
+
 it('places a refusal at its field, and says the rest above', () => {
   const shown = ['ttl_s', 'caps', 'credential_value'] as const;
   const refused = (field: string | null) => new ApiError(422, 'it is short', field, 'at least 60');
