@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { aChange, aHost, aService, aSnapshot } from '../feed/examples.ts';
 import { start } from '../feed/fold.ts';
-import { altersFilter, countsOf, kindsOf, listed, sortOf, turned } from './rows.ts';
+import { altersFilter, countsOf, kindsOf, listed, optionsWith, sortOf, turned } from './rows.ts';
 
 const fleet = start(
   aSnapshot({
@@ -48,4 +48,14 @@ it('asks the collector again only where type or role may be another one', () => 
   expect(['service.state', 'service.down', 'service.healthy', 'model.loaded'].some(asks)).toBe(
     false,
   );
+});
+
+it('offers a filter of the address that is none of those known', () => {
+  const options = [['vllm', 'vLLM']] as const;
+  expect(optionsWith(options, 'xx')).toEqual([
+    ['vllm', 'vLLM'],
+    ['xx', 'xx'],
+  ]);
+  for (const chosen of ['vllm', '', undefined])
+    expect(optionsWith(options, chosen)).toEqual([['vllm', 'vLLM']]);
 });

@@ -37,6 +37,14 @@ export function turned(sort: Sort, key: SortKey): string {
   return `${down ? '-' : ''}${key}`;
 }
 
+type Option = readonly [value: string, text: string];
+
+/** What can be chosen, and what the address says where that is none of it: a filter that counts is seen. */
+export function optionsWith(options: readonly Option[], chosen: string | undefined): Option[] {
+  const isThere = !chosen || options.some(([value]) => value === chosen);
+  return isThere ? [...options] : [...options, [chosen, chosen]];
+}
+
 /** Whether what the collector finds by type or role may be another list now: what is gone is not listed anyway. */
 export const altersFilter = ({ type }: Change): boolean =>
   type === 'service.registered' || type === 'service.changed' || type === 'service.promoted';

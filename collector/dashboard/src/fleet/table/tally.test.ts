@@ -6,23 +6,28 @@ import { shortGpuNames } from './gpus.ts';
 import { tally } from './tally.ts';
 
 const snapshot = aSnapshot({
-  hosts: [aHost('a', { gpus: [[1, 2]] }), aHost('b', { status: 'stale', gpus: null })],
+  hosts: [
+    aHost('a', { gpus: [[1, 2]], warm: ['x', 'y'] }),
+    aHost('b', { status: 'stale', gpus: null }),
+  ],
   services: [
     aService('a:1', { host_id: 'a', warm: ['x', 'y'] }),
     aService('a:2', { host_id: 'a', warm: ['x'] }),
+    aService('lone:1', { warm: ['x', 'z'] }),
+    aService('lone:2', { warm: ['z'] }),
   ],
   counts: { ...NO_COUNTS, vram_used_bytes: 5, vram_total_bytes: 10 },
 });
 
-it('counts the fleet', () => {
+it('counts the fleet, a warm model once a host and name', () => {
   const fleet = start(snapshot);
   const live = new Live();
   expect(tally(fleet, live)).toMatchObject({
     n_hosts: 2,
     n_hosts_by_status: { online: 1, stale: 1, offline: 0 },
     n_gpus: 1,
-    n_warm: 3,
-    n_warm_names: 2,
+    n_warm: 5,
+    n_warm_names: 3,
     vram_used_bytes: 5,
     vram_total_bytes: 10,
   });

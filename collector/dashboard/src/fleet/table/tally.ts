@@ -9,6 +9,7 @@ export interface Tally {
   n_gpus: number;
   vram_used_bytes: number | null;
   vram_total_bytes: number | null;
+  /** Models in memory, one a host and name, as the collector counts; a service without a host is its own place. */
   n_warm: number;
   n_warm_names: number;
 }
@@ -20,20 +21,28 @@ export function tally(fleet: Fleet, live: Live): Tally {
     n_hosts_by_status[host.status] = (n_hosts_by_status[host.status] ?? 0) + 1;
     n_gpus += host.gpus?.length ?? 0;
   }
-  let n_warm = 0;
-  const names = new Set<string>();
-  for (const service of fleet.services.values()) {
-    n_warm += service.warm.length;
-    for (const name of service.warm) names.add(name);
-  }
   return {
     n_hosts: fleet.hosts.size,
     n_hosts_by_status,
     n_gpus,
     ...vram(fleet, live),
-    n_warm,
-    n_warm_names: names.size,
+    ...warm(fleet),
   };
+}
+
+function warm(fleet: Fleet): Pick<Tally, 'n_warm' | 'n_warm_names'> {
+  let n_warm = 0;
+  const names = new Set<string>();
+  const add = (models: readonly string[]) => {
+    n_warm += models.length;
+    for (const name of models) names.add(name);
+  };
+  // The list of a host has each name once, however many of its services have it in memory.
+  for (const host of fleet.hosts.values()) add(host.warm);
+  for (const { host_id, warm } of fleet.services.values()) {
+    if (host_id === null || !fleet.hosts.has(host_id)) add(warm);
+  }
+  return { n_warm, n_warm_names: names.size };
 }
 
 /** Exact from the samples when every host with a GPU is watched, else the collector's own count. */

@@ -29,6 +29,9 @@ it('says what the collector would refuse', () => {
 it('knows labels that the agent keeps telling', () => {
   const patch = { labels: { zone: null, rack: null, team: 'x' } };
   expect(staying(patch, { ...host, labels: { zone: 'a', team: 'x' } })).toEqual(['zone']);
+  const odd = { labels: { constructor: null } };
+  expect(staying(odd, { ...host, labels: {} })).toEqual([]);
+  expect(clashes(odd, { labels: { constructor: 'a' } }, { labels: {} })).toEqual([]);
 });
 
 it('finds two people at odds only where both changed the same to something else', () => {

@@ -73,7 +73,9 @@ function labelsOf(before: Said['labels'], form: Form): Record<string, string | n
 /** Labels that were taken out and are there all the same: the agent tells them. */
 export function staying(patch: HostPatch, after: Said): string[] {
   const labels = patch.labels ?? {};
-  return Object.keys(labels).filter((key) => labels[key] === null && key in after.labels);
+  return Object.keys(labels).filter(
+    (key) => labels[key] === null && Object.hasOwn(after.labels, key),
+  );
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -93,11 +95,15 @@ export function clashes(patch: Patch, before: Labelled, now: Labelled): string[]
     .filter((field) => field !== 'labels' && isOpposed(field))
     .map((field) => `the ${field.replaceAll('_', ' ')}`);
   for (const [key, mine] of Object.entries(patch.labels ?? {})) {
-    const [was, is] = [before.labels[key] ?? null, now.labels[key] ?? null];
+    const [was, is] = [labelOf(before, key), labelOf(now, key)];
     if (was !== is && is !== mine) out.push(`the label ${key}`);
   }
   return out;
 }
+
+/** Of its own: a key may be a name that every object has, such as `constructor`. */
+const labelOf = ({ labels }: Labelled, key: string): string | null =>
+  Object.hasOwn(labels, key) ? (labels[key] ?? null) : null;
 
 const written = (value: unknown): string => JSON.stringify(value === '' ? null : (value ?? null));
 

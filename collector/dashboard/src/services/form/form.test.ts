@@ -57,6 +57,12 @@ it('patches only what was changed, takes back what was emptied, and labels key b
   expect(patchOf(before, { ...before, name: 'a ' })).toEqual({});
 });
 
+it('takes names that every object has for plain keys of labels', () => {
+  const before = fields({ labels: 'constructor=a\ntoString=b' });
+  expect(patchOf(before, EMPTY).labels).toEqual({ constructor: null, toString: null });
+  expect(patchOf(EMPTY, before).labels).toEqual({ constructor: 'a', toString: 'b' });
+});
+
 it('takes a form for that of another service once its name, type or URL differs', () => {
   const form = fields({ name: 'a', url: 'http://10.0.0.8:1' });
   expect(identityOf({ ...form, url: ' http://10.0.0.8:1 ', priority: '4' })).toBe(identityOf(form));
@@ -67,6 +73,13 @@ it('takes a form for that of another service once its name, type or URL differs'
 it('keeps an equals sign in the value of a label', () => {
   expect(labelsOf('key=a=b\n\n  other = c ')).toEqual({ key: 'a=b', other: 'c' });
   expect(wrongIn(fields({ labels: 'nothing' }), false).labels).toContain('nothing');
+});
+
+it('says which label has no key, and which key is there twice', () => {
+  const wrong = (labels: string) => wrongIn(fields({ labels }), false).labels;
+  expect(wrong('a=1\n =x')).toContain('“=x” has no key');
+  expect(wrong('a=1\nb=2\n a = 3')).toContain('“a” is there more than once');
+  expect(wrong('a=1\nb=1\nconstructor=')).toBeUndefined();
 });
 
 it('places a refusal at its field, and says the rest above', () => {

@@ -86,10 +86,8 @@ export function wrongIn(fields: Fields, isNew: boolean): Wrong {
     if (fields[name].trim() !== '' && !Number.isFinite(Number(fields[name])))
       wrong[name] = 'This is no number.';
   }
-  for (const line of linesOf(fields.labels)) {
-    if (!line.includes('='))
-      wrong.labels = `“${line}” has no “=”: write one label a line, as key=value.`;
-  }
+  const labels = wrongLabels(fields.labels);
+  if (labels !== null) wrong.labels = labels;
   const { credential_header, credential_value } = fields;
   if (credential_value !== '' && credential_header.trim() === '') {
     wrong.credential_header = 'Which header shall carry it? Often it is Authorization.';
@@ -98,6 +96,19 @@ export function wrongIn(fields: Fields, isNew: boolean): Wrong {
     wrong.credential_value = 'What shall the header say?';
   }
   return wrong;
+}
+
+/** The first line that would not become the label it looks like. */
+function wrongLabels(text: string): string | null {
+  const keys = new Set<string>();
+  for (const line of linesOf(text)) {
+    if (!line.includes('=')) return `“${line}” has no “=”: write one label a line, as key=value.`;
+    const [key] = labelIn(line);
+    if (key === '') return `“${line}” has no key before its “=”.`;
+    if (keys.has(key)) return `The key “${key}” is there more than once.`;
+    keys.add(key);
+  }
+  return null;
 }
 
 export function bodyOf(fields: Fields): ServiceForm {
@@ -144,8 +155,10 @@ function labelPatch(
   after: Record<string, string>,
 ): Record<string, string | null> {
   const patch: Record<string, string | null> = {};
-  for (const key of Object.keys(before)) if (!(key in after)) patch[key] = null;
-  for (const [key, value] of Object.entries(after)) if (before[key] !== value) patch[key] = value;
+  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) patch[key] = null;
+  for (const [key, value] of Object.entries(after)) {
+    if (!Object.hasOwn(before, key) || before[key] !== value) patch[key] = value;
+  }
   return patch;
 }
 
@@ -157,13 +170,13 @@ const linesOf = (text: string): string[] =>
 
 export const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 
-export function labelsOf(text: string): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const line of linesOf(text)) {
-    const at = line.indexOf('=');
-    if (at > 0) labels[line.slice(0, at).trim()] = line.slice(at + 1).trim();
-  }
-  return labels;
+export const labelsOf = (text: string): Record<string, string> =>
+  Object.fromEntries(linesOf(text).map(labelIn));
+
+/** The first equals sign ends the key; a value may have more of them. */
+function labelIn(line: string): [key: string, value: string] {
+  const [key = '', ...value] = line.split('=');
+  return [key.trim(), value.join('=').trim()];
 }
 
 /** Which field the collector's refusal is of; `form` where it is of none that is shown. */
