@@ -13,8 +13,7 @@ const snapshot = aSnapshot({
   services: [
     aService('a:1', { host_id: 'a', warm: ['x', 'y'] }),
     aService('a:2', { host_id: 'a', warm: ['x'] }),
-    aService('lone:1', { warm: ['x', 'z'] }),
-    aService('lone:2', { warm: ['z'] }),
+    aService('lone:1', { warm: ['z'] }),
   ],
   counts: { ...NO_COUNTS, vram_used_bytes: 5, vram_total_bytes: 10 },
 });
@@ -26,8 +25,8 @@ it('counts the fleet, a warm model once a host and name', () => {
     n_hosts: 2,
     n_hosts_by_status: { online: 1, stale: 1, offline: 0 },
     n_gpus: 1,
-    n_warm: 5,
-    n_warm_names: 3,
+    n_warm: 2,
+    n_warm_names: 2,
     vram_used_bytes: 5,
     vram_total_bytes: 10,
   });

@@ -30,17 +30,13 @@ export function tally(fleet: Fleet, live: Live): Tally {
   };
 }
 
+/** As the collector counts: a model once a host and name, however many of its services have it loaded. */
 function warm(fleet: Fleet): Pick<Tally, 'n_warm' | 'n_warm_names'> {
   let n_warm = 0;
   const names = new Set<string>();
-  const add = (models: readonly string[]) => {
-    n_warm += models.length;
-    for (const name of models) names.add(name);
-  };
-  // The list of a host has each name once, however many of its services have it in memory.
-  for (const host of fleet.hosts.values()) add(host.warm);
-  for (const { host_id, warm } of fleet.services.values()) {
-    if (host_id === null || !fleet.hosts.has(host_id)) add(warm);
+  for (const host of fleet.hosts.values()) {
+    n_warm += host.warm.length;
+    for (const name of host.warm) names.add(name);
   }
   return { n_warm, n_warm_names: names.size };
 }
