@@ -59,7 +59,7 @@ pub enum OpenError {
     Full,
     /// No room for another clone.
     #[error(
-        "{CLONES_MAX} machines use this identity: delete the state directory on all but one of \
+        "{CLONES_MAX} machines use this identity: empty the state directory of all but one of \
          them and start their agents again"
     )]
     TooManyClones,

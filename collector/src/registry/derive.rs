@@ -20,7 +20,7 @@ impl HostEntry {
     ) -> Vec<Finding> {
         let mut found = self.conditions.findings();
         if self.id.is_clone() {
-            let words = "another machine uses the same identity: delete the state directory on \
+            let words = "another machine uses the same identity: empty the state directory of \
                          one of them and start its agent again";
             found.push((Code::DuplicateIdentity, words.to_owned()));
         }
