@@ -40,11 +40,7 @@ it('shows what an agent says as it says it', async () => {
   await visit(collector.url, async (page) => {
     const row = hostRow(page, 'alpha-2');
     await row.locator('.models').getByText(QWEN).waitFor();
-    await row
-      .locator('.models')
-      .getByText('0 warm of 1')
-      .waitFor()
-      .catch(() => {});
+    await row.locator('.models').getByText('0 warm of 1').waitFor();
     agents['alpha-2'].tellInventory({ models: [{ name: QWEN, warm: true }] });
     await row.locator('.models').getByText('1 warm of 1').waitFor();
     agents['alpha-2'].tellInventory({ models: [{ name: QWEN, warm: false }] });
