@@ -24,7 +24,21 @@ pub struct Identity {
     pub host_id: HostId,
     /// This run of the process.
     pub instance_id: InstanceId,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock of the state directory. It is the kernel's and goes with the process, however that
+/// ends.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// A child that was forked and has not yet become its program still holds the descriptor, so
+    /// closing ours alone would let go later than whoever comes next may expect.
+    fn drop(&mut self) {
+        // Closing it follows, which says the same.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Why the identity cannot be had.
@@ -78,12 +92,12 @@ impl Identity {
             .mode(0o700)
             .create(dir)
             .map_err(|source| failed("make", dir, source))?;
-        let lock = lock(dir)?;
+        let _lock = take(dir)?;
         let host_id = match read(&dir.join(HOST_ID))? {
             Some(host_id) => host_id,
             None => make(dir)?,
         };
-        Ok(Self { host_id, instance_id: InstanceId::random(), _lock: lock })
+        Ok(Self { host_id, instance_id: InstanceId::random(), _lock })
     }
 }
 
@@ -91,8 +105,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> IdentityError
     IdentityError::Io { action, path: path.to_owned(), source }
 }
 
-/// The lock is the kernel's and goes with the process, however that ends.
-fn lock(dir: &Path) -> Result<File, IdentityError> {
+fn take(dir: &Path) -> Result<Lock, IdentityError> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new()
         .create(true)
@@ -102,7 +115,7 @@ fn lock(dir: &Path) -> Result<File, IdentityError> {
         .open(&path)
         .map_err(|source| failed("open", &path, source))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(IdentityError::Taken { dir: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed("lock", &path, source)),
     }
@@ -183,6 +196,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Identity::open(dir.path()).unwrap();
         assert!(words(dir.path()).contains("another agent runs on the state directory"));
+        drop(first);
+        Identity::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_let_go_though_a_fork_still_holds_the_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::open(dir.path()).unwrap();
+        let _as_a_fork_has_it = first._lock.0.try_clone().unwrap();
         drop(first);
         Identity::open(dir.path()).unwrap();
     }

@@ -10,7 +10,16 @@ const NAME: &str = "collector.lock";
 
 /// Held for as long as the store is open.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// A child that was forked and has not yet become its program still holds the descriptor, so
+    /// closing ours alone would let go later than whoever comes next may expect.
+    fn drop(&mut self) {
+        // Closing it follows, which says the same.
+        let _ = self.0.unlock();
+    }
+}
 
 pub(super) fn take(dir: &Path) -> Result<Lock, OpenError> {
     let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
@@ -33,4 +42,19 @@ fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(16).read_to_string(&mut text).ok()?;
     text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_let_go_though_a_fork_still_holds_the_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = take(dir.path()).unwrap();
+        assert!(take(dir.path()).is_err());
+        let _as_a_fork_has_it = first.0.try_clone().unwrap();
+        drop(first);
+        take(dir.path()).unwrap();
+    }
 }
