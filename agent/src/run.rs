@@ -132,6 +132,7 @@ fn hello(settings: &Settings, identity: &Identity, roots: &Roots) -> Hello {
         role: settings.role.clone(),
         labels: settings.labels.clone(),
         sample_interval_ms: u64::try_from(interval_ms).unwrap_or(u64::MAX),
+        proof: None,
     }
 }
 

@@ -68,6 +68,8 @@ impl Collector {
             sample_interval_ms: 1000,
             reconnect_spread_ms: 100,
             server_time: Timestamp::now(),
+            pins: Vec::new(),
+            rotate_key: false,
         };
         let welcome = Message::text(encode(&CollectorMessage::Welcome(welcome)));
         collector.socket.send(welcome).await.unwrap();

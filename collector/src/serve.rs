@@ -9,6 +9,8 @@ mod rarely;
 
 use std::net::SocketAddr;
 
+use herdbook_shared::wire::enrol::ChannelSecret;
+
 pub use accept::serve;
 pub use bind::{BindError, Listeners};
 pub use rarely::Rarely;
@@ -20,3 +22,14 @@ pub struct PeerAddr(pub SocketAddr);
 /// Which of our addresses a request's connection came to, an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAddr(pub SocketAddr);
+
+/// What carries a request, an extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// TCP that anybody on the way can read.
+    Plain,
+    /// TLS. The secret is known to its two ends alone.
+    Tls(ChannelSecret),
+    /// The socket in the data directory, which only the collector's own user can open.
+    Control,
+}

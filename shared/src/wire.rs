@@ -10,12 +10,15 @@
 //!   ── goodbye ─────────────────────────────▶   on shutdown, suspend, upgrade
 //! ```
 //!
+//! Where credentials are demanded, a knock and a challenge come first: see [`enrol`].
+//!
 //! Both sides ping every 15 s and take the other for dead after 30 s of silence. Readers ignore
 //! fields and message types that they do not know, and every field that came after version 1 has a
 //! default, so that old and new meet. There is no message by which a collector could name a path,
 //! a URL or a program to an agent.
 
 pub mod detail;
+pub mod enrol;
 pub mod hello;
 pub mod inventory;
 pub mod sample;
@@ -27,6 +30,7 @@ pub mod fixtures;
 
 use serde::{Deserialize, Serialize};
 
+use enrol::{Challenge, Knock, Rekey, Rekeyed};
 use hello::{Goodbye, Hello, Refused, Welcome};
 use inventory::Inventory;
 use sample::Sample;
@@ -42,12 +46,16 @@ pub const SUBPROTOCOL: &str = "herdbook.v1";
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AgentMessage {
-    /// Who it is; the first message of a connection.
+    /// It is at the door of a collector that demands credentials.
+    Knock(Knock),
+    /// Who it is; the first message of a connection without credentials.
     Hello(Box<Hello>),
     /// What the host has and rarely changes.
     Inventory(Box<Inventory>),
     /// What moves, and the heartbeat.
     Sample(Box<Sample>),
+    /// From here on it has another key.
+    Rekey(Rekey),
     /// Why the connection is about to end.
     Goodbye(Goodbye),
 }
@@ -57,10 +65,14 @@ pub enum AgentMessage {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CollectorMessage {
+    /// What to sign.
+    Challenge(Challenge),
     /// The hello was good; samples may flow.
     Welcome(Welcome),
     /// It was not, or the connection has to end; a close follows.
     Refused(Refused),
+    /// The new key counts.
+    Rekeyed(Rekeyed),
     /// A message of a later version, ignored.
     #[serde(other)]
     Unknown,

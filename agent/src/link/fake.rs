@@ -69,6 +69,7 @@ pub(super) fn hello() -> Hello {
         role: "worker".to_owned(),
         labels: Default::default(),
         sample_interval_ms: 1000,
+        proof: None,
     }
 }
 
@@ -80,6 +81,8 @@ pub(super) fn welcome() -> Welcome {
         sample_interval_ms: 1000,
         reconnect_spread_ms: 500,
         server_time: Timestamp::default(),
+        pins: Vec::new(),
+        rotate_key: false,
     }
 }
 

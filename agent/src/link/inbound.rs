@@ -71,7 +71,9 @@ impl Inbound {
                 truncate(&mut refused.message, limits::MESSAGE_BYTES);
                 Err(End::Refused(refused))
             }
-            message @ CollectorMessage::Welcome(_) => Ok(Some(message)),
+            message @ (CollectorMessage::Welcome(_)
+            | CollectorMessage::Challenge(_)
+            | CollectorMessage::Rekeyed(_)) => Ok(Some(message)),
         }
     }
 

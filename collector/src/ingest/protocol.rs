@@ -135,6 +135,9 @@ impl Protocol {
                 Step::Sample(sample)
             }
             (State::Open, AgentMessage::Goodbye(goodbye)) => Step::Goodbye(goodbye),
+            (State::Open, AgentMessage::Knock(_) | AgentMessage::Rekey(_)) => {
+                unexpected("no credentials are demanded here")
+            }
         }
     }
 

@@ -237,6 +237,8 @@ where
             sample_interval_ms: opened.interval_ms,
             reconnect_spread_ms: reconnect_spread_ms(self.registry.n_hosts()),
             server_time: moment.at,
+            pins: Vec::new(),
+            rotate_key: false,
         });
         tracing::info!(
             host = %opened.host_id, name = hello.name, remote = %self.ends.remote,

@@ -73,6 +73,7 @@ pub(crate) fn hello(host: &HostId, instance_id: InstanceId, name: &str) -> Hello
         role: "worker".to_owned(),
         labels: [("zone".to_owned(), "a".to_owned())].into(),
         sample_interval_ms: 1000,
+        proof: None,
     }
 }
 

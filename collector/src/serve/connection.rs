@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::load::Load;
-use super::{LocalAddr, PeerAddr};
+use super::{Channel, LocalAddr, PeerAddr};
 
 /// How long a request's head may take, and a connection may idle between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,6 +95,7 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(local);
+    request.extensions_mut().insert(Channel::Plain);
     router.oneshot(request).await
 }
 

@@ -6,6 +6,7 @@ mod detail;
 use crate::limits;
 use crate::missing::Missing;
 
+use super::enrol::Knock;
 use super::hello::Hello;
 use super::inventory::{Address, Gpu, Inventory, MigInstance, Model, Service, System};
 use super::sample::{GpuProcess, GpuSample, Sample};
@@ -111,7 +112,19 @@ impl Hello {
         if self.sample_interval_ms > interval {
             return refuse("sample_interval_ms", format!("at most {interval}"));
         }
-        Ok(())
+        let token = self.proof.as_ref().and_then(|proof| proof.token.as_ref());
+        some_word("proof.token", token)
+    }
+}
+
+impl Knock {
+    /// Holds the bounds of a knock.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of bounds.
+    pub fn check(&self) -> Result<(), OutOfBounds> {
+        name("name", &self.name)
     }
 }
 

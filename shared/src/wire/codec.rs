@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::limits;
 
 use super::check::OutOfBounds;
+use super::enrol::{Knock, Rekey};
 use super::hello::{Goodbye, Hello};
 use super::inventory::{Inventory, Service};
 use super::sample::Sample;
@@ -86,6 +87,12 @@ pub fn decode_agent(text: &str) -> Result<AgentMessage, DecodeError> {
             bounded("hello", hello.check())?;
             Ok(AgentMessage::Hello(Box::new(hello)))
         }
+        "knock" => {
+            let knock: Knock = body("knock", text)?;
+            bounded("knock", knock.check())?;
+            Ok(AgentMessage::Knock(knock))
+        }
+        "rekey" => body::<Rekey>("rekey", text).map(AgentMessage::Rekey),
         "goodbye" => body::<Goodbye>("goodbye", text).map(AgentMessage::Goodbye),
         other => Err(DecodeError::UnknownType(other.chars().take(64).collect())),
     }

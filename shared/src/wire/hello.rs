@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
 use crate::ids::{InstanceId, SessionId};
 use crate::time::Timestamp;
+
+use super::enrol::Proof;
 
 /// The protocol versions that a side can speak, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,9 @@ pub struct Hello {
     /// How often the agent wishes to send a sample; the slower of both wishes holds.
     #[serde(default = "default_interval_ms")]
     pub sample_interval_ms: u64,
+    /// That it is who it says, where the collector asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 fn default_role() -> String {
@@ -83,6 +89,13 @@ pub struct Welcome {
     pub reconnect_spread_ms: u64,
     /// The collector's wall clock.
     pub server_time: Timestamp,
+    /// The keys by which the collector can be known from here on: the one that it has, and while
+    /// it is about to get another, that one. Empty: none is told, and what was known stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Fingerprint>,
+    /// Whether the agent is to make itself another key now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotate_key: bool,
 }
 
 /// The collector does not take the host in, or ends the connection, and says why.
@@ -125,6 +138,22 @@ pub enum RefusalCode {
     ShuttingDown,
     /// Too much that could not be used.
     TooManyErrors,
+    /// The collector demands credentials, and the agent began without: it has to knock first.
+    CredentialsNeeded,
+    /// The key is unknown, and a person has to approve it first. Nothing is wrong: ask again.
+    Pending,
+    /// The key is unknown, and the collector takes nobody in without a token.
+    UnknownKey,
+    /// The key was revoked.
+    Revoked,
+    /// The token is unknown, used up, expired, or not for this host.
+    TokenRefused,
+    /// The signature does not hold.
+    BadProof,
+    /// The host's id belongs to another key.
+    NotYours,
+    /// It broke its limits too often, and is kept out for a while.
+    Quarantined,
     /// A reason of a later version.
     #[serde(other)]
     Unknown,

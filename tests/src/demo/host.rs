@@ -263,6 +263,7 @@ impl DemoHost {
             role: self.slot.profile.role.to_owned(),
             labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
             sample_interval_ms,
+            proof: None,
         }
     }
 

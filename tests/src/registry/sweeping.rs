@@ -75,6 +75,7 @@ fn connect(registry: &Registry, n: usize) {
         role: "worker".to_owned(),
         labels: Default::default(),
         sample_interval_ms: 1000,
+        proof: None,
     };
     let remote_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let (local_address, superseded) = (None, CancellationToken::new());

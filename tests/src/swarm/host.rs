@@ -113,6 +113,7 @@ impl SimulatedHost {
             role: "worker".to_owned(),
             labels: [("zone".to_owned(), "simulated".to_owned())].into(),
             sample_interval_ms: self.sample_interval_ms,
+            proof: None,
         }
     }
 
