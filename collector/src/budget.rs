@@ -21,14 +21,20 @@ impl Budget {
     /// Takes `n`, if there is as much.
     #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
     pub fn take(&mut self, n: usize, now: Instant) -> bool {
-        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
-        self.left = (self.left + refill).min(self.capacity);
-        self.at = now;
-        let is_enough = self.left >= n as f64;
+        let is_enough = self.has(n, now);
         if is_enough {
             self.left -= n as f64;
         }
         is_enough
+    }
+
+    /// Whether there is as much, which stays.
+    #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
+    pub fn has(&mut self, n: usize, now: Instant) -> bool {
+        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.left = (self.left + refill).min(self.capacity);
+        self.at = now;
+        self.left >= n as f64
     }
 }
 
