@@ -2,9 +2,10 @@
 //!
 //! It knows ids and documents, not what is in them. Rows are whole entities, latest wins, so a
 //! lost write is healed by the next one. Sessions and changes of status are added as they happen,
-//! in tables of their own; alerts and tokens come later.
+//! in tables of their own, and so is the audit log.
 
 mod aside;
+mod audit;
 pub mod backup;
 mod copy;
 mod file;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict, DETAIL_BYTES};
 pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
@@ -73,6 +75,16 @@ pub struct Loaded {
     pub silences: Vec<String>,
     /// The document of each entry that a catalog got while running, JSON.
     pub catalog_entries: Vec<String>,
+    /// The document of each API token, JSON.
+    pub api_tokens: Vec<String>,
+    /// The document of each token by which hosts join, JSON.
+    pub join_tokens: Vec<String>,
+    /// The document of each person, JSON.
+    pub people: Vec<String>,
+    /// The document of each sign-in, JSON.
+    pub sign_ins: Vec<String>,
+    /// The document of each agent's key, JSON.
+    pub agent_keys: Vec<String>,
 }
 
 /// What a row holds.
@@ -88,6 +100,16 @@ pub enum RowKind {
     Silence,
     /// An entry that a catalog got while running.
     CatalogEntry,
+    /// A token of a program that uses the API.
+    ApiToken,
+    /// A token by which hosts join.
+    JoinToken,
+    /// A person who may sign in.
+    Person,
+    /// A sign-in of a person that has not ended.
+    SignIn,
+    /// The key of an agent.
+    AgentKey,
 }
 
 /// One entity as it shall be kept; no document deletes it.
@@ -259,6 +281,15 @@ impl Store {
     /// [`WriteError`]: nothing of the batch was kept.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<(), WriteError> {
         self.put(Vec::new(), entries).await
+    }
+
+    /// Keeps `rows` and adds what happened, all or nothing; answered once both are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]: nothing of the batch was kept.
+    pub async fn commit(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
+        self.put(rows, entries).await
     }
 
     /// Reads what was appended, however busy the writer is.

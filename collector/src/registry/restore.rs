@@ -270,7 +270,7 @@ impl DirtySource for Registry {
                 RowKind::Host => Dirty::Host(HostId::from_text(&row.id)),
                 RowKind::Service => Dirty::Service(ServiceId::from_text(&row.id)),
                 // What others write is given back to them.
-                RowKind::Alert | RowKind::Silence | RowKind::CatalogEntry => continue,
+                _ => continue,
             };
             ledger.dirty.give_back(number, dirty);
         }

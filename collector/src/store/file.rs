@@ -265,6 +265,11 @@ fn load(connection: &Connection) -> rusqlite::Result<Loaded> {
         alerts: documents(connection, "alerts")?,
         silences: documents(connection, "silences")?,
         catalog_entries: documents(connection, "catalog_entries")?,
+        api_tokens: documents(connection, "api_tokens")?,
+        join_tokens: documents(connection, "join_tokens")?,
+        people: documents(connection, "people")?,
+        sign_ins: documents(connection, "sign_ins")?,
+        agent_keys: documents(connection, "agent_keys")?,
     })
 }
 

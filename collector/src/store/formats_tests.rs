@@ -1,5 +1,6 @@
 //! Databases that the code of each format wrote, read for ever: two simulated hosts with their
-//! services, and from format 2 on a service by hand, one that beats, and what people said.
+//! services, from format 2 on a service by hand, one that beats, and what people said, and from
+//! format 4 on a person, their sign-in, tokens, a key of an agent, and an audit log.
 
 use std::fs;
 
@@ -20,6 +21,7 @@ fn frozen(format: i64) -> (tempfile::TempDir, &'static str) {
         1 => (include_bytes!("../../fixtures/state/v1.db"), "5d39abe0-1830-4a27-89af-8de4a08e9959"),
         2 => (include_bytes!("../../fixtures/state/v2.db"), "bafd6bda-63dc-418a-b140-ef94af991148"),
         3 => (include_bytes!("../../fixtures/state/v3.db"), "b7ebe3fa-daad-4519-9864-e908290791a9"),
+        4 => (include_bytes!("../../fixtures/state/v4.db"), "b7ebe3fa-daad-4519-9864-e908290791a9"),
         _ => panic!("freeze a database of format {format}, and say here what is in it"),
     };
     let dir = tempfile::tempdir().unwrap();
@@ -67,6 +69,11 @@ async fn every_format_is_read_with_all_that_is_in_it() {
         }
         let later = [&loaded.alerts, &loaded.silences, &loaded.catalog_entries];
         assert!(later.iter().all(|docs| docs.len() == usize::from(format >= 3)));
+        let last = [&loaded.api_tokens, &loaded.join_tokens, &loaded.people];
+        let last = last.into_iter().chain([&loaded.sign_ins, &loaded.agent_keys]);
+        assert!(last.into_iter().all(|docs| docs.len() == usize::from(format >= 4)));
+        let audit = store.reader().verify_audit().unwrap();
+        assert_eq!((audit.intact, audit.n), (true, if format >= 4 { 2 } else { 0 }));
     }
 }
 

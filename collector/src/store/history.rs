@@ -5,6 +5,8 @@ use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::audit::{self, AUDIT_BOUNDS, AuditRow};
+
 /// Why a session ended whose collector ended without telling.
 const LOST: &str = "collector_lost";
 /// Why a session ended whose end was among the changes that were missed.
@@ -36,6 +38,8 @@ pub enum Entry {
     Alive(Timestamp),
     /// What is too old then, or too much, is to be removed.
     Prune(Timestamp),
+    /// Somebody did something that the audit log tells.
+    Audit(AuditRow),
 }
 
 /// A session.
@@ -124,6 +128,7 @@ pub(super) fn put(connection: &Connection, entry: &Entry, bounds: &Bounds) -> ru
         Entry::Forget(whose) => forget(connection, whose),
         Entry::Alive(at) => put_alive(connection, *at),
         Entry::Prune(at) => prune(connection, *at, bounds),
+        Entry::Audit(row) => audit::put(connection, row, &AUDIT_BOUNDS),
     }
 }
 

@@ -38,6 +38,16 @@ const STEPS: &[&str] = &[
         id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER
     ) WITHOUT ROWID;
     ",
+    "
+    CREATE TABLE api_tokens (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE join_tokens (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE people (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE sign_ins (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE agent_keys (id TEXT PRIMARY KEY, doc TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, doc TEXT NOT NULL, hash BLOB NOT NULL
+    );
+    ",
 ];
 
 /// Why a database is not brought up to date.

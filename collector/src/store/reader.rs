@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use herdbook_shared::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, params};
 
+use super::audit::{self, AuditEntry, AuditVerdict};
 use super::file::BUSY_TIMEOUT;
 use super::history::{SessionRow, StatusRow, Whose};
 
@@ -85,6 +86,24 @@ impl Reader {
             rows.truncate(limit);
             Ok(rows)
         })
+    }
+
+    /// Rows of the audit log, the newest first, from the one before `before`.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub fn audit(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
+        self.read(|connection| audit::list(connection, before, limit))
+    }
+
+    /// Goes through the whole audit log: takes a second at its largest.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub fn verify_audit(&self) -> Result<AuditVerdict, ReadError> {
+        self.read(audit::verify)
     }
 
     fn read<T>(

@@ -247,5 +247,10 @@ fn statements(kind: RowKind) -> (&'static str, &'static str) {
         RowKind::Alert => statements_of!("alerts"),
         RowKind::Silence => statements_of!("silences"),
         RowKind::CatalogEntry => statements_of!("catalog_entries"),
+        RowKind::ApiToken => statements_of!("api_tokens"),
+        RowKind::JoinToken => statements_of!("join_tokens"),
+        RowKind::Person => statements_of!("people"),
+        RowKind::SignIn => statements_of!("sign_ins"),
+        RowKind::AgentKey => statements_of!("agent_keys"),
     }
 }

@@ -40,7 +40,7 @@ async fn a_backup_under_load_is_of_one_moment_and_comes_back_whole() {
     stop.cancel();
     let n_written = writers.join_next().await.unwrap().unwrap();
     assert!(summary.n_hosts >= 2000 && summary.n_hosts as usize <= n_written);
-    assert_eq!((summary.n_hosts % 2, summary.format), (0, 3));
+    assert_eq!((summary.n_hosts % 2, summary.format), (0, 4));
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "one file, and nothing beside");
 
