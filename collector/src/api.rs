@@ -54,6 +54,7 @@ use tokio_util::task::TaskTracker;
 use crate::alerts::{Kept, Silences};
 use crate::auth::Action;
 use crate::catalog::Catalogs;
+use crate::enrol::Enrolment;
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::journal::HeartbeatAlerts;
@@ -79,6 +80,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// Seals what is secret before the register gets it.
     pub seal: Arc<Seal>,
+    /// Who may come in; `None`: no credentials are demanded.
+    pub enrolment: Option<Arc<Enrolment>>,
     /// What every agent's connection needs.
     pub desk: Desk,
     /// Owns every connection that was upgraded.

@@ -6,6 +6,7 @@ mod authorities;
 mod catalog;
 mod checks;
 mod data_dir;
+mod enrol;
 mod error;
 mod file;
 mod flags;
@@ -27,6 +28,7 @@ pub use authorities::{Authorities, AuthoritiesError};
 pub use catalog::{CatalogFolder, CatalogKind, CatalogRules, Catalogs, SERVICES, SKILLS};
 pub use checks::Checks;
 pub use data_dir::{DataDirError, prepare};
+pub use enrol::Enrol;
 pub use error::ConfigError;
 pub use given::Source;
 pub use history::HistoryRules;
@@ -34,6 +36,8 @@ pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
 pub use notify::{Notify, Target, TargetKind};
 pub use resolve::{Environment, load};
+
+use ipnet::IpNet;
 
 use crate::auth::HostName;
 use crate::store::backup::Existing;
@@ -50,6 +54,11 @@ pub struct Config {
     pub public_names: Vec<HostName>,
     /// `notice`, what the page says above everything else, such as "staging". Default none.
     pub notice: Option<String>,
+    /// `enrol`, how hosts that nobody knows come in where credentials are demanded. Default
+    /// `token`.
+    pub enrol: Enrol,
+    /// `auto_approve`, from where they come in without a person's approval. Default nowhere.
+    pub auto_approve: Vec<IpNet>,
     /// What it logs, and how.
     pub log: Log,
     /// When a silent host counts as what.

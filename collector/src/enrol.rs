@@ -32,11 +32,13 @@ use herdbook_shared::wire::enrol::Knock;
 use herdbook_shared::wire::hello::{Hello, Refused};
 use ipnet::IpNet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Enrol;
 use crate::registry::Registry;
 use crate::registry::change::ChangeKind;
-use crate::store::{AuditRow, Entry, Row, RowKind, Store, WriteError};
+use crate::registry::moment::Moment;
+use crate::store::{AuditRow, Entry, Row, RowKind, Store};
 
 pub use admin::{AgentError, By, Made, TokenError};
 pub(crate) use glob::PATTERN_BYTES;
@@ -136,11 +138,12 @@ impl Enrolment {
         asked: Asked,
         (host_id, hello): (&HostId, &Hello),
         from: IpAddr,
+        ending: CancellationToken,
     ) -> Result<Pass, Refused> {
         let claim = claim(fingerprint, asked, (host_id, hello), from);
         let claim = claim.map_err(|refusal| refusal.told())?;
         let rotate = self.claim(claim).await.map_err(|refusal| refusal.told())?;
-        Ok(Pass::new(Arc::clone(self), fingerprint, asked, rotate))
+        Ok(Pass::new(Arc::clone(self), fingerprint, asked, rotate, ending))
     }
 
     async fn claim(&self, claim: Claim) -> Result<bool, Refusal> {
@@ -160,7 +163,8 @@ impl Enrolment {
     }
 
     fn tell(&self, kind: ChangeKind, view: &AgentView) {
-        self.registry.tell_agent(kind, view);
+        let data = serde_json::to_value(view).unwrap_or_default();
+        self.registry.tell_agent(kind, data, Moment::now());
     }
 }
 
@@ -256,8 +260,8 @@ fn joined(key: &AgentKey, at: Timestamp) -> Entry {
         at,
         actor: format!("agent {}", key.fingerprint),
         action: "joinAgent".to_owned(),
-        subject: key.host_id.as_ref().map_or_else(String::new, ToString::to_string),
-        from_address: key.from_address.to_string(),
+        subject: key.host_id.as_ref().map(ToString::to_string),
+        from_address: Some(key.from_address.to_string()),
         detail,
     })
 }

@@ -5,11 +5,15 @@ pub mod dropped;
 mod known;
 pub mod protocol;
 
+pub mod door;
 pub mod ping;
 pub mod socket;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use herdbook_shared::fingerprint::Fingerprint;
 
 use crate::serve::Rarely;
 
@@ -27,6 +31,8 @@ pub struct Desk {
     pub dropped: Arc<Dropped>,
     /// When a connection that was not taken in may be logged.
     strangers: Arc<Rarely>,
+    /// By which keys of its own the collector can be known from here on.
+    pins: Arc<ArcSwap<Vec<Fingerprint>>>,
 }
 
 impl Desk {
@@ -37,6 +43,18 @@ impl Desk {
             collector_id: collector_id.into(),
             dropped: Arc::default(),
             strangers: Arc::new(Rarely::every(STRANGERS_LOG_EVERY)),
+            pins: Arc::default(),
         }
+    }
+
+    /// By which keys of its own the collector can be known from here on.
+    #[must_use]
+    pub fn pins(&self) -> Vec<Fingerprint> {
+        self.pins.load().to_vec()
+    }
+
+    /// Tells agents these from now on.
+    pub fn set_pins(&self, pins: Vec<Fingerprint>) {
+        self.pins.store(Arc::new(pins));
     }
 }

@@ -3,7 +3,7 @@
 //! stands in the path of a request to a model.
 //!
 //! Read in this order: what it is told ([`config`]), what it holds ([`registry`]), who feeds it
-//! ([`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
+//! ([`enrol`], [`ingest`], and the clock in [`sweep`]), whom it asks itself ([`checks`]), what it remembers
 //! ([`store`], [`history`], [`series`]), what a person should see ([`alerts`]) and who is told
 //! ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), what it reads from
 //! folders ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`metrics`],
@@ -18,6 +18,7 @@ pub mod strict;
 
 pub mod registry;
 
+pub mod enrol;
 pub mod ingest;
 pub mod sweep;
 

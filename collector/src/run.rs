@@ -93,6 +93,7 @@ pub async fn run(
     let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
         seal,
+        enrolment: None,
         desk: Desk::new(&loaded.collector_id),
         tasks: TaskTracker::new(),
         stop: stop.clone(),

@@ -298,11 +298,25 @@ impl Store {
         Reader::new(self.path.clone())
     }
 
-    async fn put(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
+    /// Puts rows and entries into the writer's queue, which keeps their order; they are on the disk
+    /// once the receipt says so.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Closed`].
+    pub async fn enqueue(
+        &self,
+        rows: Vec<Row>,
+        entries: Vec<Entry>,
+    ) -> Result<Receipt, WriteError> {
         let (done, answer) = oneshot::channel();
         let job = Job::Put(Put { rows, entries, done });
         self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
-        answer.await.unwrap_or(Err(WriteError::Closed))
+        Ok(Receipt(answer))
+    }
+
+    async fn put(&self, rows: Vec<Row>, entries: Vec<Entry>) -> Result<(), WriteError> {
+        self.enqueue(rows, entries).await?.written().await
     }
 
     /// Keeps a batch of what this source has, and says whether there is more.
@@ -363,6 +377,21 @@ impl Drop for Store {
 fn join(writer: Option<std::thread::JoinHandle<()>>) {
     if writer.is_some_and(|writer| writer.join().is_err()) {
         tracing::error!("the store's writer panicked");
+    }
+}
+
+/// Of what waits for the writer.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<(), WriteError>>);
+
+impl Receipt {
+    /// Waits until it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]: nothing of the batch was kept.
+    pub async fn written(self) -> Result<(), WriteError> {
+        self.0.await.unwrap_or(Err(WriteError::Closed))
     }
 }
 

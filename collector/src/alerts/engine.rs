@@ -164,8 +164,11 @@ impl Engine {
                 }
             }
             Subject::Fleet(data) => self.see_mass(change, data, moment),
-            Subject::Session(..) | Subject::Model(..) | Subject::Alert(_) | Subject::Catalog(_) => {
-            }
+            Subject::Session(..)
+            | Subject::Model(..)
+            | Subject::Alert(_)
+            | Subject::Catalog(_)
+            | Subject::Agent(_) => {}
         }
     }
 

@@ -9,8 +9,9 @@ use axum::response::Response;
 use herdbook_shared::limits::FRAME_BYTES;
 use herdbook_shared::wire::SUBPROTOCOL;
 
+use crate::ingest::door::Door;
 use crate::ingest::socket::{self, Ends};
-use crate::serve::{LocalAddr, PeerAddr};
+use crate::serve::{Channel, LocalAddr, PeerAddr};
 
 use super::problem::{Checked, Problem};
 use super::{Api, owned};
@@ -28,6 +29,7 @@ pub async fn upgrade(
     State(api): State<Api>,
     Extension(peer): Extension<PeerAddr>,
     Extension(local): Extension<LocalAddr>,
+    Extension(channel): Extension<Channel>,
     Checked(upgrade): Checked<WebSocketUpgrade>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade
@@ -37,10 +39,20 @@ pub async fn upgrade(
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES);
     let ends = Ends { remote: peer.0.ip(), local: Some(local.0.ip()) };
+    let door = door(&api, channel);
     let (registry, desk) = (Arc::clone(&api.registry), api.desk.clone());
     let (tasks, stop, token) = (api.tasks.clone(), api.stop.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        owned(&tasks, "agent", socket::run(socket, ends, registry, desk, stop)).await;
+        owned(&tasks, "agent", socket::run(socket, (ends, door), registry, desk, stop)).await;
         drop(token);
     }))
+}
+
+/// What an agent has to do that comes this way.
+fn door(api: &Api, channel: Channel) -> Door {
+    match (&api.enrolment, channel) {
+        (None, _) => Door::Open,
+        (Some(enrolment), Channel::Tls(secret)) => Door::Proof(Arc::clone(enrolment), secret),
+        (Some(_), Channel::Plain | Channel::Control) => Door::NoWay,
+    }
 }

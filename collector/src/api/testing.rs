@@ -112,6 +112,7 @@ impl App {
             store: Arc::clone(&store),
             history: History::new(&store),
             series,
+            enrolment: None,
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

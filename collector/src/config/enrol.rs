@@ -1,5 +1,7 @@
 //! How hosts that nobody knows come in.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::error::ConfigError;
@@ -54,6 +56,6 @@ pub(super) fn networks(given: &[Given]) -> Result<Vec<IpNet>, ConfigError> {
 pub(super) fn network(given: &Given) -> Result<IpNet, ConfigError> {
     const EXPECTED: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
     let text = given.as_text(EXPECTED)?;
-    let network = text.parse::<IpNet>().or_else(|_| text.parse().map(IpNet::from));
-    network.map(|network| network.trunc()).map_err(|_| given.bad(EXPECTED))
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map(|network: IpNet| network.trunc()).map_err(|_| given.bad(EXPECTED))
 }

@@ -4,12 +4,16 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log, notice};
+use super::{
+    Catalogs, Command, Config, Enrol, Log, LogFormat, Told, data_dir, enrol, listen, log, notice,
+};
 use crate::auth::HostName;
 use crate::store::backup::Existing;
 
@@ -29,6 +33,10 @@ const DATA_DIR: Setting =
 const PUBLIC_NAME: Setting =
     Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
 const NOTICE: Setting = Setting { key: "notice", flag: "--notice", variable: "HERDBOOK_NOTICE" };
+/// No flags: how hosts come in is not for the command line of one start.
+const ENROL: Setting = Setting { key: "enrol", flag: "", variable: "HERDBOOK_ENROL" };
+const AUTO_APPROVE: Setting =
+    Setting { key: "auto_approve", flag: "", variable: "HERDBOOK_AUTO_APPROVE" };
 const LOG_LEVEL: Setting =
     Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
 const LOG_FORMAT: Setting =
@@ -74,6 +82,8 @@ impl Resolver<'_> {
         let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
         let public_names = self.public_names(flags.public_name, file.public_name)?;
         let notice = self.notice(flags.notice, file.notice)?;
+        let enrol = self.enrol(file.enrol)?;
+        let auto_approve = self.auto_approve(file.auto_approve)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
         let catalog = self.table::<Catalogs>(&file.catalog)?;
@@ -83,6 +93,8 @@ impl Resolver<'_> {
             data_dir,
             public_names,
             notice,
+            enrol,
+            auto_approve,
             log: Log { level, format },
             liveness: self.table(&file.liveness)?,
             checks: self.table(&file.checks)?,
@@ -173,6 +185,22 @@ impl Resolver<'_> {
         let notice = notice::notice(&given)?;
         self.tell(&NOTICE, &notice, given.source);
         Ok(Some(notice))
+    }
+
+    fn enrol(&mut self, file: Option<Given>) -> Result<Enrol, ConfigError> {
+        let given = self.one(&ENROL, None, file, Enrol::default().word())?;
+        let rule = enrol::enrol(&given)?;
+        self.tell(&ENROL, rule.word(), given.source);
+        Ok(rule)
+    }
+
+    fn auto_approve(&mut self, file: Option<Given>) -> Result<Vec<IpNet>, ConfigError> {
+        let given = self.several(&AUTO_APPROVE, Vec::new(), file)?;
+        let networks = enrol::networks(&given)?;
+        for (network, given) in networks.iter().zip(given) {
+            self.tell(&AUTO_APPROVE, network, given.source);
+        }
+        Ok(networks)
     }
 
     fn log_level(

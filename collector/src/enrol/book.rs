@@ -319,6 +319,11 @@ impl Book {
         all
     }
 
+    /// Which key a host has.
+    pub(super) fn owner(&self, host_id: &str) -> Option<Fingerprint> {
+        self.owners.get(host_id).copied()
+    }
+
     /// The token with this id.
     pub(super) fn token(&self, id: &str) -> Option<&JoinToken> {
         self.tokens.values().find(|token| &*token.id == id)

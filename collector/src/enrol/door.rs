@@ -148,7 +148,8 @@ mod tests {
     async fn strangers_fill_neither_the_list_nor_what_one_network_has() {
         let mut door = Door::new(Instant::now());
         let one_network = |n: u32| IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
-        let taken = (0..200).filter(|n| door.knocked(fingerprint(*n), "a", one_network(*n), moment(0)));
+        let taken =
+            (0..200).filter(|n| door.knocked(fingerprint(*n), "a", one_network(*n), moment(0)));
         assert_eq!(taken.count(), WAITING_A_NETWORK);
         let taken = (200..900).filter(|n| door.knocked(fingerprint(*n), "a", of(*n), moment(0)));
         assert_eq!(taken.count(), WAITING_MAX - WAITING_A_NETWORK);

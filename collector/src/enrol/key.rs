@@ -39,7 +39,7 @@ pub enum KeyState {
 
 /// A key that counts, or once did, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentKey {
+pub(crate) struct AgentKey {
     /// What it is known by.
     pub fingerprint: Fingerprint,
     /// The key; `None` until its agent came with it.

@@ -20,8 +20,6 @@ pub struct Pass {
     fingerprint: Fingerprint,
     asked: Asked,
     connection: u64,
-    /// Cancelled when the connection has to end.
-    pub ended: CancellationToken,
     /// Whether the agent shall make itself another key.
     pub rotate: bool,
 }
@@ -32,18 +30,19 @@ impl Pass {
         fingerprint: Fingerprint,
         asked: Asked,
         rotate: bool,
+        ending: CancellationToken,
     ) -> Self {
-        let (connection, ended) = {
+        let connection = {
             let mut book = enrolment.book();
             book.seen(fingerprint, Timestamp::now());
-            let (connection, ended) = book.live.came(fingerprint);
+            let connection = book.live.came(fingerprint, ending);
             // Revoked since it was let in.
             if book.is_revoked(&fingerprint) {
-                ended.cancel();
+                book.live.end(&fingerprint);
             }
-            (connection, ended)
+            connection
         };
-        Self { enrolment, fingerprint, asked, connection, ended, rotate }
+        Self { enrolment, fingerprint, asked, connection, rotate }
     }
 
     /// Which key it is that of.
@@ -52,14 +51,16 @@ impl Pass {
         self.fingerprint
     }
 
-    /// Why the connection has to end.
+    /// Why the connection has to end, where its right is why.
     #[must_use]
-    pub fn why_ended(&self) -> Refused {
-        if self.enrolment.book().is_revoked(&self.fingerprint) {
-            return Refusal::Revoked.told();
+    pub fn why_ended(&self) -> Option<Refused> {
+        let book = self.enrolment.book();
+        if book.is_revoked(&self.fingerprint) {
+            return Some(Refusal::Revoked.told());
         }
         let message = "connect again, and make another key".to_owned();
-        Refused { code: RefusalCode::ShuttingDown, message, retry_after_ms: None }
+        let refused = Refused { code: RefusalCode::ShuttingDown, message, retry_after_ms: None };
+        book.live.was_ended(&self.fingerprint, self.connection).then_some(refused)
     }
 
     /// Gives the agent another key. The old one counts no longer.
@@ -108,8 +109,8 @@ fn entry(old: Fingerprint, new: &AgentKey, at: Timestamp) -> Entry {
         at,
         actor: format!("agent {old}"),
         action: "rekeyAgent".to_owned(),
-        subject: new.host_id.as_ref().map_or_else(String::new, ToString::to_string),
-        from_address: new.from_address.to_string(),
+        subject: new.host_id.as_ref().map(ToString::to_string),
+        from_address: Some(new.from_address.to_string()),
         detail: format!("{}: the key is now {}", new.name, new.fingerprint),
     })
 }

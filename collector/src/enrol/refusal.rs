@@ -65,9 +65,7 @@ impl Refusal {
                  herdbook-collector token create, and give it to herdbook-agent join \
                  --new-identity",
             ),
-            Self::Token(refusal) => {
-                (RefusalCode::TokenRefused, refusal.to_string(), RETRY_MS)
-            }
+            Self::Token(refusal) => (RefusalCode::TokenRefused, refusal.to_string(), RETRY_MS),
             Self::Tries => later(
                 RefusalCode::TokenRefused,
                 "too many tokens that are not good came from this address: wait a minute",

@@ -38,7 +38,8 @@ impl RevokedFile {
     pub(super) fn of_dir(dir: &Path) -> Result<(Self, Vec<Fingerprint>), RevokedError> {
         let path = dir.join(NAME);
         let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
+        let read =
+            File::open(&path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
         match read {
             Ok(_) => (),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),

@@ -150,7 +150,11 @@ impl Follower {
                     self.forget(whose, entries);
                 }
             }
-            Subject::Session(..) | Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) => {}
+            Subject::Session(..)
+            | Subject::Fleet(_)
+            | Subject::Alert(_)
+            | Subject::Catalog(_)
+            | Subject::Agent(_) => {}
         }
     }
 

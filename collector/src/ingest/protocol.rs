@@ -6,6 +6,7 @@ use std::time::Duration;
 use herdbook_shared::ids::HostId;
 use herdbook_shared::limits;
 use herdbook_shared::wire::codec::{self, DecodeError};
+use herdbook_shared::wire::enrol::{Knock, Rekey};
 use herdbook_shared::wire::hello::{Goodbye, Hello, ProtocolRange, RefusalCode, Refused};
 use herdbook_shared::wire::inventory::Inventory;
 use herdbook_shared::wire::sample::Sample;
@@ -29,11 +30,20 @@ const BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 256.0 * 1024.0);
 /// Unusable frames that a connection may burst, and send each second.
 const ERRORS: (f64, f64) = (100.0, 1.0);
 
+const KNOCK_NEEDED: &str = "this collector demands credentials: make a join line with \
+     herdbook-collector token create, and give it to herdbook-agent join";
+const TLS_NEEDED: &str = "this collector demands credentials, which agents give over TLS to the \
+     collector itself: connect to its https:// address, not through a proxy that ends TLS";
+
 /// What a frame means.
 #[derive(Debug, PartialEq)]
 pub enum Step {
-    /// The host wants to be taken in under this id.
-    Hello(HostId, Box<Hello>),
+    /// An agent is at the door: ask it for a proof, or refuse it.
+    Knock(Knock),
+    /// The host wants to be taken in under this id; where it had to knock, what it said then.
+    Hello(HostId, Box<Hello>, Option<Knock>),
+    /// It wants to have another key.
+    Rekey(Box<Rekey>),
     /// A whole inventory.
     Inventory(Box<Inventory>),
     /// A sample.
@@ -51,14 +61,27 @@ pub enum Step {
 /// Where the conversation is.
 #[derive(Debug)]
 enum State {
-    AwaitingHello,
+    AwaitingKnock,
+    AwaitingHello(Option<Knock>),
     Open,
+}
+
+/// How a conversation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// With a hello: no credentials are demanded.
+    Hello,
+    /// With a knock: the agent has to prove who it is.
+    Knock,
+    /// Not at all: credentials are demanded, and what carries the connection is not TLS.
+    Nowhere,
 }
 
 /// One connection's conversation.
 #[derive(Debug)]
 pub struct Protocol {
     state: State,
+    begins: Begins,
     parts: Vec<Inventory>,
     frames: Budget,
     bytes: Budget,
@@ -68,10 +91,15 @@ pub struct Protocol {
 impl Protocol {
     /// Of a connection that begins now.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub fn new(begins: Begins, now: Instant) -> Self {
         let budget = |(burst, per_second)| Budget::new(burst, per_second, now);
+        let state = match begins {
+            Begins::Hello => State::AwaitingHello(None),
+            Begins::Knock | Begins::Nowhere => State::AwaitingKnock,
+        };
         Self {
-            state: State::AwaitingHello,
+            state,
+            begins,
             parts: Vec::new(),
             frames: budget(FRAMES),
             bytes: budget(BYTES),
@@ -82,7 +110,7 @@ impl Protocol {
     /// Whether the hello is still to come.
     #[must_use]
     pub fn awaits_hello(&self) -> bool {
-        matches!(self.state, State::AwaitingHello)
+        !matches!(self.state, State::Open)
     }
 
     /// What a frame means.
@@ -122,9 +150,20 @@ impl Protocol {
     }
 
     fn message(&mut self, message: AgentMessage, now: Instant) -> Step {
-        match (&self.state, message) {
-            (State::AwaitingHello, AgentMessage::Hello(hello)) => self.hello(hello),
-            (State::AwaitingHello, _) => unexpected("the first message must be a hello"),
+        if self.begins == Begins::Nowhere {
+            return needs(TLS_NEEDED);
+        }
+        match (&mut self.state, message) {
+            (State::AwaitingKnock, AgentMessage::Knock(knock)) => {
+                self.state = State::AwaitingHello(Some(knock.clone()));
+                Step::Knock(knock)
+            }
+            (State::AwaitingKnock, _) => needs(KNOCK_NEEDED),
+            (State::AwaitingHello(knock), AgentMessage::Hello(hello)) => {
+                let knock = knock.take();
+                self.hello(hello, knock)
+            }
+            (State::AwaitingHello(_), _) => unexpected("the first message must be a hello"),
             (State::Open, AgentMessage::Hello(_)) => unexpected("a second hello"),
             (State::Open, AgentMessage::Inventory(mut part)) => {
                 known::keep_in_inventory(&mut part);
@@ -135,13 +174,15 @@ impl Protocol {
                 Step::Sample(sample)
             }
             (State::Open, AgentMessage::Goodbye(goodbye)) => Step::Goodbye(goodbye),
-            (State::Open, AgentMessage::Knock(_) | AgentMessage::Rekey(_)) => {
-                unexpected("no credentials are demanded here")
+            (State::Open, AgentMessage::Rekey(rekey)) if self.begins == Begins::Knock => {
+                Step::Rekey(Box::new(rekey))
             }
+            (State::Open, AgentMessage::Rekey(_)) => unexpected("no key is known here"),
+            (State::Open, AgentMessage::Knock(_)) => unexpected("a second knock"),
         }
     }
 
-    fn hello(&mut self, hello: Box<Hello>) -> Step {
+    fn hello(&mut self, hello: Box<Hello>, knock: Option<Knock>) -> Step {
         let spoken = ProtocolRange { min: PROTOCOL, max: PROTOCOL };
         if hello.protocol.best_common(spoken).is_none() {
             let ProtocolRange { min, max } = hello.protocol;
@@ -153,10 +194,14 @@ impl Protocol {
             let refused = refused(RefusalCode::ProtocolOutOfRange, message, RETRY_AFTER_SKEW_MS);
             return Step::Refuse(DropReason::Refused, refused);
         }
+        if knock.as_ref().is_some_and(|knock| knock.name != hello.name) {
+            let words = "name: expected the one that knocked".to_owned();
+            return refuse(DropReason::Refused, RefusalCode::BadHello, words);
+        }
         match HostId::parse(&hello.host_id) {
             Ok(host_id) => {
                 self.state = State::Open;
-                Step::Hello(host_id, hello)
+                Step::Hello(host_id, hello, knock)
             }
             Err(error) => refuse(
                 DropReason::Refused,
@@ -214,8 +259,8 @@ impl Protocol {
             }
             DecodeError::TooLarge(_) => refuse(DropReason::TooLarge, RefusalCode::TooLarge, words),
             DecodeError::UnknownType(_) => unexpected("the first message must be a hello"),
-            DecodeError::BadField { kind: "hello", .. }
-            | DecodeError::OutOfBounds { kind: "hello", .. } => {
+            DecodeError::BadField { kind: "hello" | "knock", .. }
+            | DecodeError::OutOfBounds { kind: "hello" | "knock", .. } => {
                 refuse(DropReason::Refused, RefusalCode::BadHello, words)
             }
             _ => refuse(DropReason::BadFrame, RefusalCode::BadFrame, words),
@@ -240,6 +285,10 @@ pub fn refused(code: RefusalCode, message: String, retry_after_ms: u64) -> Refus
 
 fn refuse(reason: DropReason, code: RefusalCode, message: String) -> Step {
     Step::Refuse(reason, refused(code, message, RETRY_AFTER_ERROR_MS))
+}
+
+fn needs(words: &str) -> Step {
+    refuse(DropReason::Refused, RefusalCode::CredentialsNeeded, words.to_owned())
 }
 
 fn unexpected(words: &str) -> Step {

@@ -12,7 +12,7 @@ fn code(step: &Step) -> Option<RefusalCode> {
 }
 
 fn open(now: Instant) -> Protocol {
-    let mut protocol = Protocol::new(now);
+    let mut protocol = Protocol::new(Begins::Hello, now);
     assert!(matches!(protocol.text(HELLO, now), Step::Hello(..)));
     protocol
 }
@@ -43,22 +43,26 @@ fn what_comes_before_the_hello_is_refused_with_its_code() {
         ),
         (&"x".repeat(limits::FRAME_BYTES + 1), RefusalCode::TooLarge),
     ] {
-        let step = Protocol::new(now).text(text, now);
+        let step = Protocol::new(Begins::Hello, now).text(text, now);
         assert_eq!(code(&step), Some(expected), "{text:.60}: {step:?}");
     }
-    assert_eq!(code(&Protocol::new(now).binary()), Some(RefusalCode::BadFrame));
+    assert_eq!(code(&Protocol::new(Begins::Hello, now).binary()), Some(RefusalCode::BadFrame));
 }
 
 #[test]
 fn a_refusal_says_which_field_and_what_to_do() {
     let now = Instant::now();
     let skewed = HELLO.replace("\"min\":1,\"max\":1", "\"min\":2,\"max\":9");
-    let Step::Refuse(_, refused) = Protocol::new(now).text(&skewed, now) else { panic!() };
+    let Step::Refuse(_, refused) = Protocol::new(Begins::Hello, now).text(&skewed, now) else {
+        panic!()
+    };
     assert!(
         refused.message.contains("2 to 9") && refused.message.contains("upgrade the collector")
     );
     let no_id = HELLO.replace("0199f3a0-0000-7000-8000-0000000000ab", "gpu-1");
-    let Step::Refuse(_, refused) = Protocol::new(now).text(&no_id, now) else { panic!() };
+    let Step::Refuse(_, refused) = Protocol::new(Begins::Hello, now).text(&no_id, now) else {
+        panic!()
+    };
     assert_eq!(refused.message, "host_id: expected a UUID, not \"gpu-1\"");
 }
 
@@ -138,7 +142,7 @@ fn what_is_said_of_a_bad_frame_is_one_short_line() {
 #[test]
 fn a_flood_of_pings_ends_also_before_the_hello() {
     let now = Instant::now();
-    let mut protocol = Protocol::new(now);
+    let mut protocol = Protocol::new(Begins::Hello, now);
     let ended = (0..1_000).map(|_| protocol.control(now)).find_map(|step| code(&step));
     assert_eq!(ended, Some(RefusalCode::TooManyErrors));
     let mut protocol = open(now);

@@ -7,19 +7,22 @@ use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use herdbook_shared::ids::HostId;
 use herdbook_shared::wire::codec::encode;
-use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, RefusalCode, Refused, Welcome};
+use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, Hello, RefusalCode, Refused, Welcome};
 use herdbook_shared::wire::sample::Gap;
 use herdbook_shared::wire::{CollectorMessage, PROTOCOL};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::enrol::{Asked, Pass};
 use crate::registry::Registry;
 use crate::registry::arrive::{Link, Opened};
 use crate::registry::moment::Moment;
 use crate::registry::session::CloseReason;
 
 use super::Desk;
+use super::door::Door;
 use super::dropped::DropReason;
 use super::ping::{Due, Pings};
 use super::protocol::{HELLO_WITHIN, Protocol, Step, refused};
@@ -30,7 +33,7 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// Lines that one connection may log at once, and each second.
 const LOG_LINES: (f64, f64) = (10.0, 10.0 / 60.0);
 /// After a refusal for want of room or for a double identity.
-const RETRY_LATER_MS: u64 = 60_000;
+pub(super) const RETRY_LATER_MS: u64 = 60_000;
 /// After another connection took over.
 const RETRY_SUPERSEDED_MS: u64 = 10_000;
 
@@ -46,7 +49,7 @@ pub struct Ends {
 /// Serves one agent until its connection ends or `stop`.
 pub async fn run<S, E>(
     socket: S,
-    ends: Ends,
+    (ends, door): (Ends, Door),
     registry: Arc<Registry>,
     desk: Desk,
     stop: CancellationToken,
@@ -58,9 +61,12 @@ pub async fn run<S, E>(
     let mut connection = Connection {
         socket,
         ends,
+        protocol: Protocol::new(door.begins(), now),
+        door,
+        asked: None,
+        pass: None,
         registry,
         desk,
-        protocol: Protocol::new(now),
         pings: Pings::new(now),
         hello_by: now + HELLO_WITHIN,
         log_lines: Budget::new(LOG_LINES.0, LOG_LINES.1, now),
@@ -71,9 +77,14 @@ pub async fn run<S, E>(
     connection.close(reason);
 }
 
-struct Connection<S> {
+pub(super) struct Connection<S> {
     socket: S,
-    ends: Ends,
+    pub(super) ends: Ends,
+    pub(super) door: Door,
+    /// What the agent was asked to sign.
+    pub(super) asked: Option<Asked>,
+    /// What it has once it did.
+    pub(super) pass: Option<Pass>,
     registry: Arc<Registry>,
     desk: Desk,
     protocol: Protocol,
@@ -82,11 +93,11 @@ struct Connection<S> {
     log_lines: Budget,
     opened: Option<Opened>,
     /// Cancelled when the collector stops or another connection of the host takes over.
-    ending: CancellationToken,
+    pub(super) ending: CancellationToken,
 }
 
 /// The connection goes on, or ends.
-type Flow = Result<(), CloseReason>;
+pub(super) type Flow = Result<(), CloseReason>;
 
 impl<S, E> Connection<S>
 where
@@ -119,7 +130,13 @@ where
     }
 
     async fn end(&mut self, stop: &CancellationToken) -> Flow {
-        if stop.is_cancelled() { self.shut_down().await } else { self.give_way().await }
+        if stop.is_cancelled() {
+            return self.shut_down().await;
+        }
+        match self.pass.as_ref().and_then(Pass::why_ended) {
+            Some(refused) => self.turn_out(refused).await,
+            None => self.give_way().await,
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -169,7 +186,7 @@ where
         Err(CloseReason::Lost)
     }
 
-    async fn take(&mut self, step: Step) -> Flow {
+    pub(super) async fn take(&mut self, step: Step) -> Flow {
         match step {
             Step::Nothing => Ok(()),
             Step::Sample(sample) => {
@@ -192,7 +209,14 @@ where
                     )
                 })
             }
-            Step::Hello(host_id, hello) => self.welcome(&host_id, &hello).await,
+            Step::Knock(knock) => self.knock(&knock).await,
+            Step::Hello(host_id, mut hello, knock) => {
+                if let Err(refused) = self.prove(&host_id, &mut hello, knock).await {
+                    return Box::pin(self.take(Step::Refuse(DropReason::Refused, refused))).await;
+                }
+                self.welcome(&host_id, &hello).await
+            }
+            Step::Rekey(rekey) => self.rekey(&rekey).await,
             Step::Goodbye(goodbye) => self.goodbye(&goodbye),
             Step::Drop(reason, words) => {
                 self.desk.dropped.count(reason);
@@ -216,11 +240,7 @@ where
         Ok(())
     }
 
-    async fn welcome(
-        &mut self,
-        host_id: &herdbook_shared::ids::HostId,
-        hello: &herdbook_shared::wire::hello::Hello,
-    ) -> Flow {
+    async fn welcome(&mut self, host_id: &HostId, hello: &Hello) -> Flow {
         let moment = Moment::now();
         let opened = self.registry.open_session(host_id, hello, self.link(), moment);
         let opened = match opened {
@@ -237,8 +257,8 @@ where
             sample_interval_ms: opened.interval_ms,
             reconnect_spread_ms: reconnect_spread_ms(self.registry.n_hosts()),
             server_time: moment.at,
-            pins: Vec::new(),
-            rotate_key: false,
+            pins: self.desk.pins(),
+            rotate_key: self.pass.as_ref().is_some_and(|pass| pass.rotate),
         });
         tracing::info!(
             host = %opened.host_id, name = hello.name, remote = %self.ends.remote,
@@ -298,7 +318,7 @@ where
     }
 
     /// Says why, then closes. Whether it arrives is not our business any more.
-    async fn refuse(&mut self, refused: Refused) {
+    pub(super) async fn refuse(&mut self, refused: Refused) {
         let code = match refused.code {
             RefusalCode::TooLarge => close_code::SIZE,
             RefusalCode::ShuttingDown => close_code::RESTART,
@@ -311,7 +331,7 @@ where
         }
     }
 
-    async fn send(&mut self, message: Message) -> Flow {
+    pub(super) async fn send(&mut self, message: Message) -> Flow {
         match timeout(SEND_WITHIN, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(CloseReason::Lost),

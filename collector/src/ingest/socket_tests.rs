@@ -28,7 +28,7 @@ impl Agent {
         let desk = Desk::new("c");
         let serving = run(
             socket,
-            Ends { remote: [127, 0, 0, 1].into(), local: None },
+            (Ends { remote: [127, 0, 0, 1].into(), local: None }, Door::Open),
             Arc::clone(registry),
             desk.clone(),
             CancellationToken::new(),

@@ -53,6 +53,12 @@ change_kinds! {
     HostOffline = "host.offline",
     /// A host that was offline is heard again.
     HostRecovered = "host.recovered",
+    /// An agent waits to be approved.
+    HostPending = "host.pending",
+    /// An agent was let in.
+    HostApproved = "host.approved",
+    /// The key of an agent counts no longer.
+    HostRevoked = "host.revoked",
     /// A second machine uses the identity of a host.
     HostCloned = "host.cloned",
     /// A host is no longer listed.
@@ -115,6 +121,14 @@ change_kinds! {
     CatalogRejected = "catalog.rejected",
 }
 
+impl ChangeKind {
+    /// Whether it is about the key of an agent, and not about its host.
+    #[must_use]
+    pub fn is_of_agent(self) -> bool {
+        matches!(self, Self::HostPending | Self::HostApproved | Self::HostRevoked)
+    }
+}
+
 impl Serialize for ChangeKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
@@ -161,6 +175,8 @@ pub enum Subject {
     Alert(Arc<Alert>),
     /// A catalog: its name, and what came of loading it.
     Catalog(Value),
+    /// The key of an agent, whose host need not be listed.
+    Agent(Value),
 }
 
 /// One numbered change. It carries its whole entity, encoded once a view, when first asked for.
@@ -216,7 +232,7 @@ impl Change {
             Subject::NoHost(id) | Subject::Session(id, _) => Some(id),
             Subject::NoService(_, id) => id.as_ref(),
             Subject::Service(service) | Subject::Model(service, _) => service.host_id(),
-            Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) => None,
+            Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) | Subject::Agent(_) => None,
         }
     }
 

@@ -104,13 +104,15 @@ pub enum CloseReason {
     Superseded,
     /// The agent said what this collector refuses.
     Refused,
+    /// The agent's key was revoked.
+    Revoked,
     /// The collector shut down.
     CollectorShutdown,
 }
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Shutdown,
         Self::Suspend,
         Self::Upgrade,
@@ -118,6 +120,7 @@ impl CloseReason {
         Self::Silent,
         Self::Superseded,
         Self::Refused,
+        Self::Revoked,
         Self::CollectorShutdown,
     ];
 
@@ -132,6 +135,7 @@ impl CloseReason {
             Self::Silent => "silent",
             Self::Superseded => "superseded",
             Self::Refused => "refused",
+            Self::Revoked => "revoked",
             Self::CollectorShutdown => "collector_shutdown",
         }
     }

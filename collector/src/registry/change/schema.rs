@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::catalog::catalogs::{Rejected, Reloaded};
+use crate::enrol::AgentView;
 use crate::registry::alert::Alert;
 use crate::registry::encode::Envelope;
 use crate::registry::view::host::{HostSummary, HostView, OpenSessionView};
@@ -29,11 +30,15 @@ impl JsonSchema for Change {
     }
 }
 
+/// What is told of the key of an agent, and not of its host.
+const OF_AGENTS: &[&str] = &["host.pending", "host.approved", "host.revoked"];
+
 /// The types or their first parts, and what `data` is with them. What is gone is `null`.
 fn families(generator: &mut SchemaGenerator) -> Vec<(&'static [&'static str], Vec<Schema>)> {
     let null = || json_schema!({ "type": "null" });
     let g = generator;
     vec![
+        (OF_AGENTS, vec![g.subschema_for::<AgentView>()]),
         (
             &["host", "gpu"],
             vec![g.subschema_for::<HostView>(), g.subschema_for::<HostSummary>(), null()],
@@ -65,8 +70,8 @@ fn mass() -> Schema {
 fn of_family(entities: &[&str], data: &[Schema]) -> Schema {
     let is_of = |kind: &&ChangeKind| {
         let word = kind.word();
-        let parts = [Some(word), word.split('.').next()];
-        entities.iter().any(|entity| parts.contains(&Some(entity)))
+        let family = word.split('.').next().filter(|_| !kind.is_of_agent());
+        [Some(word), family].into_iter().flatten().any(|part| entities.contains(&part))
     };
     let words: Vec<&str> = ChangeKind::ALL.iter().filter(is_of).map(|kind| kind.word()).collect();
     json_schema!({ "properties": { "type": { "enum": words }, "data": { "anyOf": data } } })
