@@ -37,6 +37,7 @@ pub mod pick;
 pub(crate) mod testing;
 
 pub mod agent;
+pub mod enrolment;
 pub mod events;
 pub mod live;
 
@@ -82,6 +83,8 @@ pub struct Parts {
     pub seal: Arc<Seal>,
     /// Who may come in; `None`: no credentials are demanded.
     pub enrolment: Option<Arc<Enrolment>>,
+    /// Where agents connect, in join lines.
+    pub join_url: Arc<str>,
     /// What every agent's connection needs.
     pub desk: Desk,
     /// Owns every connection that was upgraded.
@@ -167,6 +170,7 @@ pub fn routes(api: Api) -> Routes {
         .merge(nodes::routes())
         .merge(catalogs::routes())
         .merge(skills::routes())
+        .merge(enrolment::routes())
         .with_state(api)
         .merge(contract::routes())
 }

@@ -94,6 +94,7 @@ pub async fn run(
         registry: Arc::clone(&registry),
         seal,
         enrolment: None,
+        join_url: "".into(),
         desk: Desk::new(&loaded.collector_id),
         tasks: TaskTracker::new(),
         stop: stop.clone(),

@@ -113,6 +113,7 @@ impl App {
             history: History::new(&store),
             series,
             enrolment: None,
+            join_url: "https://collector.example:6121".into(),
             desk: Desk::new("collector"),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

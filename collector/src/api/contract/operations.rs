@@ -3,6 +3,7 @@
 mod agents;
 mod alerts;
 mod catalogs;
+mod enrolment;
 mod feed;
 mod figures;
 mod health;
@@ -31,6 +32,7 @@ pub(super) fn topics() -> Vec<Topic> {
         catalogs::topic(),
         skills::topic(),
         agents::topic(),
+        enrolment::topic(),
         figures::topic(),
         health::topic(),
         nodes::topic(),
