@@ -56,6 +56,19 @@ fn is_label(label: &str) -> bool {
 }
 
 impl HostName {
+    /// The names of this machine in its own network: as it calls itself, and as mDNS does.
+    #[must_use]
+    pub fn of_machine() -> Vec<Self> {
+        let system = rustix::system::uname();
+        let Ok(name) = system.nodename().to_string_lossy().parse::<Self>() else {
+            return Vec::new();
+        };
+        let by_mdns = format!("{name}.local").parse();
+        // Only a name without a dot is told by mDNS as it stands.
+        let by_mdns = by_mdns.ok().filter(|_| !name.0.contains('.'));
+        std::iter::once(name).chain(by_mdns).collect()
+    }
+
     /// Whether the name means this machine wherever it is said.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
