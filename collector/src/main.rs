@@ -175,7 +175,7 @@ fn only_for_its_owner() {
 fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {
     init_log(&config.log);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let link = link_to(&config.listen);
+    let link = link_to(config, &config.listen);
     let (notify, authorities) = (&config.notify, &config.checks.authorities);
     let mut out = io::stdout();
     let tested = async { notify::test(notify, authorities, &link, name, &mut out).await };

@@ -150,8 +150,7 @@ fn pin_of(certificate: &EndEntityCert<'_>) -> Fingerprint {
 fn valid_until(certificate: &EndEntityCert<'_>) -> Option<Timestamp> {
     let at_the_end_of_time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::MAX));
     let usage = KeyUsage::server_auth();
-    let looked =
-        certificate.verify_for_usage(&[], &[], &[], at_the_end_of_time, usage, None, None);
+    let looked = certificate.verify_for_usage(&[], &[], &[], at_the_end_of_time, usage, None, None);
     match looked {
         Err(webpki::Error::CertExpired { not_after, .. }) => {
             let at_ms = i64::try_from(not_after.as_secs()).ok()?.checked_mul(1000)?;
