@@ -2,6 +2,7 @@
 //! else by default. All of it is checked here, before a port opens.
 
 mod alerts;
+mod auth;
 mod authorities;
 mod catalog;
 mod checks;
@@ -19,11 +20,13 @@ mod notice;
 mod notify;
 mod resolve;
 mod table;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use alerts::{Alerts, RuleSettings};
+pub use auth::AuthMode;
 pub use authorities::{Authorities, AuthoritiesError};
 pub use catalog::{CatalogFolder, CatalogKind, CatalogRules, Catalogs, SERVICES, SKILLS};
 pub use checks::Checks;
@@ -36,6 +39,7 @@ pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
 pub use notify::{Notify, Target, TargetKind};
 pub use resolve::{Environment, load};
+pub use tls::{CertificateFiles, Tls, TlsTask};
 
 use ipnet::IpNet;
 
@@ -45,8 +49,12 @@ use crate::store::backup::Existing;
 /// Everything that the collector is told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it listens. Default `127.0.0.1:6121`; only loopback until enrolment exists.
+    /// Where it listens. Default `127.0.0.1:6121`.
     pub listen: Vec<SocketAddr>,
+    /// `auth`: whether those on this machine need credentials too.
+    pub auth: AuthMode,
+    /// With which certificate it speaks TLS, and where.
+    pub tls: Tls,
     /// Where it keeps its database. Default `$STATE_DIRECTORY`, else
     /// `$XDG_STATE_HOME/herdbook/collector`, else `~/.local/state/herdbook/collector`.
     pub data_dir: PathBuf,
@@ -77,6 +85,25 @@ pub struct Config {
     pub told: Vec<Told>,
 }
 
+impl Config {
+    /// Whether whoever asks needs credentials: as soon as one address can be reached from other
+    /// machines, or where that is said.
+    #[must_use]
+    pub fn demands_credentials(&self) -> bool {
+        self.auth == AuthMode::Required || self.listen.iter().copied().any(is_off_loopback)
+    }
+
+    /// Whether TLS is spoken on this address: always where other machines can reach it.
+    #[must_use]
+    pub fn speaks_tls(&self, address: SocketAddr) -> bool {
+        self.tls.loopback || is_off_loopback(address)
+    }
+}
+
+fn is_off_loopback(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
 /// One setting, its value and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Told {
@@ -101,6 +128,8 @@ pub enum Command {
     Restore(Config, PathBuf),
     /// Send a test alert to the target of this name, or to each.
     NotifyTest(Config, Option<String>),
+    /// Look after the key with which TLS is spoken.
+    Tls(Config, TlsTask),
     /// Print help or the version.
     Print(String),
 }

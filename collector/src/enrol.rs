@@ -41,7 +41,7 @@ use crate::registry::moment::Moment;
 use crate::store::{AuditRow, Entry, Row, RowKind, Store};
 
 pub use admin::{AgentError, By, Made, TokenError};
-pub(crate) use glob::PATTERN_BYTES;
+pub use glob::PATTERN_BYTES;
 pub use key::{AgentView, How, KeyState};
 pub use pass::Pass;
 pub use proof::Asked;

@@ -12,10 +12,10 @@ pub mod socket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use herdbook_shared::fingerprint::Fingerprint;
 
 use crate::serve::Rarely;
+use crate::tls::Keys;
 
 use dropped::Dropped;
 
@@ -31,8 +31,8 @@ pub struct Desk {
     pub dropped: Arc<Dropped>,
     /// When a connection that was not taken in may be logged.
     strangers: Arc<Rarely>,
-    /// By which keys of its own the collector can be known from here on.
-    pins: Arc<ArcSwap<Vec<Fingerprint>>>,
+    /// The collector's own, where it speaks TLS.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Desk {
@@ -43,18 +43,19 @@ impl Desk {
             collector_id: collector_id.into(),
             dropped: Arc::default(),
             strangers: Arc::new(Rarely::every(STRANGERS_LOG_EVERY)),
-            pins: Arc::default(),
+            keys: None,
         }
     }
 
-    /// By which keys of its own the collector can be known from here on.
+    /// The same, of a collector that is known by these keys.
     #[must_use]
-    pub fn pins(&self) -> Vec<Fingerprint> {
-        self.pins.load().to_vec()
+    pub fn with_keys(self, keys: Option<Arc<Keys>>) -> Self {
+        Self { keys, ..self }
     }
 
-    /// Tells agents these from now on.
-    pub fn set_pins(&self, pins: Vec<Fingerprint>) {
-        self.pins.store(Arc::new(pins));
+    /// By which keys the collector can be known from here on.
+    #[must_use]
+    pub fn pins(&self) -> Vec<Fingerprint> {
+        self.keys.as_ref().map(|keys| keys.pins()).unwrap_or_default()
     }
 }

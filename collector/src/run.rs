@@ -1,12 +1,14 @@
 //! Joins the parts: opens the store, restores, listens, sweeps, checks, and ends in order.
 
 mod parts;
+mod urls;
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use herdbook_shared::time::Timestamp;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -15,11 +17,12 @@ use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
-use crate::auth::AllowedHosts;
+use crate::auth::{AllowedHosts, HostName};
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
 use crate::config::Config;
 use crate::dashboard;
+use crate::enrol::{Docs, Enrolment, KeyState, RevokedError};
 use crate::history::{History, Recorder};
 use crate::ingest::Desk;
 use crate::journal::HeartbeatAlerts;
@@ -29,10 +32,14 @@ use crate::registry::moment::Moment;
 use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
-use crate::serve::{BindError, Listeners};
+use crate::serve::{BindError, ControlSocket, Listeners, Walls};
 use crate::store::{Loaded, OpenError, Store};
+use crate::tls::{Keys, KeysError};
+
+pub use urls::link_to;
 
 use parts::Parts;
+use urls::join_url;
 
 /// How long connections may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -46,6 +53,12 @@ pub enum RunError {
     /// The key that seals credentials cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key with which TLS is spoken cannot be had.
+    #[error(transparent)]
+    Tls(#[from] KeysError),
+    /// Nobody knows which keys of agents were revoked.
+    #[error(transparent)]
+    Revoked(#[from] RevokedError),
     /// A port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -62,7 +75,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Open(_) | Self::Key(_) | Self::Bind(_) => 2,
+            Self::Open(_) | Self::Key(_) | Self::Tls(_) | Self::Revoked(_) | Self::Bind(_) => 2,
             Self::Announce(_) | Self::Broken(_) => 1,
         }
     }
@@ -78,11 +91,15 @@ pub async fn run(
     signals: Signals,
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
-    let (listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
+    let (mut listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
+    let keys = secure(&config, &mut listeners)?;
+    open_control(&config, &mut listeners);
+    let addresses = listeners.addresses().map_err(RunError::Announce)?;
     let registry = restored(&config, &loaded);
+    let enrolment = enrolment(&config, &loaded, &store, &registry)?;
     let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
     let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
     let (history_state, history_seen) = watch::channel(HistoryState::Ok);
@@ -93,9 +110,9 @@ pub async fn run(
     let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
         seal,
-        enrolment: None,
-        join_url: "".into(),
-        desk: Desk::new(&loaded.collector_id),
+        enrolment,
+        join_url: join_url(&config, &addresses).into(),
+        desk: Desk::new(&loaded.collector_id).with_keys(keys.clone()),
         tasks: TaskTracker::new(),
         stop: stop.clone(),
         store: Arc::clone(&store),
@@ -108,7 +125,7 @@ pub async fn run(
         meters: Arc::new(Meters::new(store.watch_state(), recorder.backlog())),
         catalogs,
     });
-    let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
+    let link = link_to(&config, &addresses);
     let mut parts = Parts::new(stop.clone());
     parts.watch(&config, &api);
     parts.keep(&api);
@@ -116,15 +133,18 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
-    parts.spawn(Reloader::new(signals, &config, Arc::clone(&api.catalogs)).run());
+    let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys);
+    parts.spawn(reloader.run());
 
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
         .merge(api::routes(api.clone()));
-    let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
+    let walls = walls(&config, &api);
+    let hosts = AllowedHosts::new(config.public_names).with_machine(HostName::of_machine());
+    let app = Guarded::new(routes, hosts);
     listeners.announce(out).map_err(RunError::Announce)?;
-    let served = parts.serve_until_broken(listeners, app).await;
+    let served = parts.serve_until_broken(listeners, app, walls).await;
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
     tell_the_end(&api);
@@ -159,10 +179,57 @@ async fn catalogs(
     catalogs
 }
 
-/// Where people on this machine open the page.
-#[must_use]
-pub fn link_to(listen: &[SocketAddr]) -> String {
-    listen.first().map_or_else(String::new, |address| format!("http://{address}/"))
+/// The key with which TLS is spoken where that is spoken at all; the ports speak it from now on.
+fn secure(config: &Config, listeners: &mut Listeners) -> Result<Option<Arc<Keys>>, RunError> {
+    if !config.listen.iter().any(|&address| config.speaks_tls(address)) {
+        return Ok(None);
+    }
+    let keys = Arc::new(Keys::open(config)?);
+    let secured = listeners.secure(&keys.server_config()?, |address| config.speaks_tls(address));
+    secured.map_err(RunError::Announce)?;
+    Ok(Some(keys))
+}
+
+/// Some file systems have no sockets: the collector does without, and only its subcommands miss it.
+fn open_control(config: &Config, listeners: &mut Listeners) {
+    match ControlSocket::bind(&config.data_dir) {
+        Ok(socket) => listeners.take_control(socket),
+        Err(error) => tracing::warn!(
+            %error, dir = %config.data_dir.display(),
+            "the control socket cannot be opened: subcommands do not reach this collector"
+        ),
+    }
+}
+
+/// Up where credentials are demanded, with room for the hosts that are enrolled.
+fn walls(config: &Config, api: &Api) -> Arc<Walls> {
+    let turned = Arc::clone(&api.meters.turned);
+    if !config.demands_credentials() {
+        return Walls::down(turned);
+    }
+    let walls = Walls::up(turned);
+    for agent in api.enrolment.iter().flat_map(|enrolment| enrolment.agents(Timestamp::now())) {
+        if agent.state == KeyState::Approved {
+            walls.know(agent.fingerprint, agent.from_address);
+        }
+    }
+    walls
+}
+
+/// Who may come in, where credentials are demanded.
+fn enrolment(
+    config: &Config,
+    loaded: &Loaded,
+    store: &Arc<Store>,
+    registry: &Arc<Registry>,
+) -> Result<Option<Arc<Enrolment>>, RunError> {
+    if !config.demands_credentials() {
+        return Ok(None);
+    }
+    let rule = (config.enrol, config.auto_approve.clone());
+    let docs = Docs { tokens: &loaded.join_tokens, keys: &loaded.agent_keys };
+    let (store, registry) = (Arc::clone(store), Arc::clone(registry));
+    Ok(Some(Arc::new(Enrolment::of_dir(&config.data_dir, rule, docs, store, registry)?)))
 }
 
 /// The registry as it was when the collector stopped.

@@ -22,7 +22,7 @@ pub use routes::{Declared, Routes};
 
 use super::problem::{self, Problem};
 use crate::auth::{AllowedHosts, recognise};
-use crate::serve::{PeerAddr, Rarely};
+use crate::serve::{Channel, PeerAddr, Rarely};
 
 /// Largest body of a request, bytes.
 pub const BODY_BYTES: usize = 256 * 1024;
@@ -75,7 +75,9 @@ impl Guard {
     /// Refuses the request, or notes in it who sends it.
     fn check(&self, request: &mut Request) -> Result<(), Problem> {
         checks::method(request.method())?;
-        let host = checks::host(request, &self.hosts)?;
+        // Without a connection around nothing is known to be secret.
+        let channel = request.extensions().get::<Channel>().copied().unwrap_or(Channel::Plain);
+        let host = checks::host(request, &self.hosts, channel)?;
         checks::origin(request.headers(), &host)?;
         checks::content(request.headers())?;
         let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0);

@@ -12,7 +12,8 @@ use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
 use super::{
-    Catalogs, Command, Config, Enrol, Log, LogFormat, Told, data_dir, enrol, listen, log, notice,
+    AuthMode, Catalogs, Command, Config, Enrol, Log, LogFormat, Told, auth, data_dir, enrol, listen,
+    log, notice,
 };
 use crate::auth::HostName;
 use crate::store::backup::Existing;
@@ -67,6 +68,7 @@ pub fn load(
         }
         Some(Task::Restore { file }) => Command::Restore(config, file),
         Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
+        Some(Task::Tls { task }) => Command::Tls(config, task.into()),
     })
 }
 
@@ -79,6 +81,7 @@ impl Resolver<'_> {
     fn resolve(mut self, flags: Flags) -> Result<Config, ConfigError> {
         let file = self.file(flags.config)?;
         let listen = self.listen(flags.listen, file.listen)?;
+        let auth = self.auth(file.auth)?;
         let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
         let public_names = self.public_names(flags.public_name, file.public_name)?;
         let notice = self.notice(flags.notice, file.notice)?;
@@ -90,6 +93,8 @@ impl Resolver<'_> {
         let catalog = catalog.with_defaults(file.path.as_deref(), &data_dir);
         Ok(Config {
             listen,
+            auth,
+            tls: self.table(&file.tls)?,
             data_dir,
             public_names,
             notice,
@@ -133,6 +138,14 @@ impl Resolver<'_> {
             self.tell(&LISTEN, address, given.source);
         }
         Ok(addresses)
+    }
+
+    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
+        let Some(given) = file else { return Ok(AuthMode::Auto) };
+        let mode = auth::mode(&given)?;
+        let key = given.key.clone();
+        self.told.push(Told { key, value: mode.word().to_owned(), source: given.source });
+        Ok(mode)
     }
 
     fn data_dir(

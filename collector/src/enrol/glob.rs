@@ -2,7 +2,7 @@
 //! as in names of hosts.
 
 /// Longest pattern, bytes.
-pub(crate) const PATTERN_BYTES: usize = 256;
+pub const PATTERN_BYTES: usize = 256;
 
 /// Whether the whole name is as the pattern says.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {

@@ -13,6 +13,7 @@ use herdbook_shared::wire::hello::{Hello, RefusalCode, Refused};
 
 use crate::enrol::{Asked, Enrolment};
 use crate::registry::session::CloseReason;
+use crate::serve::Standing;
 
 use super::dropped::DropReason;
 use super::protocol::{Begins, Step, refused};
@@ -23,8 +24,8 @@ use super::socket::{Connection, Flow, RETRY_LATER_MS};
 pub enum Door {
     /// Nothing: no credentials are demanded.
     Open,
-    /// To prove who it is, over this connection.
-    Proof(Arc<Enrolment>, ChannelSecret),
+    /// To prove who it is, over this connection, which is spared from then on.
+    Proof(Arc<Enrolment>, ChannelSecret, Option<Standing>),
     /// To come another way: a proof is demanded, and this connection is not TLS.
     NoWay,
 }
@@ -46,7 +47,7 @@ where
 {
     /// Asks whoever knocks for a proof, over this very connection.
     pub(super) async fn knock(&mut self, knock: &Knock) -> Flow {
-        let Door::Proof(enrolment, channel) = &self.door else { return Err(CloseReason::Refused) };
+        let Door::Proof(enrolment, channel, _) = &self.door else { return Err(CloseReason::Refused) };
         let asked = enrolment.knock(knock, self.ends.remote).and_then(|()| {
             let words = "the collector has no random bytes".to_owned();
             Asked::over(*channel).map_err(|_| refused(RefusalCode::Full, words, RETRY_LATER_MS))
@@ -73,11 +74,15 @@ where
         knock: Option<Knock>,
     ) -> Result<(), Refused> {
         let claimed = (&self.door, self.asked, knock);
-        if let (Door::Proof(enrolment, _), Some(asked), Some(knock)) = claimed {
+        if let (Door::Proof(enrolment, _, standing), Some(asked), Some(knock)) = claimed {
             let (from, ending) = (self.ends.remote, self.ending.clone());
             let admitted =
                 enrolment.admit(knock.fingerprint, asked, (host_id, &*hello), from, ending);
-            self.pass = Some(admitted.await?);
+            let pass = admitted.await?;
+            if let Some(standing) = standing {
+                standing.vouch_for_host(pass.fingerprint());
+            }
+            self.pass = Some(pass);
         }
         hello.proof = None;
         Ok(())

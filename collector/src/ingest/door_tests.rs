@@ -74,7 +74,7 @@ impl Collector {
     }
 
     fn door(&self) -> Door {
-        Door::Proof(Arc::clone(&self.enrolment), CHANNEL)
+        Door::Proof(Arc::clone(&self.enrolment), CHANNEL, None)
     }
 
     /// Connects with this key and token, up to the answer.

@@ -179,6 +179,9 @@ pub(super) async fn make(
     Body(form): Body<JoinTokenForm>,
 ) -> Result<Response, Problem> {
     let (enrolment, by, at) = (enrolment(&api)?, by(&caller), Timestamp::now());
+    if api.join_url.is_empty() {
+        return Err(no_tls());
+    }
     let order = form.order(at)?;
     let making = api.tasks.spawn(async move { enrolment.make_token(order, &by).await });
     let made = making.await.map_err(|_| gone())??;
@@ -209,6 +212,14 @@ pub(super) async fn revoke(
         true => Ok((StatusCode::NO_CONTENT, Extension(Noted)).into_response()),
         false => Err(unknown),
     }
+}
+
+fn no_tls() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "no port of this collector speaks TLS, so that no agent can join: add one (--listen \
+         0.0.0.0:6120)",
+    )
 }
 
 impl From<TokenError> for Problem {
