@@ -5,6 +5,9 @@ pub mod dropped;
 mod known;
 pub mod protocol;
 
+mod quarantine;
+
+mod complaints;
 pub mod door;
 pub mod ping;
 pub mod socket;
@@ -18,6 +21,7 @@ use crate::serve::Rarely;
 use crate::tls::Keys;
 
 use dropped::Dropped;
+use quarantine::Quarantine;
 
 /// Connections that were never taken in are logged at most this often, all together.
 const STRANGERS_LOG_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +35,8 @@ pub struct Desk {
     pub dropped: Arc<Dropped>,
     /// When a connection that was not taken in may be logged.
     strangers: Arc<Rarely>,
+    /// Which hosts are kept out.
+    quarantine: Arc<Quarantine>,
     /// The collector's own, where it speaks TLS.
     keys: Option<Arc<Keys>>,
 }
@@ -43,6 +49,7 @@ impl Desk {
             collector_id: collector_id.into(),
             dropped: Arc::default(),
             strangers: Arc::new(Rarely::every(STRANGERS_LOG_EVERY)),
+            quarantine: Arc::default(),
             keys: None,
         }
     }

@@ -4,7 +4,6 @@ mod parts;
 mod urls;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use herdbook_shared::limits::FRAME_BYTES;
 use herdbook_shared::wire::SUBPROTOCOL;
 
+use crate::auth::{Action, Caller, Denied, authorize};
 use crate::ingest::door::Door;
 use crate::ingest::socket::{self, Ends};
-use crate::serve::{Channel, LocalAddr, PeerAddr};
+use crate::serve::{Channel, LocalAddr, PeerAddr, Standing};
 
 use super::problem::{Checked, Problem};
 use super::{Api, owned};
@@ -30,6 +31,8 @@ pub async fn upgrade(
     Extension(peer): Extension<PeerAddr>,
     Extension(local): Extension<LocalAddr>,
     Extension(channel): Extension<Channel>,
+    standing: Option<Extension<Standing>>,
+    caller: Caller,
     Checked(upgrade): Checked<WebSocketUpgrade>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade
@@ -39,7 +42,11 @@ pub async fn upgrade(
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES);
     let ends = Ends { remote: peer.0.ip(), local: Some(local.0.ip()) };
-    let door = door(&api, channel);
+    let standing = standing.map(|Extension(standing)| standing);
+    let door = match door(&api, &caller, channel, standing) {
+        Ok(door) => door,
+        Err(denied) => return Ok(denied.into_response()),
+    };
     let (registry, desk) = (Arc::clone(&api.registry), api.desk.clone());
     let (tasks, stop, token) = (api.tasks.clone(), api.stop.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
@@ -48,11 +55,19 @@ pub async fn upgrade(
     }))
 }
 
-/// What an agent has to do that comes this way.
-fn door(api: &Api, channel: Channel) -> Door {
+/// What an agent has to do that comes this way. Where no credentials are demanded it is known by
+/// being on this machine, as everybody is.
+fn door(
+    api: &Api,
+    caller: &Caller,
+    channel: Channel,
+    standing: Option<Standing>,
+) -> Result<Door, Denied> {
     match (&api.enrolment, channel) {
-        (None, _) => Door::Open,
-        (Some(enrolment), Channel::Tls(secret)) => Door::Proof(Arc::clone(enrolment), secret),
-        (Some(_), Channel::Plain | Channel::Control) => Door::NoWay,
+        (None, _) => authorize(&caller.principal, Action::Ingest).map(|()| Door::Open),
+        (Some(enrolment), Channel::Tls(secret)) => {
+            Ok(Door::Proof(Arc::clone(enrolment), secret, standing))
+        }
+        (Some(_), Channel::Plain | Channel::Control) => Ok(Door::NoWay),
     }
 }

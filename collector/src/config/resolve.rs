@@ -12,8 +12,8 @@ use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
 use super::{
-    AuthMode, Catalogs, Command, Config, Enrol, Log, LogFormat, Told, auth, data_dir, enrol, listen,
-    log, notice,
+    AuthMode, Catalogs, Command, Config, Enrol, Log, LogFormat, Told, auth, data_dir, enrol,
+    listen, log, notice,
 };
 use crate::auth::HostName;
 use crate::store::backup::Existing;

@@ -160,8 +160,9 @@ impl Enrolment {
         let entry = by.did(at, "revokeAgent", fingerprint.to_string(), detail);
         self.note_revoked(fingerprint).await?;
         self.store.commit(vec![key_row(&key)], vec![entry]).await?;
-        let view = self.hold(key, at);
+        self.book().revoke_all([fingerprint]);
         self.book().live.end(&fingerprint);
+        let view = self.hold(key, at);
         tracing::info!(%fingerprint, name = &*view.name, by = &*by.actor, "a key was revoked");
         self.tell(ChangeKind::HostRevoked, &view);
         Ok(view)
@@ -199,9 +200,8 @@ impl Enrolment {
         let key = AgentKey { rotate: true, ..key };
         let entry = by.did(at, "rotateAgent", fingerprint.to_string(), key.name.to_string());
         self.store.commit(vec![key_row(&key)], vec![entry]).await?;
-        let view = self.hold(key, at);
         self.book().live.end(&fingerprint);
-        Ok(view)
+        Ok(self.hold(key, at))
     }
 
     /// Takes one from the list that waits or was revoked. What was revoked stays so.

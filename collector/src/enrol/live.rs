@@ -63,6 +63,9 @@ impl Live {
     }
 
     pub(super) fn has(&self, fingerprint: &Fingerprint) -> bool {
-        self.connections.get(fingerprint).is_some_and(|connections| !connections.is_empty())
+        {
+            let mut connections = self.connections.get(fingerprint).into_iter().flatten();
+            connections.any(|connection| !connection.was_ended)
+        }
     }
 }

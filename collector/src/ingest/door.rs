@@ -47,7 +47,9 @@ where
 {
     /// Asks whoever knocks for a proof, over this very connection.
     pub(super) async fn knock(&mut self, knock: &Knock) -> Flow {
-        let Door::Proof(enrolment, channel, _) = &self.door else { return Err(CloseReason::Refused) };
+        let Door::Proof(enrolment, channel, _) = &self.door else {
+            return Err(CloseReason::Refused);
+        };
         let asked = enrolment.knock(knock, self.ends.remote).and_then(|()| {
             let words = "the collector has no random bytes".to_owned();
             Asked::over(*channel).map_err(|_| refused(RefusalCode::Full, words, RETRY_LATER_MS))

@@ -10,7 +10,6 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use herdbook_shared::ids::HostId;
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, Hello, RefusalCode, Refused, Welcome};
-use herdbook_shared::wire::sample::Gap;
 use herdbook_shared::wire::{CollectorMessage, PROTOCOL};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +69,7 @@ pub async fn run<S, E>(
         pings: Pings::new(now),
         hello_by: now + HELLO_WITHIN,
         log_lines: Budget::new(LOG_LINES.0, LOG_LINES.1, now),
+        n_dropped: 0,
         opened: None,
         ending: stop.child_token(),
     };
@@ -85,13 +85,15 @@ pub(super) struct Connection<S> {
     pub(super) asked: Option<Asked>,
     /// What it has once it did.
     pub(super) pass: Option<Pass>,
-    registry: Arc<Registry>,
-    desk: Desk,
+    pub(super) registry: Arc<Registry>,
+    pub(super) desk: Desk,
     protocol: Protocol,
     pings: Pings,
     hello_by: Instant,
-    log_lines: Budget,
-    opened: Option<Opened>,
+    pub(super) log_lines: Budget,
+    /// Frames that were not used.
+    pub(super) n_dropped: u64,
+    pub(super) opened: Option<Opened>,
     /// Cancelled when the collector stops or another connection of the host takes over.
     pub(super) ending: CancellationToken,
 }
@@ -219,13 +221,11 @@ where
             Step::Rekey(rekey) => self.rekey(&rekey).await,
             Step::Goodbye(goodbye) => self.goodbye(&goodbye),
             Step::Drop(reason, words) => {
-                self.desk.dropped.count(reason);
-                self.log(reason, &words);
+                self.dropped(reason, &words);
                 Ok(())
             }
-            Step::Refuse(reason, refused) => {
-                self.desk.dropped.count(reason);
-                self.log(reason, &refused.message);
+            Step::Refuse(reason, mut refused) => {
+                self.refused(reason, &mut refused);
                 self.refuse(refused).await;
                 Err(CloseReason::Refused)
             }
@@ -242,6 +242,9 @@ where
 
     async fn welcome(&mut self, host_id: &HostId, hello: &Hello) -> Flow {
         let moment = Moment::now();
+        if let Some(refused) = self.kept_out(host_id) {
+            return Box::pin(self.take(Step::Refuse(DropReason::Refused, refused))).await;
+        }
         let opened = self.registry.open_session(host_id, hello, self.link(), moment);
         let opened = match opened {
             Ok(opened) => opened,
@@ -264,6 +267,7 @@ where
             host = %opened.host_id, name = hello.name, remote = %self.ends.remote,
             version = hello.agent_version, "agent connected"
         );
+        self.registry.note_offence(&opened.host_id, None, moment);
         self.opened = Some(opened);
         self.send(Message::Text(Utf8Bytes::from(encode(&welcome)))).await
     }
@@ -336,31 +340,6 @@ where
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(CloseReason::Lost),
             Err(_) => Err(CloseReason::Silent),
-        }
-    }
-
-    /// A host that slept was away of its own accord: worth a line, and no cause for alarm.
-    fn log_gap(&mut self, Gap { from, to }: Gap) {
-        if let Some(opened) = &self.opened
-            && self.log_lines.take(1, Instant::now())
-        {
-            tracing::info!(host = %opened.host_id, %from, %to, "the host slept");
-        }
-    }
-
-    fn log(&mut self, reason: DropReason, words: &str) {
-        let (remote, reason) = (self.ends.remote, reason.word());
-        match &self.opened {
-            Some(opened) if self.log_lines.take(1, Instant::now()) => {
-                tracing::warn!(%remote, host = %opened.host_id, reason, "agent: {words}");
-            }
-            Some(_) => (),
-            // Who was never taken in may come again as often as it likes: one line for all.
-            None => {
-                if let Some(unlogged) = self.desk.strangers.allow() {
-                    tracing::warn!(%remote, reason, unlogged, "agent: {words}");
-                }
-            }
         }
     }
 }

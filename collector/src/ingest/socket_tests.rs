@@ -7,6 +7,7 @@ use herdbook_shared::wire::fixtures::{HELLO, SAMPLE};
 
 use crate::api::live::pipe::{Far, pipe};
 use crate::config::Liveness;
+use crate::registry::finding::Code;
 use crate::registry::host::HostStatus;
 
 use super::*;
@@ -24,8 +25,12 @@ struct Agent {
 
 impl Agent {
     fn connect(registry: &Arc<Registry>) -> Self {
+        Self::connect_to(registry, &Desk::new("c"))
+    }
+
+    fn connect_to(registry: &Arc<Registry>, desk: &Desk) -> Self {
         let (socket, Far { to, from }) = pipe();
-        let desk = Desk::new("c");
+        let desk = desk.clone();
         let serving = run(
             socket,
             (Ends { remote: [127, 0, 0, 1].into(), local: None }, Door::Open),
@@ -189,6 +194,48 @@ async fn a_goodbye_is_not_followed_by_a_loss() {
         (&mut agent.connection).await.unwrap();
         let kinds = registry.kinds_since(0);
         assert_eq!(kinds.iter().filter(|kind| **kind == "session.closed").count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_breaks_the_limits_again_and_again_is_kept_out_for_a_while() {
+    const BAD: &str = r#"{"type":"sample","seq":"one"}"#;
+    story(|registry| async move {
+        let desk = Desk::new("c");
+        let refused = |message| match message {
+            Some(CollectorMessage::Refused(refused)) => refused,
+            other => panic!("no refusal but {other:?}"),
+        };
+        let finding = || {
+            let host = registry.host(ID).unwrap();
+            let finding = host.findings.iter().find(|f| f.code == Code::BreaksLimits).cloned();
+            finding.map(|finding| finding.message).unwrap_or_default()
+        };
+        for n in 1..=3 {
+            let mut agent = Agent::connect_to(&registry, &desk);
+            agent.greet().await;
+            assert_eq!(finding(), "");
+            agent.say(BAD).await;
+            tokio::task::yield_now().await;
+            assert!(finding().contains("a frame of its agent"), "{}", finding());
+            while !agent.connection.is_finished() {
+                // It is let go between two of them.
+                let _ = agent.to.send(Ok(Message::Text(BAD.into()))).await;
+                tokio::time::advance(Duration::from_millis(200)).await;
+            }
+            let refused = refused(agent.hear().await);
+            assert_eq!(refused.code, RefusalCode::TooManyErrors);
+            assert_eq!(refused.retry_after_ms == Some(600_000), n == 3, "{refused:?}");
+        }
+        assert!(finding().contains("kept out for 10 min"), "{}", finding());
+        let mut agent = Agent::connect_to(&registry, &desk);
+        agent.say(HELLO).await;
+        assert_eq!(refused(agent.hear().await).code, RefusalCode::Quarantined);
+        tokio::time::advance(Duration::from_secs(601)).await;
+        let mut agent = Agent::connect_to(&registry, &desk);
+        agent.greet().await;
+        assert_eq!(finding(), "");
     })
     .await;
 }

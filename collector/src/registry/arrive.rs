@@ -176,6 +176,7 @@ impl HostEntry {
             warm: Arc::new([]),
             findings: Vec::new(),
             conditions: Conditions::default(),
+            offence: None,
             hellos: Budget::new(HELLOS.0, HELLOS.1, moment.now),
             live: Arc::new(live),
         }

@@ -24,6 +24,9 @@ impl HostEntry {
                          one of them and start its agent again";
             found.push((Code::DuplicateIdentity, words.to_owned()));
         }
+        if let Some(offence) = &self.offence {
+            found.push((Code::BreaksLimits, offence.to_string()));
+        }
         let hung = services.iter().filter(|service| service.hangs());
         let hung: Vec<&str> = hung.map(|service| service.id.as_str()).collect();
         if !hung.is_empty() {

@@ -59,6 +59,8 @@ impl Severity {
 pub enum Code {
     /// Another machine uses this identity.
     DuplicateIdentity,
+    /// Its agent sends what is not used, or too much of it.
+    BreaksLimits,
     /// A GPU fell off the bus.
     GpuLost,
     /// The driver and its library differ in version.

@@ -146,6 +146,8 @@ pub struct HostEntry {
     pub findings: Vec<Finding>,
     /// What its last sample said of its condition.
     pub conditions: Conditions,
+    /// How its agent breaks its limits; `None`: it does not, in this session.
+    pub offence: Option<Arc<str>>,
     /// How often its agent may still say hello.
     pub hellos: Budget,
     /// What samples write; shared by all successors.

@@ -156,6 +156,16 @@ pub(super) fn status_kind(status: ServiceStatus) -> ChangeKind {
 }
 
 impl Registry {
+    /// Takes in how the agent of a host breaks its limits; `None`: it does not.
+    pub fn note_offence(&self, id: &HostId, offence: Option<String>, moment: Moment) {
+        let mut transaction = self.transaction(moment);
+        let Some(host) = transaction.host(id) else { return };
+        if host.offence.as_deref() != offence.as_deref() {
+            let offence = offence.map(Into::into);
+            transaction.settle(HostEntry { offence, ..(*host).clone() });
+        }
+    }
+
     /// Judges a host that was looked at as `seen`: nothing happens if it was heard since.
     pub fn judge(&self, seen: &HostEntry, heard_ms: u64, verdict: &Verdict, moment: Moment) {
         let mut transaction = self.transaction(moment);

@@ -4,15 +4,14 @@ use serde_json::json;
 
 use crate::api::contract::operation::{Operation, Topic};
 use crate::api::contract::shape::{taken, told};
-use crate::api::enrolment::{
-    AgentList, AgentSearch, JoinTokenForm, JoinTokenList, JoinTokenMade,
-};
+use crate::api::enrolment::{AgentList, AgentSearch, JoinTokenForm, JoinTokenList, JoinTokenMade};
 use crate::api::list::Page;
 use crate::api::problem::Kind;
 use crate::enrol::AgentView;
 
 const KEY: &str = "sha256:4b7YgVZLqjBFy3EnPCE8LHYZK5AHyjRO2C7OQ0RZkVw";
-const NOT_DEMANDED: &str = "This collector demands no credentials, or it is not in the state for it.";
+const NOT_DEMANDED: &str =
+    "This collector demands no credentials, or it is not in the state for it.";
 
 pub(super) fn topic() -> Topic {
     Topic {
