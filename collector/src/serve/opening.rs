@@ -67,7 +67,9 @@ async fn shake_hands(stream: Counted, tls: &TlsAcceptor) -> Option<Opened> {
 /// take the answer along.
 async fn tell_to_use_tls(mut stream: Counted) -> std::io::Result<()> {
     let mut asked = vec![0; HEAD_BYTES];
-    stream.read(&mut asked).await?;
+    if stream.read(&mut asked).await? == 0 {
+        return Ok(());
+    }
     let n_bytes = USE_TLS.len();
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: \

@@ -1,7 +1,11 @@
 //! Real sockets again: TLS, the control socket, and the walls in front of strangers.
 
+use axum::extract::Extension;
+use axum::routing::get;
 use herdbook_shared::wire::enrol::EXPORTER_LABEL;
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
@@ -19,10 +23,6 @@ use crate::config::{self, Command, Config, TlsTask};
 use crate::serve::pools::Bounds as PoolBounds;
 use crate::serve::{Channel, ControlSocket, Standing, connect_control};
 use crate::tls::{self, Keys};
-use axum::extract::Extension;
-use axum::routing::get;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
 
 /// Takes every certificate: what it is, the test looks at itself.
 #[derive(Debug)]
