@@ -163,6 +163,8 @@ fn without_port(authority: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::wire::enrol::ChannelSecret;
+
     use super::*;
 
     fn allowed() -> AllowedHosts {
@@ -248,6 +250,37 @@ mod tests {
         ] {
             assert_eq!(allowed().kind(authority), None, "{authority}");
         }
+    }
+
+    #[test]
+    fn by_tls_the_machine_and_the_dialled_address_are_names_and_by_plain_tcp_they_are_not() {
+        let hosts =
+            allowed().with_machine(["gpu-0".parse().unwrap(), "gpu-0.local".parse().unwrap()]);
+        let tls = Channel::Tls(ChannelSecret([0; 32]));
+        for (authority, local) in [
+            ("gpu-0:6121", "192.0.2.7:6121"),
+            ("GPU-0.local.", "192.0.2.7:6121"),
+            ("192.0.2.7:6121", "192.0.2.7:6121"),
+            ("192.0.2.7", "[::ffff:192.0.2.7]:6121"),
+            ("[2001:DB8::7]:6121", "[2001:db8::7]:6121"),
+            ("fleet.example.org", "192.0.2.7:6121"),
+        ] {
+            let local = Some(local.parse().unwrap());
+            let kind = hosts.kind_over(authority, tls, local);
+            assert_eq!(kind, Some(HostKind::Public), "{authority}");
+            let is_configured = authority.starts_with("fleet");
+            let plain = hosts.kind_over(authority, Channel::Plain, local);
+            assert_eq!(plain.is_some(), is_configured, "{authority}");
+            assert_eq!(hosts.kind_over(authority, Channel::Control, local), None, "{authority}");
+        }
+        let local = Some("192.0.2.7:6121".parse().unwrap());
+        for authority in ["evil.example", "192.0.2.8", "x.gpu-0", "[2001:db8::7]", "0.0.0.0"] {
+            assert_eq!(hosts.kind_over(authority, tls, local), None, "{authority}");
+        }
+        assert_eq!(hosts.kind_over("192.0.2.7", tls, None), None);
+        let control = hosts.kind_over("control", Channel::Control, None);
+        assert_eq!(control, Some(HostKind::Loopback));
+        assert_eq!(hosts.kind_over("control", tls, local), None);
     }
 
     #[test]

@@ -166,4 +166,6 @@ async fn finish(mut connections: JoinSet<()>) {
 }
 
 #[cfg(test)]
+mod secure_tests;
+#[cfg(test)]
 mod tests;

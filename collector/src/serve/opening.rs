@@ -51,11 +51,14 @@ pub(super) async fn open(stream: Counted, tls: Option<&TlsAcceptor>) -> Option<O
 }
 
 async fn shake_hands(stream: Counted, tls: &TlsAcceptor) -> Option<Opened> {
-    // The stream is gone where it fails; that it did is counted where it sits.
-    let standing = stream.seat().standing();
+    // The stream is gone where it fails.
+    let (standing, leave) = (stream.seat().standing(), stream.seat().leave().cloned());
     let shaken = timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await;
     let Ok(Ok(stream)) = shaken else {
-        standing.turn_away(TurnedAway::Handshake);
+        // Who had to go is counted already.
+        if leave.is_none_or(|leave| !leave.is_cancelled()) {
+            standing.turn_away(TurnedAway::Handshake);
+        }
         return None;
     };
     let secret = stream.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None);
@@ -67,7 +70,9 @@ async fn shake_hands(stream: Counted, tls: &TlsAcceptor) -> Option<Opened> {
 /// take the answer along.
 async fn tell_to_use_tls(mut stream: Counted) -> std::io::Result<()> {
     let mut asked = vec![0; HEAD_BYTES];
-    stream.read(&mut asked).await?;
+    if stream.read(&mut asked).await? == 0 {
+        return Ok(());
+    }
     let n_bytes = USE_TLS.len();
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: \

@@ -29,12 +29,15 @@ pub enum TaskError {
     NoKey,
     /// There is a next key.
     #[error(
-        "there is a next key already, {0}: put it in its place with `tls activate`, or delete \
-         {NEXT_FILE} in the data directory and make another"
+        "there is a next key already, {0}: put it in its place with herdbook-collector tls \
+         activate, or delete {NEXT_FILE} in the data directory and make another"
     )]
     NextIsThere(Fingerprint),
     /// There is no next key.
-    #[error("there is no next key: make it with `tls rotate`, and let the agents learn its pin")]
+    #[error(
+        "there is no next key: make it with herdbook-collector tls rotate, and let the agents \
+         learn its pin"
+    )]
     NoNext,
 }
 
@@ -77,7 +80,8 @@ fn rotate(config: &Config) -> Result<String, TaskError> {
     own::make_next(dir, &names::of(config))?;
     Ok(format!(
         "{}send the collector a SIGHUP (or restart it): from then on agents are told both pins \
-         when they connect. Once all of them did, `tls activate` puts the next key in its place\n",
+         when they connect. Once all of them did, herdbook-collector tls activate puts the next \
+         key in its place\n",
         show(dir)?
     ))
 }
