@@ -2,6 +2,7 @@
 //! else by default. All of it is checked here, before a port opens.
 
 mod alerts;
+mod auth;
 mod authorities;
 mod catalog;
 mod checks;
@@ -16,6 +17,7 @@ mod liveness;
 mod log;
 mod notice;
 mod notify;
+mod proxy;
 mod resolve;
 mod table;
 
@@ -23,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use alerts::{Alerts, RuleSettings};
+pub use auth::AuthMode;
 pub use authorities::{Authorities, AuthoritiesError};
 pub use catalog::{CatalogFolder, CatalogKind, CatalogRules, Catalogs, SERVICES, SKILLS};
 pub use checks::Checks;
@@ -33,6 +36,7 @@ pub use history::HistoryRules;
 pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
 pub use notify::{Notify, Target, TargetKind};
+pub use proxy::Proxy;
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
@@ -48,6 +52,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Host names under which it is asked besides the loopback ones. Default none.
     pub public_names: Vec<HostName>,
+    /// `auth`: when credentials are demanded.
+    pub auth: AuthMode,
+    /// Proxies in front, and what their word counts for.
+    pub proxy: Proxy,
     /// `notice`, what the page says above everything else, such as "staging". Default none.
     pub notice: Option<String>,
     /// What it logs, and how.

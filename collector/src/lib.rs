@@ -13,6 +13,7 @@
 pub mod config;
 
 pub mod budget;
+pub mod limits;
 pub mod secret;
 pub mod strict;
 

@@ -15,7 +15,7 @@ use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
-use crate::auth::AllowedHosts;
+use crate::auth::{Access, AllowedHosts};
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
 use crate::config::Config;
@@ -89,14 +89,19 @@ pub async fn run(
     let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     readiness.set_restored();
 
+    let tasks = TaskTracker::new();
+    let access = Access::new(&config, &loaded, Arc::clone(&store), tasks.clone());
+    let access = Arc::new(access);
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
         seal,
         desk: Desk::new(&loaded.collector_id),
-        tasks: TaskTracker::new(),
+        tasks,
         stop: stop.clone(),
         store: Arc::clone(&store),
+        access: Arc::clone(&access),
+        audit: Arc::new(store.reader()),
         history: History::new(&store),
         series,
         feed: Feed::new(Arc::clone(&registry)),
@@ -114,14 +119,18 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
+    parts.spawn_until_kept(|kept| Arc::clone(&access).run(kept));
     parts.spawn(Reloader::new(signals, &config, Arc::clone(&api.catalogs)).run());
 
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
         .merge(api::routes(api.clone()));
-    let app = Guarded::new(routes, AllowedHosts::new(config.public_names));
+    let hosts = AllowedHosts::new(config.public_names);
+    let app = Guarded::with_access(routes, hosts, Arc::clone(&access));
     listeners.announce(out).map_err(RunError::Announce)?;
+    invite_first_admin(&access, &link, out).map_err(RunError::Announce)?;
+    drop(access);
     let served = parts.serve_until_broken(listeners, app).await;
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
@@ -131,6 +140,21 @@ pub async fn run(
         store.close().await;
     }
     outcome
+}
+
+/// Says how somebody becomes the first admin, where one is needed.
+fn invite_first_admin(
+    access: &Access,
+    link: &str,
+    out: &mut (dyn Write + Send),
+) -> std::io::Result<()> {
+    let Some(code) = access.first_admin_code() else { return Ok(()) };
+    let code = code.expose();
+    writeln!(
+        out,
+        "first admin: open {link}#/sign-in and enter {code} (once, within 1 h of this start)"
+    )?;
+    out.flush()
 }
 
 /// What was counted, in the last line.

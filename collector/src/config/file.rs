@@ -22,6 +22,7 @@ struct Shape {
     listen: Option<Spanned<toml::Value>>,
     data_dir: Option<Spanned<toml::Value>>,
     public_name: Option<Spanned<toml::Value>>,
+    auth: Option<Spanned<toml::Value>>,
     notice: Option<Spanned<toml::Value>>,
     log_level: Option<Spanned<toml::Value>>,
     log_format: Option<Spanned<toml::Value>>,
@@ -37,6 +38,8 @@ struct Shape {
     notify: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     catalog: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    proxy: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 /// The tables of `[notify]`; what stands there instead may be a secret, and is not repeated.
@@ -55,6 +58,7 @@ pub(super) struct File {
     pub(super) listen: Option<Given>,
     pub(super) data_dir: Option<Given>,
     pub(super) public_name: Option<Given>,
+    pub(super) auth: Option<Given>,
     pub(super) notice: Option<Given>,
     pub(super) log_level: Option<Given>,
     pub(super) log_format: Option<Given>,
@@ -64,6 +68,7 @@ pub(super) struct File {
     pub(super) alerts: Vec<Given>,
     pub(super) notify: Vec<Given>,
     pub(super) catalog: Vec<Given>,
+    pub(super) proxy: Vec<Given>,
 }
 
 /// Reads the file that `origin` named.
@@ -91,6 +96,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         listen: reader.given("listen", shape.listen),
         data_dir: reader.given("data_dir", shape.data_dir),
         public_name: reader.given("public_name", shape.public_name),
+        auth: reader.given("auth", shape.auth),
         notice: reader.given("notice", shape.notice),
         log_level: reader.given("log_level", shape.log_level),
         log_format: reader.given("log_format", shape.log_format),
@@ -100,6 +106,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         alerts: reader.table(shape.alerts),
         notify: reader.table(shape.notify),
         catalog: reader.table(shape.catalog),
+        proxy: reader.table(shape.proxy),
     })
 }
 

@@ -9,7 +9,8 @@ use super::file::{self, File};
 use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{Catalogs, Command, Config, Log, LogFormat, Told, data_dir, listen, log, notice};
+use super::{AuthMode, Catalogs, Command, Config, Log, LogFormat, Told};
+use super::{auth, data_dir, listen, log, notice};
 use crate::auth::HostName;
 use crate::store::backup::Existing;
 
@@ -28,6 +29,7 @@ const DATA_DIR: Setting =
     Setting { key: "data_dir", flag: "--data-dir", variable: "HERDBOOK_DATA_DIR" };
 const PUBLIC_NAME: Setting =
     Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
+const AUTH: Setting = Setting { key: "auth", flag: "auth", variable: "HERDBOOK_AUTH" };
 const NOTICE: Setting = Setting { key: "notice", flag: "--notice", variable: "HERDBOOK_NOTICE" };
 const LOG_LEVEL: Setting =
     Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
@@ -73,6 +75,7 @@ impl Resolver<'_> {
         let listen = self.listen(flags.listen, file.listen)?;
         let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
         let public_names = self.public_names(flags.public_name, file.public_name)?;
+        let auth = self.auth(file.auth)?;
         let notice = self.notice(flags.notice, file.notice)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
@@ -82,6 +85,8 @@ impl Resolver<'_> {
             listen,
             data_dir,
             public_names,
+            auth,
+            proxy: self.table(&file.proxy)?,
             notice,
             log: Log { level, format },
             liveness: self.table(&file.liveness)?,
@@ -162,6 +167,13 @@ impl Resolver<'_> {
             names.push(name);
         }
         Ok(names)
+    }
+
+    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
+        let given = self.one(&AUTH, None, file, "auto")?;
+        let mode = auth::mode(&given)?;
+        self.tell(&AUTH, given.as_text("")?, given.source.clone());
+        Ok(mode)
     }
 
     fn notice(
