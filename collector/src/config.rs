@@ -40,6 +40,7 @@ pub use proxy::Proxy;
 pub use resolve::{Environment, load};
 
 use crate::auth::HostName;
+use crate::control::Ask;
 use crate::store::backup::Existing;
 
 /// Everything that the collector is told.
@@ -98,6 +99,8 @@ pub enum Command {
     Backup(Config, PathBuf, Existing),
     /// Put a backup in the place of the database.
     Restore(Config, PathBuf),
+    /// Ask the collector that runs.
+    Control(Config, Ask),
     /// Send a test alert to the target of this name, or to each.
     NotifyTest(Config, Option<String>),
     /// Print help or the version.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use herdbook_collector::catalog;
 use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat};
+use herdbook_collector::control::{self, Ask};
 use herdbook_collector::notify;
 use herdbook_collector::reload::{Settings, Signals};
 use herdbook_collector::run::{link_to, run};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Ok(Command::Backup(config, file, existing)) => back_up(&config, &file, existing),
         Ok(Command::Restore(config, file)) => restore(&config, &file),
         Ok(Command::CheckConfig(config)) => check(&config),
+        Ok(Command::Control(config, ask)) => ask_running(&config, ask),
         Ok(Command::NotifyTest(config, name)) => notify_test(&config, name.as_deref()),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
@@ -168,6 +170,14 @@ fn restore(config: &Config, file: &Path) -> Result<(), ExitCode> {
 /// The database and its log hold what is nobody else's business.
 fn only_for_its_owner() {
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+fn ask_running(config: &Config, ask: Ask) -> Result<(), ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let mut out = io::stdout();
+    let asked = async { control::run(&config.data_dir, ask, &mut out).await };
+    let ended = runtime.map_err(|error| failure(1, &error))?.block_on(asked);
+    ended.map_err(|error| failure(1, &error))
 }
 
 fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {

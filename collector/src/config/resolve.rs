@@ -12,6 +12,7 @@ use super::table::Table;
 use super::{AuthMode, Catalogs, Command, Config, Log, LogFormat, Told};
 use super::{auth, data_dir, listen, log, notice};
 use crate::auth::HostName;
+use crate::control::Ask;
 use crate::store::backup::Existing;
 
 /// Looks an environment variable up; tests bring their own.
@@ -60,6 +61,10 @@ pub fn load(
             Command::Backup(config, file, existing)
         }
         Some(Task::Restore { file }) => Command::Restore(config, file),
+        Some(Task::Token(ask)) => Command::Control(config, Ask::Token(ask)),
+        Some(Task::Host(ask)) => Command::Control(config, Ask::Host(ask)),
+        Some(Task::Person(ask)) => Command::Control(config, Ask::Person(ask)),
+        Some(Task::Audit { verify, json }) => Command::Control(config, Ask::Audit { verify, json }),
         Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
     })
 }

@@ -150,7 +150,7 @@ impl Access {
     }
 
     /// Begins a sign-in of a person, who is kept with it. The one that the browser had ends.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         caller: &Caller,
         mut person: Person,
