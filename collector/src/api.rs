@@ -33,6 +33,11 @@ pub mod graph;
 pub mod leases;
 pub mod pick;
 
+pub mod audit;
+pub mod people;
+pub mod session;
+pub mod tokens;
+
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -53,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
-use crate::auth::Action;
+use crate::auth::{Access, Action};
 use crate::catalog::Catalogs;
 use crate::enrol::Enrolment;
 use crate::history::History;
@@ -63,7 +68,7 @@ use crate::metrics::meters::Meters;
 use crate::registry::Registry;
 use crate::seal::Seal;
 use crate::series::SampleHistory;
-use crate::store::Store;
+use crate::store::{Reader, Store};
 
 use guard::Routes;
 use live::Feed;
@@ -93,6 +98,10 @@ pub struct Parts {
     pub stop: CancellationToken,
     /// What is kept.
     pub store: Arc<Store>,
+    /// Who may get in.
+    pub access: Arc<Access>,
+    /// Reads who did what.
+    pub audit: Arc<Reader>,
     /// What happened.
     pub history: History,
     /// What hosts measured.
@@ -151,7 +160,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Register, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
-        .on(Action::ReadFleet, "/api/v1/pick", get(pick::get))
+        .on(Action::Pick, "/api/v1/pick", get(pick::get))
         .on(Action::ReadFleet, "/api/v1/leases", get(leases::list))
         .on(Action::Lease, "/api/v1/leases", post(leases::take))
         .on(Action::Lease, "/api/v1/leases/{id}", delete(leases::give_back))
@@ -171,6 +180,10 @@ pub fn routes(api: Api) -> Routes {
         .merge(catalogs::routes())
         .merge(skills::routes())
         .merge(enrolment::routes())
+        .merge(session::routes())
+        .merge(people::routes())
+        .merge(tokens::routes())
+        .merge(audit::routes())
         .with_state(api)
         .merge(contract::routes())
 }

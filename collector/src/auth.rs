@@ -1,45 +1,35 @@
 //! Who may do what. One function decides for REST, WebSocket and streams alike, and what it does
 //! not name is denied.
 //!
-//! Not here: how a request is read (`api::guard`), and credentials, which come with enrolment.
-//! Until then there is loopback mode only: whoever is on this machine is admin.
+//! Where every listener is on loopback and `auth` is not `required`, whoever is on this machine is
+//! admin, without credentials. Elsewhere people sign in, and programs have tokens. Not here: how a
+//! request is read (`api::guard`), and how agents prove themselves.
 
 mod host;
+mod principal;
+mod role;
+
+mod buckets;
+mod lapse;
+mod secret;
+
+mod access;
+mod book;
+mod caller;
+mod first_admin;
+mod password;
+mod proxy;
 mod recognise;
 
+pub use access::{Access, AccessError, SignedIn};
+pub use book::{PersonView, TokenState, TokenView};
+pub use caller::{Caller, Noted, audited};
 pub use host::{AllowedHosts, HostKind, HostName, NotAHostName};
-pub use recognise::recognise;
-
-/// Who sends a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Principal {
-    /// Nobody that the collector knows, and why not.
-    Anonymous(Unknown),
-    /// An agent that proved its own key. None can until enrolment exists.
-    Agent,
-    /// Somebody with every right, and how they were recognised.
-    Admin(Recognised),
-}
-
-/// How an admin was recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recognised {
-    /// By being on this machine: loopback peer, loopback Host, no proxy between.
-    Loopback,
-}
-
-/// Why a request's sender is nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// A header says that something forwarded the request: its first sender may be anywhere.
-    Forwarded,
-    /// It asked for a public name, which a loopback request has no reason to.
-    PublicName,
-    /// Its peer is another machine.
-    NotLoopback,
-    /// Nothing looked at it.
-    Unseen,
-}
+pub use lapse::Lapse;
+pub use principal::{Principal, Unknown, Who};
+pub use recognise::{Asking, NotFromPage, recognise};
+pub use role::Role;
+pub use secret::{API_TOKEN, Digest, JOIN_TOKEN, digest, made, random_id};
 
 /// What a route lets its caller do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,18 +38,28 @@ pub enum Action {
     Health,
     /// Load the page, which holds no data.
     Dashboard,
+    /// Sign in and out, and ask who one is.
+    SignIn,
+    /// Connect as an agent, which proves itself inside.
+    Knock,
+    /// Report a host, as its agent.
+    Ingest,
     /// Read hosts, services and models.
     ReadFleet,
     /// Follow what changes.
     Watch,
-    /// Report a host, as its agent.
-    Ingest,
-    /// Register, beat and deregister a service.
-    Register,
+    /// Have a service picked.
+    Pick,
     /// Take a service for a request, and give it back.
     Lease,
+    /// Register a service, and beat for it.
+    Register,
+    /// Deregister a service of one's own.
+    Deregister,
     /// Change or remove what the registry holds.
     Change,
+    /// Decide who may do what, and read who did.
+    Administer,
 }
 
 /// The request is understood, and not allowed.
@@ -78,97 +78,134 @@ pub enum Denied {
 /// # Errors
 ///
 /// [`Denied`] for every pair that is not allowed here in so many words.
-pub fn authorize(principal: Principal, action: Action) -> Result<(), Denied> {
+pub fn authorize(principal: &Principal, action: Action) -> Result<(), Denied> {
     match (principal, action) {
-        (_, Action::Health) => Ok(()),
-        // Without enrolment, an agent on this machine is known by the same sign as its admin.
+        (_, Action::Health | Action::Knock) => Ok(()),
+        (Principal::Anonymous(why), Action::Dashboard | Action::SignIn)
+            if why.wants_credentials() =>
+        {
+            Ok(())
+        }
+        (Principal::Agent(_), Action::Ingest) => Ok(()),
+        // Where nobody needs credentials, an agent is known by the same sign as the admin.
+        (Principal::Known { who: Who::Loopback, .. }, Action::Ingest) => Ok(()),
         (
-            Principal::Admin(Recognised::Loopback),
-            Action::Dashboard
-            | Action::ReadFleet
-            | Action::Watch
-            | Action::Ingest
-            | Action::Register
-            | Action::Lease
-            | Action::Change,
+            Principal::Known { .. },
+            Action::Dashboard | Action::SignIn | Action::ReadFleet | Action::Watch | Action::Pick,
         ) => Ok(()),
-        (Principal::Agent, Action::Ingest) => Ok(()),
-        (Principal::Anonymous(why), _) => Err(Denied::Nobody(why)),
-        (Principal::Agent, _) => Err(Denied::Role),
+        (
+            Principal::Known { role: Role::Client | Role::Admin, .. },
+            Action::Lease | Action::Register | Action::Deregister,
+        ) => Ok(()),
+        (Principal::Known { role: Role::Admin, .. }, Action::Change | Action::Administer) => Ok(()),
+        (Principal::Anonymous(why), _) => Err(Denied::Nobody(*why)),
+        (Principal::Agent(_) | Principal::Known { .. }, _) => Err(Denied::Role),
     }
 }
 
 impl Action {
+    /// How many there are.
+    const N: usize = 13;
+
     /// Every action, for tests that walk through all of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; Self::N] = [
         Self::Health,
         Self::Dashboard,
+        Self::SignIn,
+        Self::Knock,
+        Self::Ingest,
         Self::ReadFleet,
         Self::Watch,
-        Self::Ingest,
-        Self::Register,
+        Self::Pick,
         Self::Lease,
+        Self::Register,
+        Self::Deregister,
         Self::Change,
+        Self::Administer,
     ];
-}
 
-impl Unknown {
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Forwarded => {
-                "the request came through a proxy (it carries a forwarding header), and only \
-                 requests from this machine itself are let in; use an SSH tunnel instead: \
-                 ssh -L 6121:127.0.0.1:6121 HOST"
-            }
-            Self::PublicName => {
-                "only requests to a loopback name are let in; open http://localhost or \
-                 http://127.0.0.1 with the collector's port"
-            }
-            Self::NotLoopback => {
-                "only requests from this machine are let in; use an SSH tunnel instead: \
-                 ssh -L 6121:127.0.0.1:6121 HOST"
-            }
-            Self::Unseen => "nothing told who sends the request",
-        }
+    /// Whether whoever does it is named in the audit log.
+    #[must_use]
+    pub fn is_audited(self) -> bool {
+        matches!(self, Self::Change | Self::Administer)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::fingerprint::Fingerprint;
+
     use super::*;
 
-    const PRINCIPALS: [Principal; 6] = [
-        Principal::Anonymous(Unknown::Forwarded),
-        Principal::Anonymous(Unknown::PublicName),
-        Principal::Anonymous(Unknown::NotLoopback),
-        Principal::Anonymous(Unknown::Unseen),
-        Principal::Agent,
-        Principal::Admin(Recognised::Loopback),
-    ];
+    fn known(role: Role, who: Who) -> Principal {
+        Principal::Known { role, who }
+    }
 
-    /// One row a principal, one column an action in the order of `Action::ALL`.
-    const TABLE: [[u8; 7]; 6] = [
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 1, 0, 0],
-        [1, 1, 1, 1, 1, 1, 1],
-    ];
+    /// Everybody, each with one mark an action in the order of `Action::ALL`. The compiler counts
+    /// the marks.
+    fn table() -> Vec<(Principal, [u8; Action::N])> {
+        let anna = || Who::Person("anna".into());
+        let token = || Who::Token { id: "abc".into(), name: "ci".into() };
+        let proxy = || Who::Proxy("otto".into());
+        let (viewer, client, admin) = (
+            [1, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0],
+            [1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0],
+            [1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1],
+        );
+        let (outside, nobody) =
+            ([1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut table = vec![
+            (Principal::Anonymous(Unknown::Forwarded), outside),
+            (Principal::Anonymous(Unknown::PublicName), outside),
+            (Principal::Anonymous(Unknown::NotLoopback), outside),
+            (Principal::Anonymous(Unknown::Unseen), outside),
+            (Principal::Anonymous(Unknown::NoCredentials), nobody),
+            (Principal::Anonymous(Unknown::BadToken), nobody),
+            (Principal::Anonymous(Unknown::SignedOut), nobody),
+            (
+                Principal::Agent(Fingerprint::of_digest([1; 32])),
+                [1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+            ),
+            (Principal::LOCAL, [1; Action::N]),
+            (known(Role::Admin, Who::Control), admin),
+        ];
+        for (role, row) in [(Role::Viewer, viewer), (Role::Client, client), (Role::Admin, admin)] {
+            table.extend([anna(), token(), proxy()].map(|who| (known(role, who), row)));
+        }
+        table
+    }
 
     #[test]
     fn every_principal_may_do_what_its_row_says_and_no_more() {
-        for (principal, row) in PRINCIPALS.into_iter().zip(TABLE) {
-            for (action, allowed) in Action::ALL.into_iter().zip(row) {
-                let verdict = authorize(principal, action);
-                assert_eq!(verdict.is_ok(), allowed == 1, "{principal:?} × {action:?}");
+        for (principal, row) in table() {
+            for (n, action) in Action::ALL.into_iter().enumerate() {
+                let verdict = authorize(&principal, action);
+                assert_eq!(verdict.is_ok(), row[n] == 1, "{principal:?} × {action:?}");
             }
         }
     }
 
     #[test]
+    fn every_action_stands_once_among_all() {
+        let all: std::collections::HashSet<_> = Action::ALL.into_iter().collect();
+        assert_eq!(all.len(), Action::N);
+    }
+
+    #[test]
     fn nobody_is_told_what_to_do_instead() {
-        let denied = authorize(PRINCIPALS[0], Action::ReadFleet).unwrap_err();
+        let forwarded = Principal::Anonymous(Unknown::Forwarded);
+        let denied = authorize(&forwarded, Action::ReadFleet).unwrap_err();
         assert!(denied.to_string().contains("ssh -L"), "{denied}");
+        let nobody = Principal::Anonymous(Unknown::NoCredentials);
+        let denied = authorize(&nobody, Action::ReadFleet).unwrap_err();
+        assert!(denied.to_string().contains("token create"), "{denied}");
+    }
+
+    #[test]
+    fn only_those_who_may_not_change_all_own_what_they_register() {
+        for (principal, _) in table() {
+            let is_admin = principal.role() == Some(Role::Admin);
+            assert_eq!(principal.owner().is_none(), is_admin, "{principal:?}");
+        }
     }
 }

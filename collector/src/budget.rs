@@ -1,5 +1,7 @@
 //! Token buckets: what one connection may use over time.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// Holds at most `capacity` and refills at `per_second`.
@@ -18,6 +20,21 @@ impl Budget {
         Self { capacity, per_second, left: capacity, at: now }
     }
 
+    /// How much of it is missing.
+    #[must_use]
+    pub fn missing(&self, now: Instant) -> f64 {
+        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.capacity - (self.left + refill).min(self.capacity)
+    }
+
+    /// How long it takes until there are `n`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
+    pub fn until(&self, n: usize, now: Instant) -> Duration {
+        let lacking = n as f64 - (self.capacity - self.missing(now));
+        Duration::try_from_secs_f64(lacking / self.per_second).unwrap_or(Duration::ZERO)
+    }
+
     /// Takes `n`, if there is as much.
     #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
     pub fn take(&mut self, n: usize, now: Instant) -> bool {
@@ -31,8 +48,7 @@ impl Budget {
     /// Whether there is as much, which stays.
     #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bytes")]
     pub fn has(&mut self, n: usize, now: Instant) -> bool {
-        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
-        self.left = (self.left + refill).min(self.capacity);
+        self.left = self.capacity - self.missing(now);
         self.at = now;
         self.left >= n as f64
     }
@@ -40,8 +56,6 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -18,6 +18,7 @@ mod liveness;
 mod log;
 mod notice;
 mod notify;
+mod proxy;
 mod resolve;
 mod table;
 mod tls;
@@ -38,12 +39,14 @@ pub use history::HistoryRules;
 pub use liveness::Liveness;
 pub use log::{Log, LogFormat};
 pub use notify::{Notify, Target, TargetKind};
+pub use proxy::Proxy;
 pub use resolve::{Environment, load};
 pub use tls::{CertificateFiles, Tls, TlsTask};
 
 use ipnet::IpNet;
 
 use crate::auth::HostName;
+use crate::control::Ask;
 use crate::store::backup::Existing;
 
 /// Everything that the collector is told.
@@ -60,6 +63,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Host names under which it is asked besides the loopback ones. Default none.
     pub public_names: Vec<HostName>,
+    /// Proxies in front, and what their word counts for.
+    pub proxy: Proxy,
     /// `notice`, what the page says above everything else, such as "staging". Default none.
     pub notice: Option<String>,
     /// `enrol`, how hosts that nobody knows come in where credentials are demanded. Default
@@ -126,6 +131,8 @@ pub enum Command {
     Backup(Config, PathBuf, Existing),
     /// Put a backup in the place of the database.
     Restore(Config, PathBuf),
+    /// Ask the collector that runs.
+    Control(Config, Ask),
     /// Send a test alert to the target of this name, or to each.
     NotifyTest(Config, Option<String>),
     /// Look after the key with which TLS is spoken.

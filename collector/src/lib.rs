@@ -41,6 +41,7 @@ pub mod catalog;
 pub mod metrics;
 
 pub mod auth;
+pub mod control;
 
 pub mod api;
 pub mod dashboard;

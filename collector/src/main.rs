@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use herdbook_collector::catalog;
 use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat, TlsTask};
+use herdbook_collector::control::{self, Ask};
 use herdbook_collector::notify;
 use herdbook_collector::reload::{Settings, Signals};
 use herdbook_collector::run::{link_to, run};
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Command::Backup(config, file, existing)) => back_up(&config, &file, existing),
         Ok(Command::Restore(config, file)) => restore(&config, &file),
         Ok(Command::CheckConfig(config)) => check(&config),
+        Ok(Command::Control(config, ask)) => ask_running(&config, ask),
         Ok(Command::NotifyTest(config, name)) => notify_test(&config, name.as_deref()),
         Ok(Command::Tls(config, task)) => look_after_key(&config, task),
         Ok(Command::Print(text)) => {
@@ -170,6 +172,14 @@ fn restore(config: &Config, file: &Path) -> Result<(), ExitCode> {
 /// The database and its log hold what is nobody else's business.
 fn only_for_its_owner() {
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+fn ask_running(config: &Config, ask: Ask) -> Result<(), ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let mut out = io::stdout();
+    let asked = async { control::run(&config.data_dir, ask, &mut out).await };
+    let ended = runtime.map_err(|error| failure(1, &error))?.block_on(asked);
+    ended.map_err(|error| failure(1, &error))
 }
 
 fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {

@@ -16,7 +16,7 @@ use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
-use crate::auth::{AllowedHosts, HostName};
+use crate::auth::{Access, AllowedHosts, HostName};
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
 use crate::config::Config;
@@ -105,6 +105,9 @@ pub async fn run(
     let readiness = Arc::new(Readiness::new(store.watch_state(), history_seen));
     readiness.set_restored();
 
+    let tasks = TaskTracker::new();
+    let access = Access::new(&config, &loaded, Arc::clone(&store), tasks.clone());
+    let access = Arc::new(access);
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
@@ -112,9 +115,11 @@ pub async fn run(
         enrolment,
         join_url: join_url(&config, &addresses).into(),
         desk: Desk::new(&loaded.collector_id).with_keys(keys.clone()),
-        tasks: TaskTracker::new(),
+        tasks,
         stop: stop.clone(),
         store: Arc::clone(&store),
+        access: Arc::clone(&access),
+        audit: Arc::new(store.reader()),
         history: History::new(&store),
         series,
         feed: Feed::new(Arc::clone(&registry)),
@@ -132,6 +137,7 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
+    parts.spawn_until_kept(|kept| Arc::clone(&access).run(kept));
     let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys);
     parts.spawn(reloader.run());
 
@@ -141,8 +147,10 @@ pub async fn run(
         .merge(api::routes(api.clone()));
     let walls = walls(&config, &api);
     let hosts = AllowedHosts::new(config.public_names).with_machine(HostName::of_machine());
-    let app = Guarded::new(routes, hosts);
+    let app = Guarded::with_access(routes, hosts, Arc::clone(&access));
     listeners.announce(out).map_err(RunError::Announce)?;
+    invite_first_admin(&access, &link, out).map_err(RunError::Announce)?;
+    drop(access);
     let served = parts.serve_until_broken(listeners, app, walls).await;
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
@@ -152,6 +160,21 @@ pub async fn run(
         store.close().await;
     }
     outcome
+}
+
+/// Says how somebody becomes the first admin, where one is needed.
+fn invite_first_admin(
+    access: &Access,
+    link: &str,
+    out: &mut (dyn Write + Send),
+) -> std::io::Result<()> {
+    let Some(code) = access.first_admin_code() else { return Ok(()) };
+    let code = code.expose();
+    writeln!(
+        out,
+        "first admin: open {link}#/sign-in and enter {code} (once, within 1 h of this start)"
+    )?;
+    out.flush()
 }
 
 /// What was counted, in the last line.

@@ -61,7 +61,7 @@ pub struct Store {
 }
 
 /// What the store held when it was opened.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     /// This collector's id, a random UUID made once.
     pub collector_id: String,

@@ -16,6 +16,7 @@ mod operations;
 mod frames;
 mod page;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, header};
@@ -31,6 +32,7 @@ use crate::auth::Action;
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| assemble::document().0);
 static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| pretty(&DOCUMENT).into());
 static PAGE: LazyLock<Bytes> = LazyLock::new(|| page::render(&DOCUMENT).into());
+static OPERATIONS: LazyLock<HashMap<(String, String), &str>> = LazyLock::new(operation_ids);
 const STYLE: &str = include_str!("contract/page/docs.css");
 
 /// The page shows what is in it and loads its own style; it runs nothing.
@@ -61,6 +63,17 @@ async fn docs() -> Response {
 async fn style() -> Response {
     let kind = HeaderValue::from_static("text/css; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], STYLE).into_response()
+}
+
+/// What the operation of a method at a path is called, for the audit log.
+pub fn operation_id(method: &str, path: &str) -> Option<&'static str> {
+    OPERATIONS.get(&(method.to_ascii_lowercase(), path.to_owned())).copied()
+}
+
+fn operation_ids() -> HashMap<(String, String), &'static str> {
+    let topics = operations::topics();
+    let all = topics.iter().flat_map(|topic| &topic.operations);
+    all.map(|one| ((one.method.to_owned(), one.path.to_owned()), one.id)).collect()
 }
 
 /// As it is committed: with line breaks, the fields of an object in one order.

@@ -1,11 +1,13 @@
 //! What every request passes before anything else sees it, upgrades and unknown paths included:
 //! Host, Origin, method and Content-Type are checked, its sender is recognised, and its answer
-//! gets the headers that browsers obey.
+//! gets the headers that browsers obey. What an admin changes stands in the audit log before the
+//! answer is let out.
 //!
 //! A route exists only through [`Routes`], which takes its [`Action`](crate::auth::Action), and
 //! only a [`Guarded`] application can be served: forgetting either does not compile.
 
 mod answer;
+mod audit;
 mod checks;
 mod routes;
 
@@ -18,11 +20,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
 pub use answer::PAGE_POLICY;
+pub use audit::Summary;
 pub use routes::{Declared, Routes};
 
-use super::problem::{self, Problem};
-use crate::auth::{AllowedHosts, recognise};
-use crate::serve::{Channel, PeerAddr, Rarely};
+use super::problem::{self, Kind, Problem};
+use crate::auth::{Access, AllowedHosts, Asking, Caller, HostKind, NotFromPage, recognise};
+use crate::serve::{Channel, PeerAddr, Rarely, Standing};
 
 /// Largest body of a request, bytes.
 pub const BODY_BYTES: usize = 256 * 1024;
@@ -37,6 +40,8 @@ pub struct Guarded(Router);
 
 struct Guard {
     hosts: AllowedHosts,
+    /// Who may get in by credentials; without it nobody.
+    access: Option<Arc<Access>>,
     refusals: Rarely,
 }
 
@@ -44,7 +49,18 @@ impl Guarded {
     /// Puts the guard around `routes`, which answer for loopback names and `hosts`.
     #[must_use]
     pub fn new(routes: Routes, hosts: AllowedHosts) -> Self {
-        let guard = Arc::new(Guard { hosts, refusals: Rarely::every(REFUSAL_LOG_EVERY) });
+        Self::of(routes, hosts, None)
+    }
+
+    /// The same, where people and programs may have credentials.
+    #[must_use]
+    pub fn with_access(routes: Routes, hosts: AllowedHosts, access: Arc<Access>) -> Self {
+        Self::of(routes, hosts, Some(access))
+    }
+
+    fn of(routes: Routes, hosts: AllowedHosts, access: Option<Arc<Access>>) -> Self {
+        let refusals = Rarely::every(REFUSAL_LOG_EVERY);
+        let guard = Arc::new(Guard { hosts, access, refusals });
         let router = routes
             .into_router()
             .method_not_allowed_fallback(problem::wrong_method)
@@ -80,10 +96,44 @@ impl Guard {
         let host = checks::host(request, &self.hosts, channel)?;
         checks::origin(request.headers(), &host)?;
         checks::content(request.headers())?;
-        let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0);
-        let principal = recognise(peer, host.kind, request.headers());
-        request.extensions_mut().insert(principal);
+        let caller = self.recognise(request, host.kind)?;
+        let extensions = request.extensions_mut();
+        if caller.principal.role().is_some()
+            && let Some(standing) = extensions.get::<Standing>()
+        {
+            standing.vouch();
+        }
+        if let (Some(PeerAddr(peer)), Some(address)) =
+            (extensions.get_mut::<PeerAddr>(), caller.address)
+            && peer.ip().to_canonical() != address
+        {
+            // Behind a proxy that is trusted nobody knows the port.
+            *peer = (address, 0).into();
+        }
+        extensions.insert(caller.principal.clone());
+        extensions.insert(caller);
+        if let Some(access) = &self.access {
+            extensions.insert(Arc::clone(access));
+        }
         Ok(())
+    }
+
+    fn recognise(&self, request: &Request, host: HostKind) -> Result<Caller, Problem> {
+        let extensions = request.extensions();
+        let asking = Asking {
+            channel: extensions.get::<Channel>().copied().unwrap_or(Channel::Plain),
+            peer: extensions.get::<PeerAddr>().map(|peer| peer.0),
+            host,
+            headers: request.headers(),
+            is_safe: request.method().is_safe(),
+        };
+        recognise(asking, self.access.as_deref()).map_err(|error| {
+            let (field, expected) = match error {
+                NotFromPage::Header => ("X-Herdbook", "page"),
+                NotFromPage::Origin => ("Origin", "the collector's own"),
+            };
+            Problem::new(Kind::Forbidden, error.to_string()).about(field, expected)
+        })
     }
 
     fn log(&self, request: &Request, problem: &Problem) {

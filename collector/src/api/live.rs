@@ -23,6 +23,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Lapse;
 use crate::registry::Registry;
 use crate::registry::view::View;
 
@@ -34,6 +35,7 @@ use super::problem::{Checked, Kind, Problem};
 use super::query::given;
 use super::{Api, owned};
 
+use line::Until;
 use pulse::Pulse;
 use snapshots::Snapshots;
 use viewer::Wanted;
@@ -107,6 +109,7 @@ impl Feed {
 pub async fn upgrade(
     State(api): State<Api>,
     Checked(Query(watching)): Checked<Query<Watching>>,
+    lapse: Lapse,
     Checked(upgrade): Checked<WebSocketUpgrade>,
 ) -> Result<Response, Problem> {
     let wanted = watching.wanted(&api.feed.registry)?;
@@ -117,10 +120,10 @@ pub async fn upgrade(
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
-    let (feed, stop) = (api.feed.clone(), api.stop.clone());
+    let (feed, until) = (api.feed.clone(), Until { stop: api.stop.clone(), lapse });
     let (tasks, token) = (api.tasks.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        owned(&tasks, "viewer", viewer::run(socket, wanted, feed, stop)).await;
+        owned(&tasks, "viewer", viewer::run(socket, wanted, feed, until)).await;
         drop((token, room));
     }))
 }

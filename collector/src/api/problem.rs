@@ -3,6 +3,7 @@
 mod rejections;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -23,6 +24,9 @@ pub struct Problem {
     field: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<Cow<'static, str>>,
+    /// When whoever asks may ask again, seconds.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// Longest value that is repeated, characters.
@@ -39,6 +43,8 @@ pub enum Kind {
     BadRequest,
     /// A field, parameter or header has a value that is not allowed.
     BadField,
+    /// Nobody knows who asks.
+    Unauthorized,
     /// Whoever asks may not.
     Forbidden,
     /// There is no such thing, or no such path.
@@ -61,6 +67,8 @@ pub enum Kind {
     Misdirected,
     /// The connection cannot be upgraded as asked.
     UpgradeRequired,
+    /// Too often.
+    TooManyRequests,
     /// A fault of the collector.
     Internal,
     /// Not now: starting, or stopping.
@@ -77,6 +85,9 @@ impl Kind {
             }
             Self::BadField => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "urn:herdbook:bad_field", "Wrong value")
+            }
+            Self::Unauthorized => {
+                (StatusCode::UNAUTHORIZED, "urn:herdbook:unauthorized", "Credentials needed")
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "urn:herdbook:forbidden", "Not allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "urn:herdbook:not_found", "Not found"),
@@ -111,6 +122,9 @@ impl Kind {
                 "urn:herdbook:upgrade_required",
                 "WebSocket upgrade expected",
             ),
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "urn:herdbook:too_many_requests", "Too often")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "urn:herdbook:internal", "Internal error")
             }
@@ -135,7 +149,14 @@ impl Problem {
             detail: with_short_quotes(detail.into()),
             field: None,
             expected: None,
+            retry_after_s: None,
         }
+    }
+
+    /// It was asked too often; again after `wait`.
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        let retry_after_s = Some(wait.as_secs().saturating_add(1));
+        Self { retry_after_s, ..Self::new(Kind::TooManyRequests, detail) }
     }
 
     /// There is no such thing.
@@ -224,7 +245,15 @@ fn with_short_quotes(text: Cow<'static, str>) -> Cow<'static, str> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let retry_after = self.retry_after_s;
         let mut response = (self.status(), Json(self)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {

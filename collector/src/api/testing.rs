@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::alerts::{Kept, Silences};
-use crate::auth::AllowedHosts;
+use crate::auth::{Access, AllowedHosts};
 use crate::catalog::Catalogs;
-use crate::config::{self, HistoryRules, Liveness};
+use crate::config::{self, HistoryRules, Liveness, Proxy};
 use crate::history::History;
 use crate::ingest::Desk;
 use crate::journal::HeartbeatAlerts;
@@ -26,8 +26,8 @@ use crate::registry::Registry;
 use crate::registry::moment::Moment;
 use crate::seal::Seal;
 use crate::series::{Keeper, SampleHistory};
-use crate::serve::PeerAddr;
-use crate::store::{Store, flush};
+use crate::serve::{Channel, PeerAddr};
+use crate::store::{Loaded, Store, flush};
 
 use super::guard::{Declared, Guarded};
 use super::live::Feed;
@@ -94,7 +94,28 @@ impl App {
         Self::on(Registry::new(Liveness::default()), dir, store)
     }
 
+    /// Where everybody needs credentials.
+    pub(crate) fn demanding() -> Self {
+        Self::behind(true, Proxy::default())
+    }
+
+    /// With these rules for who is let in.
+    pub(crate) fn behind(demands_credentials: bool, proxy: Proxy) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap().0;
+        Self::under((demands_credentials, proxy), Registry::new(Liveness::default()), dir, store)
+    }
+
     fn on(registry: Registry, dir: tempfile::TempDir, store: Store) -> Self {
+        Self::under((false, Proxy::default()), registry, dir, store)
+    }
+
+    fn under(
+        let_in: (bool, Proxy),
+        registry: Registry,
+        dir: tempfile::TempDir,
+        store: Store,
+    ) -> Self {
         let (registry, store) = (Arc::new(registry), Arc::new(store));
         let seal = Arc::new(Seal::of_dir(dir.path()).unwrap());
         let mut parts = JoinSet::new();
@@ -106,6 +127,9 @@ impl App {
         let rules = config::Catalogs::default().with_defaults(None, dir.path());
         let sealing = Arc::clone(&seal);
         let catalogs = Catalogs::new(&rules, &[], Arc::clone(&registry), sealing);
+        let (tasks, loaded) = (TaskTracker::new(), Loaded::default());
+        let access = Access::with_rules(let_in, &loaded, Arc::clone(&store), tasks.clone());
+        let access = Arc::new(access);
         let api = Api::from(super::Parts {
             registry: Arc::clone(&registry),
             seal: Arc::clone(&seal),
@@ -115,7 +139,9 @@ impl App {
             enrolment: None,
             join_url: "https://collector.example:6121".into(),
             desk: Desk::new("collector"),
-            tasks: TaskTracker::new(),
+            tasks,
+            access: Arc::clone(&access),
+            audit: Arc::new(store.reader()),
             stop: CancellationToken::new(),
             feed: Feed::new(Arc::clone(&registry)),
             heartbeat_alerts: HeartbeatAlerts::default(),
@@ -126,7 +152,7 @@ impl App {
         });
         let routes = routes(api.clone());
         let declared = routes.declared().to_vec();
-        let router = Guarded::new(routes, AllowedHosts::new([])).router();
+        let router = Guarded::with_access(routes, AllowedHosts::new([]), access).router();
         Self { api, keeper: Mutex::new(keeper), dir, _parts: parts, declared, router }
     }
 
@@ -212,9 +238,15 @@ impl App {
 }
 
 impl App {
-    async fn ask(&self, mut request: Request<Body>) -> Response {
+    async fn ask(&self, request: Request<Body>) -> Response {
+        self.ask_by(Channel::Plain, request).await
+    }
+
+    /// As if that carried it.
+    pub(crate) async fn ask_by(&self, channel: Channel, mut request: Request<Body>) -> Response {
         let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
         request.extensions_mut().insert(PeerAddr(peer));
+        request.extensions_mut().insert(channel);
         self.router.clone().oneshot(request).await.unwrap()
     }
 

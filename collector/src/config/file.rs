@@ -42,6 +42,8 @@ struct Shape {
     notify: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     catalog: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
+    proxy: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 /// The tables of `[notify]`; what stands there instead may be a secret, and is not repeated.
@@ -73,6 +75,7 @@ pub(super) struct File {
     pub(super) alerts: Vec<Given>,
     pub(super) notify: Vec<Given>,
     pub(super) catalog: Vec<Given>,
+    pub(super) proxy: Vec<Given>,
 }
 
 /// Reads the file that `origin` named.
@@ -113,6 +116,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         alerts: reader.table(shape.alerts),
         notify: reader.table(shape.notify),
         catalog: reader.table(shape.catalog),
+        proxy: reader.table(shape.proxy),
     })
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::TlsTask;
+use crate::control::{HostAsk, PersonAsk, TokenAsk};
 
 /// The register of a fleet of GPU hosts: who is in it, where they are, how they do.
 ///
@@ -55,6 +56,24 @@ pub(super) enum Task {
     Restore {
         /// The file that `backup` wrote
         file: PathBuf,
+    },
+    /// Make, list and revoke tokens of the collector that runs
+    #[command(subcommand)]
+    Token(TokenAsk),
+    /// List hosts that want to join the collector that runs; approve and revoke them
+    #[command(subcommand)]
+    Host(HostAsk),
+    /// Add, list and remove people who sign in to the collector that runs
+    #[command(subcommand)]
+    Person(PersonAsk),
+    /// Tell who did what on the collector that runs, the last 100 deeds
+    Audit {
+        /// Go through the whole log instead, and say whether it is whole
+        #[arg(long)]
+        verify: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Send a test alert to each [notify.NAME] of the configuration, and say what came back
     NotifyTest {

@@ -16,6 +16,7 @@ use super::{
     listen, log, notice,
 };
 use crate::auth::HostName;
+use crate::control::Ask;
 use crate::store::backup::Existing;
 
 /// Looks an environment variable up; tests bring their own.
@@ -34,7 +35,8 @@ const DATA_DIR: Setting =
 const PUBLIC_NAME: Setting =
     Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
 const NOTICE: Setting = Setting { key: "notice", flag: "--notice", variable: "HERDBOOK_NOTICE" };
-/// No flags: how hosts come in is not for the command line of one start.
+/// No flags of these: who comes in is not for the command line of one start.
+const AUTH: Setting = Setting { key: "auth", flag: "", variable: "HERDBOOK_AUTH" };
 const ENROL: Setting = Setting { key: "enrol", flag: "", variable: "HERDBOOK_ENROL" };
 const AUTO_APPROVE: Setting =
     Setting { key: "auto_approve", flag: "", variable: "HERDBOOK_AUTO_APPROVE" };
@@ -67,6 +69,10 @@ pub fn load(
             Command::Backup(config, file, existing)
         }
         Some(Task::Restore { file }) => Command::Restore(config, file),
+        Some(Task::Token(ask)) => Command::Control(config, Ask::Token(ask)),
+        Some(Task::Host(ask)) => Command::Control(config, Ask::Host(ask)),
+        Some(Task::Person(ask)) => Command::Control(config, Ask::Person(ask)),
+        Some(Task::Audit { verify, json }) => Command::Control(config, Ask::Audit { verify, json }),
         Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
         Some(Task::Tls { task }) => Command::Tls(config, task.into()),
     })
@@ -97,6 +103,7 @@ impl Resolver<'_> {
             tls: self.table(&file.tls)?,
             data_dir,
             public_names,
+            proxy: self.table(&file.proxy)?,
             notice,
             enrol,
             auto_approve,
@@ -140,14 +147,6 @@ impl Resolver<'_> {
         Ok(addresses)
     }
 
-    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
-        let Some(given) = file else { return Ok(AuthMode::Auto) };
-        let mode = auth::mode(&given)?;
-        let key = given.key.clone();
-        self.told.push(Told { key, value: mode.word().to_owned(), source: given.source });
-        Ok(mode)
-    }
-
     fn data_dir(
         &mut self,
         flag: Option<PathBuf>,
@@ -187,6 +186,13 @@ impl Resolver<'_> {
             names.push(name);
         }
         Ok(names)
+    }
+
+    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
+        let given = self.one(&AUTH, None, file, "auto")?;
+        let mode = auth::mode(&given)?;
+        self.tell(&AUTH, given.as_text("")?, given.source.clone());
+        Ok(mode)
     }
 
     fn notice(

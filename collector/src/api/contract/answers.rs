@@ -8,9 +8,14 @@ use crate::api::problem::{Kind, Problem};
 use super::components::Components;
 
 /// The refusals that stand once, and when they are told.
-const COMMON: [(Kind, &str); 14] = [
+const COMMON: [(Kind, &str); 16] = [
     (Kind::BadRequest, "The body is no JSON, or a header is missing or twice there."),
-    (Kind::Forbidden, "Another machine asks, a proxy is in between, or a page of another site."),
+    (Kind::Unauthorized, "Credentials are demanded, and there are none that hold."),
+    (
+        Kind::Forbidden,
+        "The role of whoever asks is too low; where no credentials are demanded: another machine \
+         asks, or a proxy is in between; or a page of another site asks.",
+    ),
     (Kind::NotFound, "There is no such thing."),
     (Kind::Timeout, "The body did not arrive within 10 s."),
     (Kind::Conflict, "What is asked for contradicts what is there."),
@@ -20,6 +25,7 @@ const COMMON: [(Kind, &str); 14] = [
     (Kind::UnsupportedMediaType, "The body does not say that it is JSON."),
     (Kind::Misdirected, "The Host header is none of the collector's names."),
     (Kind::BadField, "`field` has a value that is not allowed; `expected` says what is."),
+    (Kind::TooManyRequests, "Too often: `Retry-After` says when again."),
     (Kind::Internal, "A fault of the collector."),
     (Kind::Unavailable, "Not now, or there is no room for one more."),
     (Kind::StorageFull, "The disk is full: nothing was changed."),

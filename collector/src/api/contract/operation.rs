@@ -55,8 +55,15 @@ struct Answer {
 }
 
 /// What the guard answers on every path, and what any handler may.
-const ALWAYS: [Kind; 5] =
-    [Kind::BadRequest, Kind::Forbidden, Kind::Misdirected, Kind::Internal, Kind::Unavailable];
+const ALWAYS: [Kind; 7] = [
+    Kind::BadRequest,
+    Kind::Unauthorized,
+    Kind::Forbidden,
+    Kind::Misdirected,
+    Kind::TooManyRequests,
+    Kind::Internal,
+    Kind::Unavailable,
+];
 /// What reading a body may end in.
 const WITH_BODY: [Kind; 4] =
     [Kind::Timeout, Kind::TooLarge, Kind::UnsupportedMediaType, Kind::BadField];

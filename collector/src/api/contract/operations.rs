@@ -1,5 +1,6 @@
 //! The table of all operations, one file a topic. A route that is not in it fails a test.
 
+mod access;
 mod agents;
 mod alerts;
 mod catalogs;
@@ -33,6 +34,7 @@ pub(super) fn topics() -> Vec<Topic> {
         skills::topic(),
         agents::topic(),
         enrolment::topic(),
+        access::topic(),
         figures::topic(),
         health::topic(),
         nodes::topic(),

@@ -3,10 +3,9 @@
 use axum::extract::ws::{Message, close_code};
 use futures_util::{Sink, Stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::live::frames;
-use crate::api::live::line::{Gone, Line, Said};
+use crate::api::live::line::{Gone, Line, Said, Until};
 use crate::registry::encode;
 use crate::registry::view::View;
 
@@ -15,8 +14,8 @@ use super::follower::Follower;
 use super::stream::Begin;
 use super::{BATCH, KEEP_ALIVE, Notice};
 
-/// Serves one reader until its connection ends or `stop`.
-pub(super) async fn run<S, E>(socket: S, begin: Begin, stop: CancellationToken)
+/// Serves one reader until its connection ends, or from our side.
+pub(super) async fn run<S, E>(socket: S, begin: Begin, until: Until)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
@@ -28,8 +27,8 @@ where
     signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reader = Reader { line: Line::new(socket, now), follower, view, told, signs };
     // Why a reader left is its own business.
-    if stop.run_until_cancelled(reader.follow(first)).await.is_none() {
-        reader.line.close(close_code::RESTART, "the collector shuts down").await;
+    if let Some((code, why)) = until.serve(reader.follow(first)).await {
+        reader.line.close(code, why).await;
     }
 }
 

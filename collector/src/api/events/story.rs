@@ -143,7 +143,7 @@ impl SocketReader {
         let ((socket, far), mut served) = (pipe(), JoinSet::new());
         let stop = CancellationToken::new();
         let begin = Begin { follower, lost, view: View::Full };
-        served.spawn(socket::run(socket, begin, stop.clone()));
+        served.spawn(socket::run(socket, begin, stop.clone().into()));
         Self { far, served, stop }
     }
 

@@ -13,9 +13,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::api::hosts::view;
+use crate::api::live::line::Until;
 use crate::api::problem::{Checked, Problem};
 use crate::api::query::given;
 use crate::api::{Api, owned};
+use crate::auth::Lapse;
 use crate::registry::Registry;
 use crate::registry::view::View;
 
@@ -69,12 +71,14 @@ pub async fn get(
     Extension(room): Extension<Room>,
     Checked(Query(wanted)): Checked<Query<Stream>>,
     headers: HeaderMap,
+    lapse: Lapse,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let begin = wanted.begin(&api.registry, &headers)?;
     let upgrade = headers.contains_key(header::UPGRADE).then_some(upgrade).transpose()?;
     let (room, stop) = (room.for_stream()?, api.stop.clone());
     let Some(upgrade) = upgrade else { return Ok(sse::answer(begin, stop, room)) };
+    let until = Until { stop, lapse };
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -82,7 +86,7 @@ pub async fn get(
         .max_frame_size(MESSAGE_BYTES);
     let (tasks, token) = (api.tasks.clone(), api.tasks.token());
     Ok(upgrade.on_upgrade(async move |socket| {
-        owned(&tasks, "events", socket::run(socket, begin, stop)).await;
+        owned(&tasks, "events", socket::run(socket, begin, until)).await;
         drop((token, room));
     }))
 }

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use super::*;
-use crate::auth::{Action, Principal, Recognised, Unknown, authorize};
+use crate::auth::{Action, Principal, Unknown, authorize};
 
 fn routes() -> Routes {
     Routes::new()
@@ -78,7 +78,7 @@ async fn status(host: &str, origin: Option<&str>) -> u16 {
 /// Everybody who can ask, with what makes them so.
 fn everybody() -> [(Principal, &'static str, &'static str, Option<&'static str>); 4] {
     [
-        (Principal::Admin(Recognised::Loopback), "127.0.0.1:1", "localhost", None),
+        (Principal::LOCAL, "127.0.0.1:1", "localhost", None),
         (Principal::Anonymous(Unknown::NotLoopback), "192.0.2.1:1", "localhost", None),
         (Principal::Anonymous(Unknown::Forwarded), "127.0.0.1:1", "localhost", Some("192.0.2.1")),
         (Principal::Anonymous(Unknown::PublicName), "127.0.0.1:1", "fleet.example", None),
@@ -105,7 +105,7 @@ async fn every_route_lets_in_whom_its_action_allows_and_nobody_else() {
                 let answer = ask(request).await;
                 let allowed = routes.declared().iter().filter(|other| other.path == route.path);
                 let allowed: Vec<_> =
-                    allowed.map(|route| authorize(principal, route.action).is_ok()).collect();
+                    allowed.map(|route| authorize(&principal, route.action).is_ok()).collect();
                 let words = format!("{principal:?} {method} {path}: {}", answer.status);
                 match answer.status {
                     405 => {}

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes};
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use crate::auth::Lapse;
 use crate::budget::Budget;
 use crate::ingest::ping::{Due, Pings};
 
@@ -135,6 +137,36 @@ where
     pub(in crate::api) async fn close(&mut self, code: CloseCode, reason: &'static str) {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         let _ = timeout(CLOSE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+/// What ends a connection from our side.
+#[derive(Clone, Debug)]
+pub struct Until {
+    /// The collector shuts down.
+    pub stop: CancellationToken,
+    /// The right to it ends.
+    pub lapse: Lapse,
+}
+
+impl Until {
+    /// Serves until the other side is gone, else says how to close.
+    pub(in crate::api) async fn serve<T>(
+        &self,
+        serving: impl Future<Output = T>,
+    ) -> Option<(CloseCode, &'static str)> {
+        tokio::select! {
+            _ = serving => None,
+            () = self.stop.cancelled() => Some((close_code::RESTART, "the collector shuts down")),
+            () = self.lapse.ended() => Some((close_code::POLICY, "the right to this has ended")),
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<CancellationToken> for Until {
+    fn from(stop: CancellationToken) -> Self {
+        Self { stop, lapse: Lapse::default() }
     }
 }
 

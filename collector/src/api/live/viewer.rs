@@ -7,7 +7,6 @@ use axum::extract::ws::{Message, close_code};
 use futures_util::{Sink, Stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::events::filter::Filter;
 use crate::registry::change::ChangeKind;
@@ -15,7 +14,7 @@ use crate::registry::view::View;
 
 use super::Feed;
 use super::frames::{self, ViewerMessage};
-use super::line::{Gone, Line, Said};
+use super::line::{Gone, Line, Said, Until};
 use super::pulse::Frame;
 use super::watched::Watched;
 
@@ -35,8 +34,8 @@ pub struct Wanted {
     pub known: Option<u64>,
 }
 
-/// Serves one viewer until its connection ends or `stop`, even in the middle of a message.
-pub async fn run<S, E>(socket: S, wanted: Wanted, feed: Feed, stop: CancellationToken)
+/// Serves one viewer until its connection ends, or from our side, even in the middle of a message.
+pub async fn run<S, E>(socket: S, wanted: Wanted, feed: Feed, until: Until)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
@@ -56,8 +55,8 @@ where
         sampled: None,
     };
     // Why a viewer left is its own business: it comes back and gets a new snapshot.
-    if stop.run_until_cancelled(viewer.follow(known)).await.is_none() {
-        viewer.line.close(close_code::RESTART, "the collector shuts down").await;
+    if let Some((code, why)) = until.serve(viewer.follow(known)).await {
+        viewer.line.close(code, why).await;
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::events::filter::Words;
 use crate::api::live::pipe::{Far, pipe};
@@ -37,7 +38,7 @@ impl Story {
     fn view_as(&mut self, known: Option<u64>, filter: Filter) -> Far {
         let (socket, far) = pipe();
         let wanted = Wanted { view: View::Summary, filter, known };
-        self.viewers.spawn(run(socket, wanted, self.feed.clone(), self.stop.clone()));
+        self.viewers.spawn(run(socket, wanted, self.feed.clone(), self.stop.clone().into()));
         far
     }
 
