@@ -7,56 +7,97 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use herdbook_shared::fingerprint::Fingerprint;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracing::debug;
 
 use crate::config::{CollectorDiscovery, CollectorUrl};
-use crate::enrol::{Target, Trust};
+use crate::enrol::{PINS_MAX, Target, Trust};
+
+mod mdns;
+mod srv;
 
 /// Something listens on this machine, or not; asked without a word.
 const LOOPBACK_DEADLINE: Duration = Duration::from_millis(500);
+/// For the whole of the search by DNS, and for that by mDNS.
+const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Where to look: the parts of a network that tests stand in for.
-#[derive(Clone, Debug)]
-pub struct Network {
-    /// The port that a collector of this machine has.
-    pub loopback_port: u16,
-}
-
-impl Network {
-    /// That of this host.
-    #[must_use]
-    pub fn of_this_host() -> Self {
-        Self { loopback_port: CollectorUrl::local().port() }
-    }
-}
+/// What a collector calls its service, in both kinds of DNS (RFC 6763).
+const SERVICE: &str = "_herdbook._tcp";
+/// The key under which its TXT record has its pins.
+const PIN: &str = "pin";
 
 /// Finds a collector.
 #[derive(Debug)]
 pub struct Finder {
     discovery: CollectorDiscovery,
-    network: Network,
 }
 
 impl Finder {
-    /// One that looks there.
+    /// One that looks on the network, or on this machine alone.
     #[must_use]
-    pub fn new(discovery: CollectorDiscovery, network: Network) -> Self {
-        Self { discovery, network }
+    pub fn new(discovery: CollectorDiscovery) -> Self {
+        Self { discovery }
     }
 
     /// A collector, whichever comes first; that of this machine, where there is none yet.
     pub async fn find(&mut self) -> Target {
         let local = Target { url: CollectorUrl::local(), trust: Trust::Roots };
-        if self.discovery == CollectorDiscovery::Off || self.is_local_there().await {
+        if self.discovery == CollectorDiscovery::Off || is_there(local.url.port()).await {
             return local;
+        }
+        if let Ok(Some(found)) = timeout(DEADLINE, srv::search()).await {
+            debug!("found the collector at {found} by DNS");
+            return found;
+        }
+        if let Some(found) = mdns::search(DEADLINE).await {
+            debug!("found the collector at {found} by mDNS");
+            return found;
         }
         local
     }
+}
 
-    async fn is_local_there(&self) -> bool {
-        let address = (Ipv4Addr::LOCALHOST, self.network.loopback_port);
-        let connected = timeout(LOOPBACK_DEADLINE, TcpStream::connect(address)).await;
-        connected.is_ok_and(|connected| connected.is_ok())
+async fn is_there(port: u16) -> bool {
+    let connected = timeout(LOOPBACK_DEADLINE, TcpStream::connect((Ipv4Addr::LOCALHOST, port)));
+    connected.await.is_ok_and(|connected| connected.is_ok())
+}
+
+/// The pins of a TXT record's `pin=…`. What is none counts for nothing.
+fn pins_of(value: &str) -> Vec<Fingerprint> {
+    let pins: Result<Vec<_>, _> = value.split(',').take(PINS_MAX + 1).map(str::parse).collect();
+    pins.ok().filter(|pins| pins.len() <= PINS_MAX).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_txt_record_holds_a_few_pins_or_none() {
+        let pin = Fingerprint::of_digest([1; 32]);
+        assert_eq!(pins_of(&pin.to_string()), [pin]);
+        assert_eq!(pins_of(&format!("{pin},{pin}")), [pin, pin]);
+        assert!(pins_of("").is_empty() && pins_of("sha256:").is_empty());
+        assert!(pins_of(&format!("{pin},x")).is_empty());
+        assert!(pins_of(&vec![pin.to_string(); 5].join(",")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_collector_of_this_machine_is_seen_without_a_word() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(is_there(port).await);
+        drop(listener);
+        assert!(!is_there(port).await);
+    }
+
+    #[tokio::test]
+    async fn where_nothing_may_be_looked_for_it_is_this_machine() {
+        let found = Finder::new(CollectorDiscovery::Off).find().await;
+        assert_eq!(found.url, CollectorUrl::local());
     }
 }

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::{Channel, JoinLineError, PINS_MAX, Remembered, StateError, Target, Trust};
 use crate::config::{CollectorUrl, Settings};
 use crate::error_chain::Chain;
-use crate::find::{Finder, Network};
+use crate::find::Finder;
 use crate::key::{Key, KeyError, KeyRing};
 pub(super) use joining::JOIN;
 use joining::{Joining, Source};
@@ -73,7 +73,7 @@ impl Membership {
             remembered,
             joining: None,
             keys: KeyRing::open(dir, Timestamp::now())?,
-            finder: Finder::new(settings.discovery, Network::of_this_host()),
+            finder: Finder::new(settings.discovery),
             seen: None,
         };
         membership.begin(joining);
