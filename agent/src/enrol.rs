@@ -23,7 +23,7 @@ mod outcome;
 pub mod join;
 
 pub use join_line::{JoinLine, JoinLineError};
-pub use membership::{Membership, MembershipError};
+pub use membership::{Membership, MembershipError, Next};
 pub use remembered::{Remembered, StateError};
 
 /// A collector has one key, and a second one while it is about to change it; this leaves room.

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::enrol::{Membership, Target};
+use crate::enrol::{Membership, Next, Target};
 use crate::error_chain::Chain;
 use crate::sampling::Depth;
 
@@ -248,10 +248,11 @@ impl<D: Dial, V: HostView> Link<D, V> {
             self.backoff.refused(floor);
         }
         let fingerprint = self.membership.key().fingerprint();
-        self.membership.failed(&Chain(end).to_string(), end.refused(), Instant::now());
+        let why = Chain(end).to_string();
+        let next = self.membership.failed(&why, end.refused(), Instant::now());
         let (aloud, place) = (self.outage.began(&end.kind()), Where(self.target.as_ref()));
         if !aloud {
-            debug!("no connection to the collector: {}", Chain(end));
+            debug!("no connection to the collector: {why}");
         } else if let (true, Some(pin)) = (end.is_pending(), self.membership.seen()) {
             info!(
                 "this agent waits to be approved by the collector at {place}: its key is \
@@ -259,7 +260,11 @@ impl<D: Dial, V: HostView> Link<D, V> {
                  collector's page or with herdbook-collector host approve {fingerprint}"
             );
         } else {
-            warn!("no connection to the collector at {place}: {}; trying again", Chain(end));
+            warn!("no connection to the collector at {place}: {why}; trying again");
+        }
+        if next == Next::Other {
+            // What the one said is not what the other is to wait for.
+            self.backoff = Backoff::default();
         }
         if end.is_pending() {
             // Nothing is wrong, so nothing grows.

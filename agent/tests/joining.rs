@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use door::{Door, PATIENCE, TOKEN, welcome};
 
 #[path = "support/door.rs"]
-#[expect(dead_code, reason = "the tests of the link use more of it")]
 mod door;
 
 fn agent(home: &Path, arguments: &[&str]) -> Command {
@@ -119,7 +118,7 @@ async fn another_key_than_the_one_of_the_line_is_told_nothing() {
     let (door, other) = (Door::open().await, Door::open().await);
     let line = door.line().replace(&door.pin.to_string(), &other.pin.to_string());
     let child = join(home.path(), &line, &[]).await;
-    assert!(door.handshake().await.is_none_or(|_| false));
+    assert!(door.handshake().await.is_none());
     let (code, _, err) = ended(child).await;
     assert_eq!(code, Some(1));
     assert!(err.contains(&format!("has the key {}, expected {}", door.pin, other.pin)), "{err}");

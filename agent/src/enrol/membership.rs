@@ -40,6 +40,15 @@ pub enum MembershipError {
     },
 }
 
+/// Where the next dial goes after one that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// To the same collector, which may have said when.
+    Same,
+    /// To the one that the agent had before.
+    Other,
+}
+
 /// Which collector is this agent's.
 #[derive(Debug)]
 pub struct Membership {
@@ -178,14 +187,14 @@ impl Membership {
         }
     }
 
-    /// A try failed, with these words.
-    pub fn failed(&mut self, why: &str, refused: Option<&Refused>, now: Instant) {
+    /// A try failed, with these words. Whether the next one goes elsewhere.
+    pub fn failed(&mut self, why: &str, refused: Option<&Refused>, now: Instant) -> Next {
         if let Some(refused) = refused {
             self.keys.refused(refused.code);
         }
-        let Some(joining) = &self.joining else { return };
+        let Some(joining) = &self.joining else { return Next::Same };
         if !matches!(joining.source, Source::Asked(_)) {
-            return;
+            return Next::Same;
         }
         let has_other = self.remembered.is_some() || self.told.is_some();
         let why = why.to_owned();
@@ -194,9 +203,10 @@ impl Membership {
             self.joining = None;
             self.tell(&Outcome::GivenUp { why });
             self.forget_join();
-        } else {
-            self.tell(&Outcome::Trying { why });
+            return Next::Other;
         }
+        self.tell(&Outcome::Trying { why });
+        Next::Same
     }
 
     /// Waits until somebody asks to join a collector.
