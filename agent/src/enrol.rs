@@ -24,7 +24,7 @@ pub mod join;
 
 pub use join_line::{JoinLine, JoinLineError};
 pub use membership::{Membership, MembershipError, Next};
-pub use remembered::{Remembered, StateError};
+pub use remembered::{Origin, Remembered, StateError};
 
 /// A collector has one key, and a second one while it is about to change it; this leaves room.
 pub const PINS_MAX: usize = 4;

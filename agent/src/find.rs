@@ -47,16 +47,35 @@ impl Finder {
         if self.discovery == CollectorDiscovery::Off || is_there(local.url.port()).await {
             return local;
         }
-        if let Ok(Some(found)) = timeout(DEADLINE, srv::search()).await {
-            debug!("found the collector at {found} by DNS");
-            return found;
-        }
-        if let Some(found) = mdns::search(DEADLINE).await {
-            debug!("found the collector at {found} by mDNS");
-            return found;
-        }
-        local
+        search().await.unwrap_or(local)
     }
+
+    /// Where a collector that was found before is now, told by its key; where it was, if it is not
+    /// found again.
+    pub async fn find_again(&mut self, known: Target) -> Target {
+        if self.discovery == CollectorDiscovery::Off {
+            return known;
+        }
+        let Some(found) = search().await else { return known };
+        let is_same = match (&found.trust, &known.trust) {
+            (Trust::Pins(told), Trust::Pins(expected)) => {
+                told.iter().any(|pin| expected.contains(pin))
+            }
+            _ => false,
+        };
+        if is_same { Target { url: found.url, trust: known.trust } } else { known }
+    }
+}
+
+/// On the network.
+async fn search() -> Option<Target> {
+    if let Ok(Some(found)) = timeout(DEADLINE, srv::search()).await {
+        debug!("found the collector at {found} by DNS");
+        return Some(found);
+    }
+    let found = mdns::search(DEADLINE).await?;
+    debug!("found the collector at {found} by mDNS");
+    Some(found)
 }
 
 async fn is_there(port: u16) -> bool {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::outcome::Outcome;
-use super::{Channel, JoinLineError, PINS_MAX, Remembered, StateError, Target, Trust};
+use super::{Channel, JoinLineError, Origin, PINS_MAX, Remembered, StateError, Target, Trust};
 use crate::config::{CollectorUrl, Settings};
 use crate::error_chain::Chain;
 use crate::find::Finder;
@@ -60,6 +60,15 @@ pub struct Membership {
     keys: KeyRing,
     finder: Finder,
     seen: Option<Fingerprint>,
+    search: Search,
+}
+
+/// Whether a collector that was found before is looked for again at the next dial: every other time
+/// while it is not where it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Search {
+    No,
+    Next,
 }
 
 impl Membership {
@@ -84,6 +93,7 @@ impl Membership {
             keys: KeyRing::open(dir, Timestamp::now())?,
             finder: Finder::new(settings.discovery),
             seen: None,
+            search: Search::No,
         };
         membership.begin(joining);
         Ok(membership)
@@ -100,7 +110,10 @@ impl Membership {
             return known.map_or_else(by_roots, Remembered::target);
         }
         match &self.remembered {
-            Some(remembered) => remembered.target(),
+            Some(known) if known.origin == Origin::Found && self.search == Search::Next => {
+                self.finder.find_again(known.target()).await
+            }
+            Some(known) => known.target(),
             None => self.finder.find().await,
         }
     }
@@ -150,13 +163,20 @@ impl Membership {
         if let Err(error) = self.keys.accepted() {
             error!("{}", Chain(&error));
         }
+        self.search = Search::No;
         let was_found = self.is_found();
+        let known = self.remembered.as_ref().filter(|_| self.joining.is_none());
+        let origin = match known.map(|known| known.origin) {
+            Some(origin) => origin,
+            None if was_found => Origin::Found,
+            None => Origin::Told,
+        };
         let pins = match &target.trust {
             Trust::Pins(expected) => pins_of(welcome, channel, expected),
-            Trust::Roots if was_found => Vec::new(),
+            Trust::Roots if self.told.is_none() => Vec::new(),
             Trust::Roots => return,
         };
-        let remembered = Remembered { url: target.url.clone(), pins };
+        let remembered = Remembered { url: target.url.clone(), pins, origin };
         if self.remembered.as_ref() != Some(&remembered) {
             if let Err(error) = remembered.write(&self.dir) {
                 error!("the collector cannot be remembered: {}", Chain(&error));
@@ -191,6 +211,8 @@ impl Membership {
     pub fn failed(&mut self, why: &str, refused: Option<&Refused>, now: Instant) -> Next {
         if let Some(refused) = refused {
             self.keys.refused(refused.code);
+        } else {
+            self.search = if self.search == Search::No { Search::Next } else { Search::No };
         }
         let Some(joining) = &self.joining else { return Next::Same };
         if !matches!(joining.source, Source::Asked(_)) {

@@ -21,6 +21,19 @@ pub struct Remembered {
     pub url: CollectorUrl,
     /// By what it is known; by the system's roots, where there are none.
     pub pins: Vec<Fingerprint>,
+    /// How the agent came to it.
+    pub origin: Origin,
+}
+
+/// How the agent came to a collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A person said which, and where.
+    #[default]
+    Told,
+    /// It was found on the network, and may be found elsewhere there.
+    Found,
 }
 
 /// What is in the file.
@@ -28,6 +41,8 @@ pub struct Remembered {
 struct CollectorFile {
     url: String,
     pins: Vec<Fingerprint>,
+    #[serde(default)]
+    origin: Origin,
 }
 
 /// Why a file of the state directory cannot be used.
@@ -78,7 +93,7 @@ impl Remembered {
 
     fn from_file(file: CollectorFile) -> Option<Self> {
         let url = CollectorUrl::read(&file.url).ok().filter(CollectorUrl::is_tls)?;
-        (file.pins.len() <= PINS_MAX).then_some(Self { url, pins: file.pins })
+        (file.pins.len() <= PINS_MAX).then_some(Self { url, pins: file.pins, origin: file.origin })
     }
 
     /// Keeps it, whole or not.
@@ -87,7 +102,8 @@ impl Remembered {
     ///
     /// Where it cannot be written; what was kept before still is.
     pub fn write(&self, dir: &Path) -> Result<(), StateError> {
-        let file = CollectorFile { url: self.url.to_string(), pins: self.pins.clone() };
+        let (url, pins) = (self.url.to_string(), self.pins.clone());
+        let file = CollectorFile { url, pins, origin: self.origin };
         let failed = |source| StateError::Io { action: "write", path: dir.join(COLLECTOR), source };
         let text = serde_json::to_vec(&file).map_err(|error| failed(error.into()))?;
         durable::write(dir, COLLECTOR, &text).map_err(failed)
@@ -110,7 +126,7 @@ mod tests {
         assert_eq!(Remembered::read(dir.path()).unwrap(), None);
         for pins in [vec![], vec![Fingerprint::of_digest([1; 32]); 2]] {
             let url = CollectorUrl::parse_for_tests("https://gpu-0:6121/herd");
-            let remembered = Remembered { url, pins };
+            let remembered = Remembered { url, pins, origin: Origin::Found };
             remembered.write(dir.path()).unwrap();
             assert_eq!(Remembered::read(dir.path()).unwrap(), Some(remembered));
         }

@@ -14,8 +14,6 @@ use crate::enrol::{Target, Trust};
 
 /// Networks of containers and virtual machines on this host, where no collector of others is.
 const OF_CONTAINERS: [&str; 6] = ["docker", "veth", "virbr", "br-", "cni", "flannel"];
-/// The thread that listens ends after this, or is left to end by itself.
-const STOP_DEADLINE: Duration = Duration::from_millis(500);
 
 /// The first that answers.
 pub(super) async fn search(deadline: Duration) -> Option<Target> {
@@ -26,11 +24,20 @@ pub(super) async fn search(deadline: Duration) -> Option<Target> {
             return None;
         }
     };
-    let found = timeout(deadline, browse(&daemon)).await.ok().flatten();
-    if let Ok(stopped) = daemon.shutdown() {
-        let _ = timeout(STOP_DEADLINE, stopped.recv_async()).await;
+    // Its thread would outlive a search that is given up.
+    let daemon = Stopped(daemon);
+    timeout(deadline, browse(&daemon.0)).await.ok().flatten()
+}
+
+/// A thread that is told to stop with this.
+struct Stopped(ServiceDaemon);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown() {
+            debug!(%error, "the mDNS thread has stopped already");
+        }
     }
-    found
 }
 
 async fn browse(daemon: &ServiceDaemon) -> Option<Target> {

@@ -15,7 +15,7 @@ use super::door::{Door, TOKEN, is_signed, sha256, welcome};
 use super::fake::{FakeView, hello};
 use super::*;
 use crate::config::{Flags, Settings};
-use crate::enrol::Remembered;
+use crate::enrol::{Origin, Remembered};
 
 /// An agent on a directory of its own.
 struct Agent {
@@ -65,7 +65,7 @@ fn joins(door: &Door) -> impl FnOnce(&Path) {
 /// The agent has joined a collector here, with this key.
 fn knows(door: &Door, pin: Fingerprint) -> impl FnOnce(&Path) {
     let url = crate::config::CollectorUrl::parse_for_tests(&door.url());
-    move |dir| Remembered { url, pins: vec![pin] }.write(dir).unwrap()
+    move |dir| Remembered { url, pins: vec![pin], origin: Origin::Told }.write(dir).unwrap()
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ fn channel() -> Channel {
 }
 
 fn remember(dir: &Path, url: &str, pins: Vec<Fingerprint>) {
-    Remembered { url: CollectorUrl::parse_for_tests(url), pins }.write(dir).unwrap();
+    let url = CollectorUrl::parse_for_tests(url);
+    Remembered { url, pins, origin: Origin::Told }.write(dir).unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +163,8 @@ async fn what_was_found_is_kept_with_its_key_or_its_name() {
         let mut membership = open(home.path(), Flags::default()).unwrap();
         let target = Target { url: CollectorUrl::parse_for_tests("https://c.example:1"), trust };
         membership.welcomed(&welcome(), &target, &channel());
-        assert_eq!(Remembered::read(home.path()).unwrap().unwrap().pins, kept);
+        let remembered = Remembered::read(home.path()).unwrap().unwrap();
+        assert_eq!((remembered.pins, remembered.origin), (kept, Origin::Found));
         assert_eq!(membership.target().await, target);
     }
 }
