@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that what the tests need is here, and installs what a build does not: a browser, and the
-# tools for network namespaces. Fetches what is only to be run, not installed: Prometheus and
+# Checks that what the tests need is here, and installs what a build does not: a browser, the
+# tools for network namespaces, and those by which a network names its services. Fetches what is only to be run, not installed: Prometheus and
 # Alertmanager. Says what is missing where it cannot be had.
 set -euo pipefail
 
@@ -82,6 +82,15 @@ command -v strace >/dev/null || install "strace is missing" strace
 command -v unshare >/dev/null || install "unshare is missing" util-linux
 unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
     missing "no network namespace can be made: run as root, or let users make namespaces"
+
+# has PROGRAM: also where root's programs are.
+has() {
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null
+}
+
+has avahi-daemon && has avahi-browse && has dbus-daemon ||
+    install "avahi is missing" avahi-daemon avahi-utils dbus
+has dnsmasq || install "dnsmasq is missing" dnsmasq-base
 
 debian_tool prometheus prometheus promtool
 debian_tool prometheus-alertmanager prometheus-alertmanager amtool

@@ -7,6 +7,7 @@ mod collector_url;
 mod error;
 mod file;
 mod flags;
+mod join_file;
 mod layers;
 mod log;
 mod state_dir;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 pub use collector_url::CollectorUrl;
 pub use error::{ConfigError, Origin};
-pub use flags::{Command, Flags};
+pub use flags::{Command, Flags, JoinOptions};
 pub use log::{LogFormat, LogLevel, LogSettings};
 
 use file::FileLayer;
@@ -30,11 +31,25 @@ use crate::discovery::OllamaUrl;
 /// Where an agent looks for its collector unless told otherwise.
 pub const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:6121";
 
+/// Whether a collector is looked for on the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CollectorDiscovery {
+    /// By DNS and mDNS, where none is known and none is on this machine.
+    #[default]
+    Auto,
+    /// Not at all.
+    Off,
+}
+
 /// Everything that an agent is told, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where the collector is.
-    pub collector: CollectorUrl,
+    /// Where the collector is; `None` where the agent is to know, or to find it.
+    pub collector: Option<CollectorUrl>,
+    /// Whether a collector is looked for on the network where none is known.
+    pub discovery: CollectorDiscovery,
+    /// A file with a join line, used while the agent has joined none.
+    pub join_file: Option<PathBuf>,
     /// Where the identity is kept.
     pub state_dir: PathBuf,
     /// How often to sample; the collector may wish for slower, never for faster.
@@ -77,16 +92,19 @@ impl Settings {
 
     fn resolve(layers: &Layers<'_>) -> Result<Self, ConfigError> {
         let collector = layers.one("collector", |f| &f.collector, |f| &f.collector)?;
+        let discovery = layers.one("discovery", |f| &f.discovery, |f| &f.discovery)?;
         let interval = layers.one("interval", |f| &f.interval, |f| &f.interval)?;
         let name = layers.one("name", |f| &f.name, |f| &f.name)?;
         let role = layers.one("role", |f| &f.role, |f| &f.role)?;
         let host_root = layers.one("host-root", |f| &f.host_root, |f| &f.host_root)?;
         let nvml_lib = layers.one("nvml-lib", |f| &f.nvml_lib, |f| &f.nvml_lib)?;
         Ok(Self {
-            collector: match collector {
-                Some(given) => given.check(CollectorUrl::parse)?,
-                None => CollectorUrl::local(),
+            collector: collector.map(|given| given.check(CollectorUrl::parse)).transpose()?,
+            discovery: match discovery {
+                Some(given) => given.check(values::discovery)?,
+                None => CollectorDiscovery::default(),
             },
+            join_file: join_file::resolve(layers)?,
             state_dir: state_dir::resolve(layers)?,
             interval: match interval {
                 Some(given) => given.check(values::interval)?,

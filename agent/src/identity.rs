@@ -3,15 +3,18 @@
 //! The id is made once and never overwritten: whatever is wrong with the file is said, and left
 //! for a person to decide, since a new id is a new host to everybody who looks.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use herdbook_shared::ids::{HostId, InstanceId};
 
+use crate::durable;
+use crate::key::{KeyError, KeyRing};
+
 const HOST_ID: &str = "host_id";
-const HOST_ID_NEW: &str = "host_id.new";
+const HOST_ID_OLD: &str = "host_id.old";
 const LOCK: &str = "lock";
 
 /// A host id is 36 bytes; what is longer than this is something else.
@@ -58,6 +61,9 @@ pub enum IdentityError {
         #[source]
         source: io::Error,
     },
+    /// The keys cannot be set aside.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Another agent has this state directory.
     #[error(
         "another agent runs on the state directory {dir}; stop it, or give this one another \
@@ -87,12 +93,29 @@ impl Identity {
     ///
     /// Where the directory cannot be used, belongs to another agent, or holds no id but garbage.
     pub fn open(dir: &Path) -> Result<Self, IdentityError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|source| failed("make", dir, source))?;
+        durable::make_dir(dir).map_err(|source| failed("make", dir, source))?;
         let _lock = take(dir)?;
+        Self::held(dir, _lock)
+    }
+
+    /// As [`Identity::open`], as a host of its own: what identified it before is kept aside.
+    ///
+    /// # Errors
+    ///
+    /// As there, and where the old files cannot be renamed.
+    pub fn open_anew(dir: &Path) -> Result<Self, IdentityError> {
+        durable::make_dir(dir).map_err(|source| failed("make", dir, source))?;
+        let _lock = take(dir)?;
+        let path = dir.join(HOST_ID);
+        if path.exists() {
+            durable::rename(dir, HOST_ID, HOST_ID_OLD)
+                .map_err(|source| failed("set aside", &path, source))?;
+        }
+        KeyRing::set_aside(dir)?;
+        Self::held(dir, _lock)
+    }
+
+    fn held(dir: &Path, _lock: Lock) -> Result<Self, IdentityError> {
         let host_id = match read(&dir.join(HOST_ID))? {
             Some(host_id) => host_id,
             None => make(dir)?,
@@ -113,6 +136,7 @@ fn take(dir: &Path) -> Result<Lock, IdentityError> {
         .write(true)
         .mode(0o600)
         .open(&path)
+        .and_then(|file| durable::give_to_owner(dir, &file).map(|()| file))
         .map_err(|source| failed("open", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
@@ -122,13 +146,10 @@ fn take(dir: &Path) -> Result<Lock, IdentityError> {
 }
 
 fn read(path: &Path) -> Result<Option<HostId>, IdentityError> {
-    let mut bytes = Vec::new();
-    let opened = OpenOptions::new().read(true).open(path);
-    match opened.and_then(|file| file.take(HOST_ID_BYTES_MAX + 1).read_to_end(&mut bytes)) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed("read", path, source)),
-    }
+    let bytes = durable::read(path, HOST_ID_BYTES_MAX);
+    let Some(bytes) = bytes.map_err(|source| failed("read", path, source))? else {
+        return Ok(None);
+    };
     let garbage = |problem: String| IdentityError::Garbage { path: path.to_owned(), problem };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(garbage("is empty".to_owned()));
@@ -138,35 +159,22 @@ fn read(path: &Path) -> Result<Option<HostId>, IdentityError> {
     HostId::parse(&text).map(Some).map_err(|_| garbage(format!("holds {shown:?}")))
 }
 
-/// Written beside, synced, then renamed: a crash or a full disk leaves no id rather than half a
-/// one, and the next start tries again.
+/// A crash or a full disk leaves no id rather than half a one, and the next start tries again.
 fn make(dir: &Path) -> Result<HostId, IdentityError> {
     let host_id = HostId::random();
-    let (new, path) = (dir.join(HOST_ID_NEW), dir.join(HOST_ID));
-    let written = write(&new, &host_id).and_then(|()| fs::rename(&new, &path));
-    if let Err(source) = written.and_then(|()| File::open(dir)?.sync_all()) {
-        // Best effort: what stays behind is removed by the next start.
-        let _ = fs::remove_file(&new);
-        return Err(failed("write", &path, source));
-    }
+    durable::write(dir, HOST_ID, format!("{host_id}\n").as_bytes())
+        .map_err(|source| failed("write", &dir.join(HOST_ID), source))?;
     Ok(host_id)
-}
-
-fn write(path: &Path, host_id: &HostId) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
-    writeln!(file, "{host_id}")?;
-    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    const HOST_ID_NEW: &str = "host_id.new";
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -207,6 +215,18 @@ mod tests {
         let _as_a_fork_has_it = first._lock.0.try_clone().unwrap();
         drop(first);
         Identity::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_was_cloned_becomes_a_host_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::open(dir.path()).unwrap();
+        assert!(matches!(Identity::open_anew(dir.path()), Err(IdentityError::Taken { .. })));
+        let old = first.host_id.clone();
+        drop(first);
+        assert_ne!(Identity::open_anew(dir.path()).unwrap().host_id, old);
+        let aside = fs::read_to_string(dir.path().join(HOST_ID_OLD)).unwrap();
+        assert_eq!(aside.trim(), old.as_str());
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use herdbook_agent::config::{Command, Flags, LogFormat, LogLevel, LogSettings, Settings};
+use herdbook_agent::config::{
+    Command, Flags, JoinOptions, LogFormat, LogLevel, LogSettings, Settings,
+};
+use herdbook_agent::enrol::join;
 use herdbook_agent::error_chain::Chain;
 use herdbook_agent::run::{RunError, run};
 use herdbook_agent::{gpu, once};
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
         start_log(quiet);
         return gpu::child_main(options, &mut io::stdout().lock());
     }
+    if let Some(Command::Join(options)) = &flags.command {
+        return join_collector(options);
+    }
     let settings = match Settings::load(&flags, &|variable| std::env::var_os(variable)) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error, CANNOT_START),
@@ -58,8 +64,38 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let at_start = error.downcast_ref::<RunError>();
-            let is_told = at_start.is_some_and(|error| matches!(error, RunError::Identity(_)));
+            let is_told = at_start.is_some_and(|error| {
+                matches!(error, RunError::Identity(_) | RunError::Membership(_))
+            });
             refuse(error.as_ref(), if is_told { CANNOT_START } else { UNEXPECTED })
+        }
+    }
+}
+
+/// Joins a collector. Exit codes: 0 joined, 1 the collector did not take the host in or cannot be
+/// had, 2 it cannot be tried as it was told.
+fn join_collector(options: &JoinOptions) -> ExitCode {
+    let settings = match Settings::load(&options.flags(), &|variable| std::env::var_os(variable)) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error, CANNOT_START),
+    };
+    start_log(LogSettings { level: LogLevel::WARN, ..settings.log });
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error, UNEXPECTED),
+    };
+    let joined = join::read_line(options)
+        .and_then(|line| runtime.block_on(join::join(&line, options, settings)));
+    runtime.shutdown_background();
+    match joined {
+        Ok(joined) => {
+            // Joined it is, also where nobody reads so.
+            let _ = join::print(&joined, &mut io::stdout().lock());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let code = if error.is_told_wrong() { CANNOT_START } else { UNEXPECTED };
+            refuse(&error, code)
         }
     }
 }

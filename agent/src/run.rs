@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::config::Settings;
 use crate::discovery::{Discovery, DiscoverySettings};
+use crate::enrol::{Membership, MembershipError};
 use crate::gpu::{GpuSettings, GpuWatch};
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
@@ -40,6 +41,9 @@ pub enum RunError {
     /// It cannot know who it is.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It cannot know its collector.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
     /// It cannot find its own program, which it starts a second time for the GPUs.
     #[error("cannot tell where the agent's own program is")]
     Program(#[source] io::Error),
@@ -57,18 +61,21 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let identity = Identity::open(&settings.state_dir)?;
     let roots = Roots::under(&settings.host_root);
     let hello = hello(&settings, &identity, &roots);
+    let membership = Membership::open(&settings, &hello.name)?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         host_id = identity.host_id.as_str(),
         name = hello.name,
-        collector = %settings.collector,
         "starting"
     );
+    if membership.uses_tls() {
+        info!("this agent's key is {}", membership.key().fingerprint());
+    }
     let mut sources = JoinSet::new();
     let sources_stop = CancellationToken::new();
     let (observer, resumed) = observe(&settings, roots, &mut sources, &sources_stop)?;
-    let dial = TcpDial::new(settings.collector.clone());
-    let link = Link::new(dial, observer, hello, resumed, fastrand::Rng::new());
+    let random = fastrand::Rng::new();
+    let link = Link::new(TcpDial, observer, hello, membership, resumed, random);
     let ended = tokio::select! {
         () = link.run(stop) => Ok(()),
         died = first_death(&mut sources) => Err(RunError::Died(died)),
@@ -118,7 +125,7 @@ pub(crate) fn discovery_settings(
     }
 }
 
-fn hello(settings: &Settings, identity: &Identity, roots: &Roots) -> Hello {
+pub(crate) fn hello(settings: &Settings, identity: &Identity, roots: &Roots) -> Hello {
     let unnamed = || format!("host-{}", &identity.host_id.as_str()[..8]);
     let interval_ms = settings.interval.as_millis();
     Hello {

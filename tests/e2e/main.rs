@@ -35,6 +35,7 @@ mod catalog;
 
 mod storage;
 
+mod found;
 mod namespaces;
 
 mod contract;

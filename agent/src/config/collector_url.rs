@@ -1,49 +1,85 @@
 //! Where the collector is: host, port, and the prefix under which a proxy may serve it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::layers::Wrong;
 
-const EXPECTED: &str = "expected http://HOST:PORT, such as http://127.0.0.1:6121";
+const EXPECTED: &str = "expected https://HOST:PORT, or on the same machine http://127.0.0.1:6121";
 const PREFIX_BYTES: usize = 256;
 const HOST_BYTES: usize = 253;
 
 /// Where the collector is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorUrl {
+    scheme: Scheme,
     host: String,
     port: u16,
     prefix: String,
+}
+
+/// How the collector is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
 }
 
 impl CollectorUrl {
     /// The collector of this machine, [`super::DEFAULT_COLLECTOR`].
     #[must_use]
     pub fn local() -> Self {
-        Self { host: "127.0.0.1".to_owned(), port: 6121, prefix: String::new() }
+        let host = "127.0.0.1".to_owned();
+        Self { scheme: Scheme::Http, host, port: 6121, prefix: String::new() }
     }
 
-    /// `http://host:port[/prefix]`, `ws://…`, or `host:port` alone.
+    /// A collector that was found under this name; `None` where it is no name.
+    pub(crate) fn found(host: &str, port: u16) -> Option<Self> {
+        let host = host.trim_end_matches('.');
+        let written = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Self::read(&format!("https://{written}:{port}")).ok()
+    }
+
+    /// Of a text that is no setting.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what was expected.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|wrong| format!("{:?} {}", wrong.value, wrong.problem))
+    }
+
+    /// `https://host:port[/prefix]`, `wss://…`; on this machine `http://…` and `ws://…` as well;
+    /// or `host:port` alone.
     pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
         let text = text.trim();
         let wrong = |problem: &str| Wrong::new(text, format!("{problem}: {EXPECTED}"));
-        let (authority, prefix) = match text.split_once("://") {
+        let (scheme, (authority, prefix)) = match text.split_once("://") {
             Some((scheme, rest)) => {
-                check_scheme(text, scheme)?;
-                rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                (Some(scheme_of(text, scheme)?), rest.split_at(end))
             }
             None if text.contains(['/', '?', '#']) => {
                 return Err(wrong("has a path but no scheme"));
             }
-            None => (text, ""),
+            None => (None, (text, "")),
         };
         let (host, port) = split_port(authority).ok_or_else(|| wrong("names no port"))?;
         let host = plain_host(host).map_err(wrong)?;
         let port = port.parse().ok().filter(|port| *port > 0);
         let port = port.ok_or_else(|| wrong("has a port that is not within 1 to 65535"))?;
         let prefix = plain_prefix(prefix).map_err(wrong)?;
-        Ok(Self { host, port, prefix })
+        let usual = if is_loopback(&host) { Scheme::Http } else { Scheme::Https };
+        let scheme = scheme.unwrap_or(usual);
+        if scheme == Scheme::Http && !is_loopback(&host) {
+            return Err(Wrong::new(
+                text,
+                "would send everything over the network unencrypted: paste the join line that the \
+                 collector prints (herdbook-collector token create) into herdbook-agent join, or \
+                 give https://HOST:PORT",
+            ));
+        }
+        Ok(Self { scheme, host, port, prefix })
     }
 
     /// A URL that is known to be good.
@@ -64,7 +100,13 @@ impl CollectorUrl {
         self.port
     }
 
-    /// The WebSocket URL of a path that begins with a slash.
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
+    /// The WebSocket URL of a path that begins with a slash, as it is asked for within TLS too.
     #[must_use]
     pub fn websocket(&self, path: &str) -> String {
         format!("ws://{}{}{path}", Authority(self), self.prefix)
@@ -73,7 +115,8 @@ impl CollectorUrl {
 
 impl fmt::Display for CollectorUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", Authority(self), self.prefix)
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", Authority(self), self.prefix)
     }
 }
 
@@ -86,16 +129,18 @@ impl fmt::Display for Authority<'_> {
     }
 }
 
-fn check_scheme(text: &str, scheme: &str) -> Result<(), Wrong> {
+fn scheme_of(text: &str, scheme: &str) -> Result<Scheme, Wrong> {
     match scheme.to_ascii_lowercase().as_str() {
-        "http" | "ws" => Ok(()),
-        "https" | "wss" => Err(Wrong::new(
-            text,
-            "asks for TLS, which comes with enrolment: until then reach a distant collector \
-             through an SSH tunnel (ssh -N -L 6121:127.0.0.1:6121 COLLECTOR) and give \
-             http://127.0.0.1:6121",
-        )),
+        "http" | "ws" => Ok(Scheme::Http),
+        "https" | "wss" => Ok(Scheme::Https),
         _ => Err(Wrong::new(text, format!("has an unknown scheme: {EXPECTED}"))),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 
@@ -147,12 +192,15 @@ mod tests {
     #[test]
     fn reads_every_spelling() {
         for (text, shown) in [
-            ("http://gpu-1:6121", "http://gpu-1:6121"),
-            ("HTTP://GPU-1:6121/", "http://gpu-1:6121"),
-            ("ws://10.0.0.7:80/herd/", "http://10.0.0.7:80/herd"),
+            ("https://gpu-1:6121", "https://gpu-1:6121"),
+            ("HTTPS://GPU-1:6121/", "https://gpu-1:6121"),
+            ("wss://10.0.0.7:80/herd/", "https://10.0.0.7:80/herd"),
+            ("ws://127.0.0.7:80/herd/", "http://127.0.0.7:80/herd"),
+            ("https://127.0.0.1:6122", "https://127.0.0.1:6122"),
             ("localhost:6121", "http://localhost:6121"),
+            ("gpu-1:6121", "https://gpu-1:6121"),
             ("[::1]:6121", "http://[::1]:6121"),
-            ("http://[fd00:0::7]:1/a/b", "http://[fd00::7]:1/a/b"),
+            ("https://[fd00:0::7]:1/a/b", "https://[fd00::7]:1/a/b"),
             (super::super::DEFAULT_COLLECTOR, "http://127.0.0.1:6121"),
         ] {
             assert_eq!(CollectorUrl::parse(text).unwrap().to_string(), shown, "{text}");
@@ -195,21 +243,33 @@ mod tests {
         ] {
             let problem = problem(text);
             assert!(problem.contains(words), "{text}: {problem}");
-            assert!(problem.contains("expected http://HOST:PORT"), "{text}: {problem}");
+            assert!(problem.contains("expected https://HOST:PORT"), "{text}: {problem}");
         }
     }
 
     #[test]
-    fn tls_is_refused_with_what_to_do() {
-        for text in ["https://gpu-1:6121", "wss://gpu-1:6121"] {
-            assert!(problem(text).contains("SSH tunnel"));
+    fn without_tls_nothing_leaves_the_machine() {
+        for text in ["http://gpu-1:6121", "ws://10.0.0.7:80", "http://[fd00::7]:1"] {
+            assert!(problem(text).contains("herdbook-agent join"), "{text}");
         }
+        for text in ["http://localhost:1", "http://[::1]:1", "http://[::ffff:127.0.0.1]:1"] {
+            assert!(!CollectorUrl::parse(text).unwrap().is_tls(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_spoken_to_over_tls() {
+        let shown = |host| CollectorUrl::found(host, 6122).unwrap().to_string();
+        assert_eq!(shown("gpu-0.example."), "https://gpu-0.example:6122");
+        assert_eq!(shown("fd00::7"), "https://[fd00::7]:6122");
+        assert_eq!(CollectorUrl::found("a b", 6122), None);
+        assert_eq!(CollectorUrl::found("gpu-0", 0), None);
     }
 
     #[test]
     fn no_text_panics() {
         proptest::proptest!(|(text in "\\PC*")| { let _ = CollectorUrl::parse(&text); });
-        proptest::proptest!(|(text in "(http://)?[\\[\\]:@/.a1]{0,12}")| {
+        proptest::proptest!(|(text in "(https?://)?[\\[\\]:@/.a1]{0,12}")| {
             if let Ok(url) = CollectorUrl::parse(&text) {
                 assert_eq!(CollectorUrl::parse(&url.to_string()), Ok(url));
             }

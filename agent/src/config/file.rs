@@ -18,6 +18,8 @@ const FILE_BYTES: u64 = 64 * 1024;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileLayer {
     pub(super) collector: Option<String>,
+    pub(super) discovery: Option<String>,
+    pub(super) join_file: Option<String>,
     pub(super) state_dir: Option<String>,
     pub(super) interval: Option<String>,
     pub(super) name: Option<String>,

@@ -2,8 +2,9 @@
 //! layers, so that a bad value is refused in the same words wherever it stands.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::gpu::ChildOptions;
 
@@ -15,9 +16,16 @@ use crate::gpu::ChildOptions;
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "herdbook-agent", version, args_conflicts_with_subcommands = true)]
 pub struct Flags {
-    /// The collector's address [default: http://127.0.0.1:6121]
+    /// The collector's address [default: the one that was joined, else one on this machine
+    /// (http://127.0.0.1:6121), else one that is found]
     #[arg(long, value_name = "URL")]
     pub collector: Option<OsString>,
+    /// auto: where no collector is known, look for one by DNS and mDNS; off: do not [default: auto]
+    #[arg(long, value_name = "WAY")]
+    pub discovery: Option<OsString>,
+    /// A file with a join line, used while no collector was joined
+    #[arg(long, value_name = "FILE")]
+    pub join_file: Option<OsString>,
     /// A TOML file with the same keys as these flags
     #[arg(long, value_name = "FILE")]
     pub config: Option<OsString>,
@@ -64,7 +72,42 @@ pub struct Flags {
 /// What else the program is.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Join a collector with the line that it printed, read from stdin
+    Join(JoinOptions),
     /// The child that talks to the GPU driver, so that a wedged driver wedges nothing else
     #[command(hide = true)]
     Gpu(ChildOptions),
+}
+
+/// How to join.
+#[derive(Clone, Debug, Default, Args)]
+pub struct JoinOptions {
+    /// Read the join line from this file instead of stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Make this machine a host of its own first: for one that was cloned from another
+    #[arg(long)]
+    pub new_identity: bool,
+    /// A TOML file with the agent's settings
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<OsString>,
+    /// The agent's state directory [default: as the agent's]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<OsString>,
+    /// The host's name for people [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<OsString>,
+}
+
+impl JoinOptions {
+    /// The flags of the agent that joins.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            state_dir: self.state_dir.clone(),
+            name: self.name.clone(),
+            ..Flags::default()
+        }
+    }
 }

@@ -11,16 +11,32 @@ use super::values;
 pub(super) fn resolve(layers: &Layers<'_>) -> Result<PathBuf, ConfigError> {
     match layers.one("state-dir", |flags| &flags.state_dir, |file| &file.state_dir)? {
         Some(given) => given.check(values::path),
-        None => usual(
-            layers.env,
-            rustix::process::geteuid().is_root().then(|| PathBuf::from("/var/lib/herdbook/agent")),
-        )
-        .ok_or(ConfigError::NoStateDir),
+        None => usual(layers.env, rustix::process::geteuid().is_root().then(OfRoot::here))
+            .ok_or(ConfigError::NoStateDir),
     }
 }
 
-/// `of_root` is where root keeps it when it has no home, as in a bare container.
-fn usual(env: &dyn Fn(&str) -> Option<OsString>, of_root: Option<PathBuf>) -> Option<PathBuf> {
+/// Where root has it.
+struct OfRoot {
+    /// That of the service on this machine, where there is one: who joins as root means it.
+    service: Option<PathBuf>,
+    /// Where there is no home, as in a bare container.
+    homeless: PathBuf,
+}
+
+impl OfRoot {
+    fn here() -> Self {
+        let service = PathBuf::from("/var/lib/herdbook-agent");
+        Self {
+            service: service.is_dir().then_some(service),
+            homeless: PathBuf::from("/var/lib/herdbook/agent"),
+        }
+    }
+}
+
+fn usual(env: &dyn Fn(&str) -> Option<OsString>, of_root: Option<OfRoot>) -> Option<PathBuf> {
+    let (service, homeless) =
+        of_root.map_or((None, None), |root| (root.service, Some(root.homeless)));
     let absolute = |variable: &str| {
         let value = env(variable)?;
         // systemd separates several directories by colons; the first is ours.
@@ -28,9 +44,10 @@ fn usual(env: &dyn Fn(&str) -> Option<OsString>, of_root: Option<PathBuf>) -> Op
         first.or_else(|| Some(value.into())).filter(|path| path.is_absolute())
     };
     absolute("STATE_DIRECTORY")
+        .or(service)
         .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("herdbook/agent")))
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state/herdbook/agent")))
-        .or(of_root)
+        .or(homeless)
 }
 
 #[cfg(test)]
@@ -62,7 +79,16 @@ mod tests {
 
     #[test]
     fn root_without_a_home_has_a_place() {
-        let path = PathBuf::from("/var/lib/herdbook/agent");
-        assert_eq!(usual(&|_| None, Some(path.clone())), Some(path));
+        let homeless = PathBuf::from("/var/lib/herdbook/agent");
+        let root = OfRoot { service: None, homeless: homeless.clone() };
+        assert_eq!(usual(&|_| None, Some(root)), Some(homeless));
+    }
+
+    #[test]
+    fn root_means_the_service_where_there_is_one() {
+        let service = PathBuf::from("/var/lib/herdbook-agent");
+        let root = OfRoot { service: Some(service.clone()), homeless: PathBuf::from("/x") };
+        let env = |name: &str| (name == "HOME").then(|| OsString::from("/root"));
+        assert_eq!(usual(&env, Some(root)), Some(service));
     }
 }

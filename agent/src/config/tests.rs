@@ -31,7 +31,9 @@ fn with_file(text: &str, flags: &[&str], env: &[(&str, &str)]) -> Result<Setting
 #[test]
 fn says_nothing_gets_the_defaults() {
     let settings = load(&[], &[]).unwrap();
-    assert_eq!(settings.collector.to_string(), DEFAULT_COLLECTOR);
+    assert_eq!(settings.collector, None);
+    assert_eq!(settings.discovery, CollectorDiscovery::Auto);
+    assert_eq!(settings.join_file, None);
     assert_eq!(settings.interval, Duration::from_secs(1));
     assert_eq!(settings.role, "worker");
     assert_eq!(settings.name, None);
@@ -66,7 +68,7 @@ fn a_file_can_say_everything() {
         zone = "a"
     "#;
     let settings = with_file(text, &[], &[]).unwrap();
-    assert_eq!(settings.collector.to_string(), "http://gpu-0:6121");
+    assert_eq!(settings.collector.unwrap().to_string(), "https://gpu-0:6121");
     assert_eq!(settings.state_dir, PathBuf::from("/srv/herdbook"));
     assert_eq!(settings.interval, Duration::from_millis(1500));
     assert_eq!(settings.nvml_lib, Some(PathBuf::from("/opt/libnvidia-ml.so.1")));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herdbook_shared::limits;
 
+use super::CollectorDiscovery;
 use super::layers::Wrong;
 use crate::discovery::{NotAnOllamaUrl, OllamaUrl};
 
@@ -36,6 +37,15 @@ pub(super) fn word(text: &str) -> Result<String, Wrong> {
         return Err(Wrong::new(text, "is empty: expected a word, or leave it out"));
     }
     Ok(text.trim().to_owned())
+}
+
+/// Whether to look for a collector.
+pub(super) fn discovery(text: &str) -> Result<CollectorDiscovery, Wrong> {
+    match text {
+        "auto" => Ok(CollectorDiscovery::Auto),
+        "off" => Ok(CollectorDiscovery::Off),
+        _ => Err(Wrong::new(text, "is no way to find a collector: expected auto or off")),
+    }
 }
 
 /// A path, which may be anything but empty.

@@ -1,7 +1,6 @@
 //! From a collector's address to an open WebSocket, within one deadline. What is said on it is
 //! told elsewhere.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +10,7 @@ use herdbook_shared::{limits, wire};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
+use tokio_rustls::rustls::Error as TlsError;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
@@ -20,7 +20,10 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tracing::debug;
 
 use super::Socket;
+use super::tls::{self, WrongPin};
+use super::transport::Transport;
 use crate::config::CollectorUrl;
+use crate::enrol::{Channel, Target};
 
 /// From the first packet to the open WebSocket.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -39,15 +42,18 @@ const UNSENT_BYTES: u32 = 16 * 1024;
 const ADDRESSES: usize = 8;
 
 /// How a link gets its sockets.
-pub trait Dial: fmt::Display {
+pub trait Dial {
     /// What it gets.
     type Socket: Socket;
 
     /// Connects once.
-    fn dial(&mut self) -> impl Future<Output = Result<Self::Socket, DialError>>;
+    fn dial(&mut self, target: &Target) -> impl Future<Output = Result<Self::Socket, DialError>>;
 
     /// The address of this host that the socket has as its own end, where it has one.
     fn own_end(&self, socket: &Self::Socket) -> Option<IpAddr>;
+
+    /// What its TLS connection says of both ends; none without TLS.
+    fn channel(&self, socket: &Self::Socket) -> Option<Channel>;
 }
 
 /// Why there is no socket.
@@ -71,6 +77,21 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// Somebody else answers there.
+    #[error(transparent)]
+    WrongPin(WrongPin),
+    /// No TLS could be agreed on, or the certificate is not trusted.
+    #[error("no TLS with what answers there; is that a Herdbook collector's https:// port?")]
+    Tls(#[source] TlsError),
+    /// The connection broke while TLS was agreed on.
+    #[error("the connection broke before TLS began; is that a Herdbook collector's https:// port?")]
+    TlsLost(#[source] io::Error),
+    /// A certificate cannot be verified, since nobody is trusted to vouch for one.
+    #[error(
+        "this system has no certificates to trust (install ca-certificates), and the collector's \
+         key is not known: join with the line that it prints"
+    )]
+    NoRoots,
     /// Something answers, and is no collector, or has no room.
     #[error("answered HTTP {status} instead of opening a WebSocket; is that a Herdbook collector?")]
     Status {
@@ -87,65 +108,59 @@ pub enum DialError {
     Timeout,
 }
 
-/// Dials a collector over TCP.
-#[derive(Debug)]
-pub struct TcpDial {
-    url: CollectorUrl,
-    endpoint: Uri,
-}
+/// Dials a collector over TCP, and over TLS where its URL says so.
+#[derive(Debug, Default)]
+pub struct TcpDial;
 
 impl TcpDial {
-    /// Where to dial.
-    #[must_use]
-    pub fn new(url: CollectorUrl) -> Self {
-        // The pieces were checked one by one when the URL was read.
-        let endpoint = url.websocket("/api/v1/agent").parse().unwrap_or_default();
-        Self { url, endpoint }
-    }
-
-    async fn attempt(&self) -> Result<WebSocketStream<TcpStream>, DialError> {
-        let stream = self.connect().await?;
+    async fn attempt(target: &Target) -> Result<WebSocketStream<Transport>, DialError> {
+        let stream = connect(&target.url).await?;
         tune(&stream);
-        let request =
-            ClientRequestBuilder::new(self.endpoint.clone()).with_sub_protocol(wire::SUBPROTOCOL);
-        let (socket, _) = client_async_with_config(request, stream, Some(socket_config()))
+        let transport = if target.url.is_tls() {
+            let (stream, channel) = tls::connect(stream, target.url.host(), &target.trust).await?;
+            Transport::Tls(Box::new(stream), channel)
+        } else {
+            Transport::Plain(stream)
+        };
+        // The pieces were checked one by one when the URL was read.
+        let endpoint: Uri = target.url.websocket("/api/v1/agent").parse().unwrap_or_default();
+        let request = ClientRequestBuilder::new(endpoint).with_sub_protocol(wire::SUBPROTOCOL);
+        let (socket, _) = client_async_with_config(request, transport, Some(socket_config()))
             .await
             .map_err(handshake_failed)?;
         Ok(socket)
     }
+}
 
-    async fn connect(&self) -> Result<TcpStream, DialError> {
-        let unresolved = |source| DialError::Resolve { host: self.url.host().to_owned(), source };
-        let found = lookup_host((self.url.host(), self.url.port())).await.map_err(unresolved)?;
-        let addresses: Vec<SocketAddr> = found.take(ADDRESSES).collect();
-        let share = CONNECT_DEADLINE / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-        let mut last = unresolved(io::Error::other("it has no address"));
-        for address in addresses {
-            let connected = timeout(share, TcpStream::connect(address)).await;
-            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(stream) => return Ok(stream),
-                Err(source) => last = DialError::Connect { address, source },
-            }
+async fn connect(url: &CollectorUrl) -> Result<TcpStream, DialError> {
+    let unresolved = |source| DialError::Resolve { host: url.host().to_owned(), source };
+    let found = lookup_host((url.host(), url.port())).await.map_err(unresolved)?;
+    let addresses: Vec<SocketAddr> = found.take(ADDRESSES).collect();
+    let share = CONNECT_DEADLINE / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut last = unresolved(io::Error::other("it has no address"));
+    for address in addresses {
+        let connected = timeout(share, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => return Ok(stream),
+            Err(source) => last = DialError::Connect { address, source },
         }
-        Err(last)
     }
+    Err(last)
 }
 
 impl Dial for TcpDial {
-    type Socket = WebSocketStream<TcpStream>;
+    type Socket = WebSocketStream<Transport>;
 
-    async fn dial(&mut self) -> Result<Self::Socket, DialError> {
-        timeout(DEADLINE, self.attempt()).await.unwrap_or(Err(DialError::Timeout))
+    async fn dial(&mut self, target: &Target) -> Result<Self::Socket, DialError> {
+        timeout(DEADLINE, Self::attempt(target)).await.unwrap_or(Err(DialError::Timeout))
     }
 
     fn own_end(&self, socket: &Self::Socket) -> Option<IpAddr> {
-        Some(socket.get_ref().local_addr().ok()?.ip().to_canonical())
+        Some(socket.get_ref().tcp().local_addr().ok()?.ip().to_canonical())
     }
-}
 
-impl fmt::Display for TcpDial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.url.fmt(f)
+    fn channel(&self, socket: &Self::Socket) -> Option<Channel> {
+        socket.get_ref().channel()
     }
 }
 

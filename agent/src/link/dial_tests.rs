@@ -9,21 +9,19 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response as Ans
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::*;
+use crate::enrol::Trust;
 use crate::link::End;
 
-async fn listener() -> (TcpListener, TcpDial) {
+async fn listener() -> (TcpListener, Target) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dial = dial_to(&listener.local_addr().unwrap().to_string());
-    (listener, dial)
-}
-
-fn dial_to(authority: &str) -> TcpDial {
-    TcpDial::new(CollectorUrl::parse_for_tests(&format!("http://{authority}/herd")))
+    let url = format!("http://{}/herd", listener.local_addr().unwrap());
+    let url = CollectorUrl::parse_for_tests(&url);
+    (listener, Target { url, trust: Trust::Roots })
 }
 
 #[tokio::test]
 async fn asks_for_the_path_under_the_prefix_and_the_protocol() {
-    let (listener, mut dial) = listener().await;
+    let (listener, target) = listener().await;
     let mut server = JoinSet::new();
     server.spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
@@ -38,18 +36,18 @@ async fn asks_for_the_path_under_the_prefix_and_the_protocol() {
         let mut socket = accept_hdr_async(stream, check).await.unwrap();
         while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
     });
-    let socket = dial.dial().await.unwrap();
-    let tuned = SockRef::from(socket.get_ref());
+    let socket = TcpDial.dial(&target).await.unwrap();
+    let tuned = SockRef::from(socket.get_ref().tcp());
     assert!(tuned.tcp_nodelay().unwrap());
     assert_eq!(tuned.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
-    assert_eq!(dial.own_end(&socket), Some(IpAddr::from([127, 0, 0, 1])));
+    assert_eq!(TcpDial.own_end(&socket), Some(IpAddr::from([127, 0, 0, 1])));
     drop(socket);
     server.join_next().await.unwrap().unwrap();
 }
 
 /// Dials something that answers with `answer` and then stays.
 async fn answered(answer: &'static str) -> DialError {
-    let (listener, mut dial) = listener().await;
+    let (listener, target) = listener().await;
     let mut server = JoinSet::new();
     server.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -57,7 +55,7 @@ async fn answered(answer: &'static str) -> DialError {
         let _ = stream.write_all(answer.as_bytes()).await;
         let _ = stream.read(&mut [0; 1024]).await;
     });
-    dial.dial().await.unwrap_err()
+    TcpDial.dial(&target).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -79,32 +77,35 @@ async fn a_collector_without_room_is_asked_again_when_it_says() {
 
 #[tokio::test]
 async fn an_endless_answer_ends() {
-    let (listener, mut dial) = listener().await;
+    let (listener, target) = listener().await;
     let mut server = JoinSet::new();
     server.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n").await;
         while stream.write_all(b"a: b\r\n").await.is_ok() {}
     });
-    assert!(matches!(dial.dial().await.unwrap_err(), DialError::Handshake(_)));
+    assert!(matches!(TcpDial.dial(&target).await.unwrap_err(), DialError::Handshake(_)));
 }
 
 #[tokio::test]
 async fn nobody_there_is_said_with_the_address() {
-    let (listener, mut dial) = listener().await;
+    let (listener, target) = listener().await;
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = dial.dial().await.unwrap_err();
+    let error = TcpDial.dial(&target).await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot reach {address}"));
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_waited_for_ten_seconds() {
-    let (_listener, mut dial) = listener().await;
-    let connected = dial.connect().await.unwrap();
+    let (_listener, target) = listener().await;
+    let connected = connect(&target.url).await.unwrap();
     drop(connected);
     tokio::time::pause();
     let start = tokio::time::Instant::now();
-    assert!(matches!(dial.dial().await, Err(DialError::Timeout | DialError::Connect { .. })));
+    assert!(matches!(
+        TcpDial.dial(&target).await,
+        Err(DialError::Timeout | DialError::Connect { .. })
+    ));
     assert!(start.elapsed() <= DEADLINE + Duration::from_millis(10));
 }

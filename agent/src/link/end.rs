@@ -11,6 +11,11 @@ use super::dial::DialError;
 /// A collector that has another connection of this host is not asked again before this.
 const TAKEN_OVER_FLOOR: Duration = Duration::from_secs(10);
 
+/// A refusal that only a person can lift is not asked about again before this.
+const PERSON_FLOOR: Duration = Duration::from_secs(60);
+/// Who waits to be approved asks again after this, unless the collector says when.
+const PENDING_AFTER: Duration = Duration::from_secs(10);
+
 const UNREACHABLE: &str = "unreachable";
 
 /// Why there is no connection, or no longer.
@@ -65,12 +70,34 @@ impl End {
                     RefusalCode::Superseded | RefusalCode::DuplicateIdentity => {
                         asked.max(TAKEN_OVER_FLOOR)
                     }
+                    RefusalCode::Pending if asked.is_zero() => PENDING_AFTER,
+                    RefusalCode::CredentialsNeeded
+                    | RefusalCode::UnknownKey
+                    | RefusalCode::Revoked
+                    | RefusalCode::TokenRefused
+                    | RefusalCode::BadProof
+                    | RefusalCode::NotYours => asked.max(PERSON_FLOOR),
                     _ => asked,
                 })
             }
             Self::Unreachable(DialError::Status { retry_after, .. }) => *retry_after,
             _ => None,
         }
+    }
+
+    /// What the collector refused, if it is that.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            _ => None,
+        }
+    }
+
+    /// Whether a person has to approve this agent, and nothing is wrong.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.refused().is_some_and(|refused| refused.code == RefusalCode::Pending)
     }
 
     /// What kind of trouble this is, so that each is told once an outage.
@@ -82,6 +109,8 @@ impl End {
             }
             Self::Refused(refused) => code_word(refused.code),
             Self::Unreachable(DialError::Status { status, .. }) => format!("status {status}"),
+            Self::Unreachable(DialError::WrongPin(_)) => "wrong pin".to_owned(),
+            Self::Unreachable(DialError::Tls(_) | DialError::NoRoots) => "no TLS".to_owned(),
             Self::Protocol(_) | Self::Garbage(_) | Self::Misbehaved(_) => "misbehaved".to_owned(),
             _ => UNREACHABLE.to_owned(),
         }
@@ -112,5 +141,14 @@ mod tests {
         assert_eq!(of(RefusalCode::Superseded, None), TAKEN_OVER_FLOOR);
         assert_eq!(of(RefusalCode::DuplicateIdentity, Some(60_000)), Duration::from_secs(60));
         assert_eq!(of(RefusalCode::Full, Some(3_000)), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn what_only_a_person_can_lift_is_asked_about_slowly() {
+        let of = |code, ms| refused(code, ms).retry_after().unwrap();
+        assert_eq!(of(RefusalCode::Revoked, Some(1)), PERSON_FLOOR);
+        assert_eq!(of(RefusalCode::TokenRefused, None), PERSON_FLOOR);
+        assert_eq!(of(RefusalCode::Pending, None), PENDING_AFTER);
+        assert_eq!(of(RefusalCode::Pending, Some(4_000)), Duration::from_secs(4));
     }
 }

@@ -1,4 +1,5 @@
-//! What waits to be sent: never more than one sample, one inventory and one ping. Pure.
+//! What waits to be sent: never more than one sample, one inventory, one ping and one word besides.
+//! Pure.
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,7 @@ pub enum Outgoing {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ping: Option<Ping>,
+    word: Option<AgentMessage>,
     parts: VecDeque<Inventory>,
     sample: Option<Sample>,
     is_sample_lost: bool,
@@ -41,6 +43,11 @@ enum Turn {
 impl Outbox {
     pub(super) fn ping(&mut self) {
         self.ping = Some(Ping);
+    }
+
+    /// Goes before all that can wait.
+    pub(super) fn say(&mut self, message: AgentMessage) {
+        self.word = Some(message);
     }
 
     /// Whether an inventory is still on its way; a newer one has to wait until it is whole.
@@ -84,6 +91,9 @@ impl Outbox {
     pub(super) fn next(&mut self) -> Option<Outgoing> {
         if self.ping.take().is_some() {
             return Some(Outgoing::Ping);
+        }
+        if let Some(word) = self.word.take() {
+            return Some(Outgoing::Message(word));
         }
         match self.turn {
             Turn::Inventory => self.next_part().or_else(|| self.next_sample()),

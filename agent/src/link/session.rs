@@ -95,6 +95,11 @@ impl Session {
         Ok(())
     }
 
+    /// Something to say besides what the host has to tell.
+    pub fn say(&mut self, message: AgentMessage) {
+        self.outbox.say(message);
+    }
+
     /// What to send, asked for whenever the socket can take a frame.
     pub fn next_outgoing(&mut self) -> Option<Outgoing> {
         self.outbox.next()

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use herdbook_shared::limits;
-use herdbook_shared::wire::AgentMessage;
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::sample::Sample;
+use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::inbound::Inbound;
+use super::rekeying::Rekeying;
 use super::session::{Outgoing, Session};
 use super::{End, HostView, Socket};
 use shed::shed;
@@ -29,11 +30,12 @@ const STUCK_AFTER: Duration = Duration::from_secs(300);
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Converses until the end.
-pub async fn converse(
+pub(super) async fn converse(
     socket: &mut impl Socket,
     session: &mut Session,
     inbound: &mut Inbound,
     view: &mut impl HostView,
+    rekeying: &mut Rekeying<'_>,
     stop: &CancellationToken,
 ) -> End {
     let mut wire = Wire { socket, writing_since: None, is_too_large_told: false };
@@ -42,8 +44,11 @@ pub async fn converse(
             biased;
             () = stop.cancelled() => break wire.leave(session).await,
             () = sleep_until(session.due()) => session.tick(Instant::now(), view),
-            event = wire.event() => on_event(event, session, inbound),
+            event = wire.event() => on_event(event, session, inbound, rekeying),
         };
+        if let Some(rekey) = rekeying.due(Instant::now()) {
+            session.say(rekey);
+        }
         if let Err(end) = happened.and_then(|()| wire.send_waiting(session)) {
             break end;
         }
@@ -56,15 +61,22 @@ pub async fn converse(
     end
 }
 
-fn on_event(event: Event, session: &mut Session, inbound: &mut Inbound) -> Result<(), End> {
+fn on_event(
+    event: Event,
+    session: &mut Session,
+    inbound: &mut Inbound,
+    rekeying: &mut Rekeying<'_>,
+) -> Result<(), End> {
     match event {
         Event::Taken(taken) => taken.map_err(End::Lost),
         Event::Heard(frame) => {
             let now = Instant::now();
             session.heard(now);
-            if inbound.read(frame, now)?.is_some() {
+            match inbound.read(frame, now)? {
+                Some(CollectorMessage::Rekeyed(rekeyed)) => rekeying.heard(rekeyed.fingerprint),
                 // A second welcome: nothing that it could say is of use.
-                inbound.ignore();
+                Some(_) => inbound.ignore(),
+                None => {}
             }
             Ok(())
         }

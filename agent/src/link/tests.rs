@@ -1,12 +1,11 @@
 //! The whole link over sockets in memory, on the paused clock.
 
-use std::fmt;
-
 use futures_util::StreamExt as _;
 use herdbook_shared::limits;
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{RefusalCode, Refused};
 use herdbook_shared::wire::{AgentMessage, CollectorMessage};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use super::dial::DialError;
 use super::fake::{FakeCollector, FakeView, MemorySocket, hello, pair, welcome};
 use super::*;
+use crate::enrol::Channel;
 
 /// Dials a collector that the test plays; refuses where the test has gone.
 struct MemoryDial {
@@ -24,7 +24,7 @@ struct MemoryDial {
 impl Dial for MemoryDial {
     type Socket = MemorySocket;
 
-    async fn dial(&mut self) -> Result<MemorySocket, DialError> {
+    async fn dial(&mut self, _target: &Target) -> Result<MemorySocket, DialError> {
         let (socket, collector) = pair(self.bytes).await;
         self.dialled.send(collector).await.map_err(|_| DialError::Timeout)?;
         Ok(socket)
@@ -33,11 +33,9 @@ impl Dial for MemoryDial {
     fn own_end(&self, _socket: &MemorySocket) -> Option<IpAddr> {
         None
     }
-}
 
-impl fmt::Display for MemoryDial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("memory")
+    fn channel(&self, _socket: &MemorySocket) -> Option<Channel> {
+        None
     }
 }
 
@@ -46,6 +44,7 @@ struct Agent {
     resumed: watch::Sender<u64>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    _home: TempDir,
 }
 
 impl Agent {
@@ -54,10 +53,12 @@ impl Agent {
         let dial = MemoryDial { dialled, bytes };
         let random = fastrand::Rng::with_seed(7);
         let (resumed, seen) = watch::channel(0);
-        let link = Link::new(dial, FakeView::default(), hello(), seen, random);
+        let home = tempfile::tempdir().unwrap();
+        let membership = Membership::for_tests(home.path(), "http://127.0.0.1:1");
+        let link = Link::new(dial, FakeView::default(), hello(), membership, seen, random);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(link.run(stop.clone()));
-        Self { dials, resumed, stop, tasks }
+        Self { dials, resumed, stop, tasks, _home: home }
     }
 
     async fn dialled(&mut self) -> FakeCollector {
