@@ -11,6 +11,7 @@ export interface PasswordFaults {
 export function faultOfPassword(password: string, again: string): PasswordFaults {
   // By characters, as people count them, not by halves of them.
   const n = [...password].length;
+  if (n === 0) return { password: `Choose one of at least ${SHORTEST} characters.` };
   if (n < SHORTEST) return { password: `At least ${SHORTEST} characters; these are ${n}.` };
   return password === again ? {} : { again: 'This is not the same.' };
 }
