@@ -1,6 +1,6 @@
 // Who may come in: people, tokens, agents' keys and the audit, as the collector answers them.
-// Written by hand after its routes. Each name is that of a schema, so that those of
-// generated/openapi.d.ts can take the place of this file.
+// Written by hand after its routes; types of generated/openapi.d.ts can take their place one by one,
+// since all of the page has them from this file.
 
 export type Role = 'viewer' | 'client' | 'admin';
 export const ROLES: readonly Role[] = ['viewer', 'client', 'admin'];
