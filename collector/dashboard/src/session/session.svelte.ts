@@ -73,7 +73,8 @@ export class Session {
     const turn = this.#turn;
     try {
       const view = await get<SessionView>('session');
-      if (turn !== this.#turn) return;
+      // Whoever waits for this wants to know how it is since.
+      if (turn !== this.#turn) return await this.#ask();
       if (this.isSomebody && view.principal.kind === 'nobody') this.ended = 'over';
       this.view = view;
       this.error = null;

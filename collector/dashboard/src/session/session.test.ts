@@ -99,6 +99,7 @@ it('is not undone by an answer to what was asked before', async () => {
   const asking = session.ask();
   answers(who('person', 'admin'));
   await session.signIn('anna', 'a long password');
+  answers(who('person', 'admin'));
   late(new Response(JSON.stringify(who('nobody', null))));
   await asking;
   expect(session.isSomebody).toBe(true);
