@@ -1,5 +1,6 @@
 // Why a try to come in failed, and how long the collector wants no other one.
 import { ApiError, wordsOf } from '../feed/api.ts';
+import { span } from '../format.ts';
 
 export class Tries {
   /** What was wrong the last time, in words. */
@@ -7,6 +8,8 @@ export class Tries {
   /** Seconds until the next try. */
   wait_s = $state(0);
   busy = $state(false);
+  /** False once the wait is over: then what is said is no fault. */
+  isRefused = $state(false);
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** `ours` has words for what this page knows better than an answer can say. True when it was done. */
@@ -20,7 +23,12 @@ export class Tries {
     } catch (error) {
       const status = error instanceof ApiError ? error.status : 0;
       this.fault = ours[status] ?? wordsOf(error);
-      if (error instanceof ApiError && status === 429) this.#wait(error.retry_after_s ?? 1);
+      this.isRefused = true;
+      if (error instanceof ApiError && status === 429) {
+        const seconds = error.retry_after_s ?? 1;
+        this.fault = `Too many tries: wait ${span(seconds * 1000)}.`;
+        this.#wait(seconds);
+      }
       return false;
     } finally {
       this.busy = false;
@@ -36,7 +44,10 @@ export class Tries {
     clearInterval(this.#timer);
     const look = () => {
       this.wait_s = Math.max(0, Math.ceil((until_ms - Date.now()) / 1000));
-      if (this.wait_s === 0) clearInterval(this.#timer);
+      if (this.wait_s > 0) return;
+      clearInterval(this.#timer);
+      this.fault = 'You can try again now.';
+      this.isRefused = false;
     };
     look();
     this.#timer = setInterval(look, 500);

@@ -22,6 +22,7 @@ it('does not try again before the collector lets it', async () => {
   const tries = new Tries();
   await tries.go(() => refusal(429, 3));
   expect(tries.wait_s).toBe(3);
+  expect(tries.fault).toBe('Too many tries: wait 3 s.');
   const act = vi.fn(() => Promise.resolve());
   await tries.go(act);
   expect(act).not.toHaveBeenCalled();
@@ -29,5 +30,6 @@ it('does not try again before the collector lets it', async () => {
   expect(tries.wait_s).toBe(2);
   await vi.advanceTimersByTimeAsync(2000);
   expect(tries.wait_s).toBe(0);
+  expect(tries.fault).toBe('You can try again now.');
   expect(await tries.go(act)).toBe(true);
 });
