@@ -1,7 +1,7 @@
 // Starts the real programs for a story, on free ports and in folders of their own, and ends them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -82,11 +82,17 @@ export class Collector {
   #program;
   #args;
 
-  static async start(args = []) {
+  /** `settings` is what its configuration file says. */
+  static async start(args = [], settings = null) {
     const collector = new Collector();
     collector.#dir = await mkdtemp(join(tmpdir(), 'herdbook-page-'));
     collector.#args = args;
     try {
+      if (settings !== null) {
+        const file = join(collector.#dir, 'collector.toml');
+        await writeFile(file, settings, { mode: 0o600 });
+        collector.#args = [...args, '--config', file];
+      }
       await collector.#begin('127.0.0.1:0');
     } catch (error) {
       await rm(collector.#dir, { recursive: true, force: true });
@@ -106,6 +112,10 @@ export class Collector {
 
   get dir() {
     return this.#dir;
+  }
+
+  get log() {
+    return this.#program.log;
   }
 
   async kill() {

@@ -30,6 +30,13 @@ const KINDS = {
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
+/** Whoever is on this machine may do all. */
+const LOCAL = {
+  principal: { kind: 'local', name: null, role: 'admin' },
+  credentials_demanded: false,
+  first_admin_needed: false,
+  expires_at: null,
+};
 const dist = new URL('../dist/', import.meta.url).pathname;
 const fleet = new SimulatedFleet(Number(values.hosts));
 const recording = new Recording(fleet, Number(values.changes));
@@ -42,6 +49,9 @@ const server = createServer(async (request, response) => {
   if (host) {
     const found = fleet.detail(decodeURIComponent(host[1]), Date.now());
     return answer(response, found ? 200 : 404, 'application/json', JSON.stringify(found ?? {}));
+  }
+  if (path === 'api/v1/session') {
+    return answer(response, 200, 'application/json', JSON.stringify(LOCAL));
   }
   if (path === 'api/v1/services') {
     const services = fleet.servicesOf(url.searchParams.get('host'), Date.now());

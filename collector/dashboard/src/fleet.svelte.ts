@@ -68,18 +68,32 @@ export class FleetView {
   );
   #feed: FeedConnection;
 
-  constructor() {
+  #tickTimer: ReturnType<typeof setInterval>;
+  #lookedAway = (): void => {
+    this.#sendWatch();
+    if (document.hidden) return;
+    this.#names.goOn();
+    if (this.#isOrderDue) this.#orderSoon();
+  };
+
+  /** `unwelcome` is told where the collector may have ended the reader's right to the feed. */
+  constructor(unwelcome: () => void = () => {}) {
     this.#feed = new FeedConnection(feedUrl(document.baseURI), {
       frame: (frame) => this.#take(frame),
       connection: (connection) => this.#connected(connection),
+      unwelcome,
     });
-    document.addEventListener('visibilitychange', () => {
-      this.#sendWatch();
-      if (document.hidden) return;
-      this.#names.goOn();
-      if (this.#isOrderDue) this.#orderSoon();
-    });
-    setInterval(() => this.#tick(), 1000);
+    document.addEventListener('visibilitychange', this.#lookedAway);
+    this.#tickTimer = setInterval(() => this.#tick(), 1000);
+  }
+
+  /** Hears no more, for good; whoever made it calls this when it goes. */
+  end(): void {
+    this.#feed.end();
+    document.removeEventListener('visibilitychange', this.#lookedAway);
+    clearInterval(this.#tickTimer);
+    clearTimeout(this.#watchTimer);
+    clearTimeout(this.#orderTimer);
   }
 
   reconnectNow(): void {

@@ -10,6 +10,7 @@ export const VIEWS = [
   'graph',
   'skills',
   'collector',
+  'access',
 ] as const;
 export type View = (typeof VIEWS)[number];
 
@@ -20,6 +21,9 @@ export interface Route {
   id: string | null;
   query: Query;
 }
+
+/** Where one goes to sign in, and is nowhere else: no view of the page. */
+export const SIGN_IN = '#/sign-in';
 
 /** Longer values were not made by this page. */
 const LONGEST = 500;

@@ -20,5 +20,6 @@ export const LATER: Record<View, Loading> = {
   alerts: () => import('./alerts/AlertsPage.svelte'),
   graph: () => import('./graph/GraphPage.svelte'),
   skills: () => import('./skills/SkillsPage.svelte'),
+  access: () => import('./access/AccessPage.svelte'),
   collector: () => import('./collector/CollectorPage.svelte'),
 };

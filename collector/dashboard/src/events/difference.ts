@@ -1,4 +1,5 @@
 // What a change changed, in words: its entity held against the one that the change before it told.
+import { isKeyChange } from '../feed/access.ts';
 import type { Change } from '../feed/contract.ts';
 import { DASH, bytes, count, words } from '../format.ts';
 import { familyOf, fieldsOf } from './kinds.ts';
@@ -32,6 +33,10 @@ const TITLES: Record<string, string> = {
   severity: 'Severity',
   message: 'Message',
   remote_address: 'From',
+  from_address: 'From',
+  fingerprint: 'Fingerprint',
+  how: 'Came in by',
+  approved_by: 'Approved by',
   parameters: 'Parameters',
   quantization: 'Quantization',
   size_bytes: 'Size',
@@ -61,6 +66,7 @@ export function before(changes: readonly Change[], change: Change): Change | nul
 }
 
 function entityOf(change: Change): string | null {
+  if (isKeyChange(change)) return `key ${String(fieldsOf(change)?.['fingerprint'])}`;
   switch (familyOf(change.type)) {
     case 'host':
     case 'gpu':

@@ -1,4 +1,5 @@
 // What happened, in words: one entry for each type of change, so that a new type is a type error here.
+import type { KeyChange } from '../feed/access.ts';
 import type { Change, ChangeType, Severity } from '../feed/contract.ts';
 import { words } from '../format.ts';
 
@@ -37,7 +38,10 @@ export interface Kind {
 
 const kind = (title: string, many: string, tone: Tone = 'calm'): Kind => ({ title, many, tone });
 
-const KINDS: Record<ChangeType, Kind> = {
+const KINDS: Record<ChangeType | KeyChange, Kind> = {
+  'host.pending': kind('Host at the door', 'hosts at the door', 'warn'),
+  'host.approved': kind('Host let in', 'hosts let in', 'good'),
+  'host.revoked': kind('Key of a host revoked', 'keys of hosts revoked', 'warn'),
   'host.registered': kind('New host', 'new hosts'),
   'host.changed': kind('Host changed', 'hosts changed'),
   'host.online': kind('Host online', 'hosts online', 'good'),
@@ -78,7 +82,7 @@ const KINDS: Record<ChangeType, Kind> = {
 };
 
 /** A newer collector may tell of types that this page does not know. */
-const isKnown = (type: string): type is ChangeType => Object.hasOwn(KINDS, type);
+const isKnown = (type: string): type is ChangeType | KeyChange => Object.hasOwn(KINDS, type);
 
 export function kindOf(type: string): Kind {
   if (isKnown(type)) return KINDS[type];

@@ -1,5 +1,6 @@
 // Whom a change is about, by name and with the page that shows it. What is gone has no page, and keeps
 // the name that an earlier change told.
+import { isKeyChange } from '../feed/access.ts';
 import type { Alert, Change, Model } from '../feed/contract.ts';
 import type { Fleet } from '../feed/fold.ts';
 import { count, plural } from '../format.ts';
@@ -52,6 +53,7 @@ export class Names {
 export function subjectsOf(change: Change, names: Names): Subject[] {
   const host = change.host_id ? [names.host(change.host_id)] : [];
   const service = change.service_id ? [names.service(change.service_id)] : [];
+  if (isKeyChange(change)) return host[0] ? host : keySubject(fieldsOf(change));
   switch (familyOf(change.type)) {
     case 'alert':
       return alertSubject(change.data as Alert | null, names);
@@ -82,6 +84,12 @@ function alertSubject(alert: Alert | null, names: Names): Subject[] {
   if (kind === 'host') return [{ name, to: names.host(id).to }];
   if (kind === 'service') return [{ name, to: names.service(id).to }];
   return [{ name, to: kind === 'collector' ? href('collector') : href('hosts') }];
+}
+
+/** Whoever is at the door is no host yet, and its name is only what it says. */
+function keySubject(fields: Record<string, unknown> | null): Subject[] {
+  const name = fields?.['name'];
+  return typeof name === 'string' ? [{ name, to: null }] : [];
 }
 
 function catalogSubject(fields: Record<string, unknown> | null): Subject[] {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { ApiError, at, call, get, getAll } from './api.ts';
+import { ApiError, at, call, get, getAll, onRefusal } from './api.ts';
 
 const fetched = vi.fn<(url: URL, request: RequestInit) => Promise<Response>>();
 
@@ -100,7 +100,8 @@ it.each(['headers', 'body'])('waits for %s no longer than for all other things',
       signal!.addEventListener('abort', () => reject(signal!.reason as Error)),
     );
     if (which === 'headers') return never;
-    return Promise.resolve({ ok: true, status: 200, text: () => never } as unknown as Response);
+    const response = { ok: true, status: 200, headers: new Headers(), text: () => never };
+    return Promise.resolve(response as unknown as Response);
   });
   const asking = refused(get('hosts', { signal: new AbortController().signal }));
   await vi.advanceTimersByTimeAsync(30_000);
@@ -128,4 +129,33 @@ it('stops at its bound, asks for no more than that, and says that there is more'
   expect(entries).toEqual(page(0, 1200));
   expect(more).toBe(true);
   expect(fetched.mock.calls.map(([url]) => url.searchParams.get('limit'))).toEqual(['1000', '200']);
+});
+
+it('says of what changes something that it is the page that asks, and sends no cookie elsewhere', async () => {
+  answers(200, {});
+  answers(200, {});
+  await get('hosts');
+  await call('DELETE', 'session');
+  const [read, changed] = fetched.mock.calls.map(([, request]) => request);
+  expect(read!.headers).not.toHaveProperty('x-herdbook');
+  expect(changed).toMatchObject({ credentials: 'same-origin', headers: { 'x-herdbook': 'page' } });
+});
+
+it('tells of each refusal for want of a right, and what is said where the answer has no words', async () => {
+  const told: number[] = [];
+  onRefusal((status) => told.push(status));
+  fetched.mockResolvedValueOnce(new Response('', { status: 401 }));
+  expect((await refused(get('hosts'))).message).toMatch(/not signed in/);
+  fetched.mockResolvedValueOnce(new Response('', { status: 403 }));
+  expect((await refused(get('hosts'))).message).toMatch(/role does not allow/);
+  answers(404, {});
+  await refused(get('hosts'));
+  expect(told).toEqual([401, 403]);
+  onRefusal(() => {});
+});
+
+it('knows how long to wait where too much was asked', async () => {
+  const headers = { 'retry-after': '30' };
+  fetched.mockResolvedValueOnce(new Response('{"detail":"slow down"}', { status: 429, headers }));
+  expect(await refused(get('hosts'))).toMatchObject({ message: 'slow down', retry_after_s: 30 });
 });

@@ -17,6 +17,8 @@ export class ApiError extends Error {
     readonly expected: string | null = null,
     /** The whole answer, where it was JSON. */
     readonly body: unknown = null,
+    /** How long the collector wants to be left alone. */
+    readonly retry_after_s: number | null = null,
   ) {
     super(message);
   }
@@ -35,6 +37,16 @@ export interface Call {
   headers?: Record<string, string>;
 }
 
+/** Says to the collector that a request is this page's own: no other site can send this header. */
+const OWN = { 'x-herdbook': 'page' };
+
+let refusedFor: (status: number) => void = () => {};
+
+/** Is told of each answer that nobody, or not this reader, may do that: 401 and 403. */
+export function onRefusal(act: (status: number) => void): void {
+  refusedFor = act;
+}
+
 /** `path` is below `api/v1/`, its segments already encoded (`at`). An empty answer is `null`. */
 export async function call<T>(method: Method, path: string, options: Call = {}): Promise<T> {
   const url = new URL(`api/v1/${path}`, document.baseURI);
@@ -42,13 +54,15 @@ export async function call<T>(method: Method, path: string, options: Call = {}):
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
   const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
-  const request: RequestInit = { method, headers };
+  if (method !== 'GET') Object.assign(headers, OWN);
+  const request: RequestInit = { method, headers, credentials: 'same-origin' };
   if (options.body !== undefined) {
     headers['content-type'] = 'application/json';
     request.body = JSON.stringify(options.body);
   }
-  const { ok, status, text } = await answer(url, request, options.signal);
-  if (!ok) throw refusal(status, text);
+  const { ok, status, text, retry_after_s } = await answer(url, request, options.signal);
+  if (status === 401 || status === 403) refusedFor(status);
+  if (!ok) throw refusal(status, text, retry_after_s);
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
@@ -87,7 +101,9 @@ async function answer(url: URL, request: RequestInit, given?: AbortSignal) {
   const deadline = setTimeout(() => own.abort(), DEADLINE_MS);
   try {
     const response = await fetch(url, { ...request, signal: own.signal });
-    return { ok: response.ok, status: response.status, text: await response.text() };
+    const { ok, status } = response;
+    const retry_after_s = secondsOf(response.headers.get('retry-after'));
+    return { ok, status, text: await response.text(), retry_after_s };
   } catch (cause) {
     if (given?.aborted) throw cause;
     const late = `The collector has not answered for ${DEADLINE_MS / 1000} seconds.`;
@@ -98,14 +114,27 @@ async function answer(url: URL, request: RequestInit, given?: AbortSignal) {
   }
 }
 
-function refusal(status: number, text: string): ApiError {
-  let body: unknown;
+function secondsOf(retryAfter: string | null): number | null {
+  return retryAfter !== null && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : null;
+}
+
+/** For answers without words, such as those of a proxy. */
+const WORDS: Record<number, string> = {
+  401: 'You are not signed in, or no longer.',
+  403: 'Your role does not allow this.',
+  429: 'Too many requests; wait a little.',
+};
+
+function refusal(status: number, text: string, retry_after_s: number | null): ApiError {
+  const fallback = WORDS[status] ?? `The collector answered ${status}.`;
+  let body: unknown = null;
   try {
     body = JSON.parse(text);
   } catch {
-    return new ApiError(status, `The collector answered ${status}.`);
+    return new ApiError(status, fallback, null, null, null, retry_after_s);
   }
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Problem;
-  const words = problem.detail ?? problem.title ?? `The collector answered ${status}.`;
-  return new ApiError(status, words, problem.field ?? null, problem.expected ?? null, body);
+  const words = problem.detail ?? problem.title ?? fallback;
+  const [field, expected] = [problem.field ?? null, problem.expected ?? null];
+  return new ApiError(status, words, field, expected, body, retry_after_s);
 }

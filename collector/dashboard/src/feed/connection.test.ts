@@ -20,7 +20,8 @@ class FakeSocket {
   sent: string[] = [];
   closed = false;
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: (() => void) | null = null;
+  onopen: (() => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
   constructor(readonly url: string) {
     FakeSocket.all.push(this);
   }
@@ -35,11 +36,13 @@ const WATCH: Watch = { type: 'watch', hosts: ['a'], services: [], samples_per_se
 
 let states: Connection['kind'][];
 let verdict: 'fine' | 'again';
+let nUnwelcome: number;
 
 function begin() {
   const taker = {
     frame: (_frame: Frame) => verdict,
     connection: (connection: Connection) => states.push(connection.kind),
+    unwelcome: () => nUnwelcome++,
   };
   return new FeedConnection('ws://feed', taker);
 }
@@ -47,9 +50,10 @@ function begin() {
 beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal('WebSocket', FakeSocket);
-  vi.stubGlobal('window', { addEventListener: () => {} });
+  vi.stubGlobal('window', { addEventListener: () => {}, removeEventListener: () => {} });
   FakeSocket.all = [];
   states = [];
+  nUnwelcome = 0;
   verdict = 'fine';
 });
 afterEach(() => {
@@ -70,7 +74,7 @@ it('dials again after a loss and watches the same', () => {
   const feed = begin();
   FakeSocket.last.say(SNAPSHOT);
   feed.watch(WATCH);
-  FakeSocket.last.onclose!();
+  FakeSocket.last.onclose!({ code: 1006 });
   expect(states.at(-1)).toBe('reconnecting');
   vi.advanceTimersByTime(2000);
   expect(FakeSocket.all).toHaveLength(2);
@@ -129,11 +133,39 @@ it('waits longer for the snapshot of a large fleet on a slow line', () => {
 
 it('dials at once when asked', () => {
   const feed = begin();
-  FakeSocket.last.onclose!();
+  FakeSocket.last.onclose!({ code: 1006 });
   feed.now();
   expect(FakeSocket.all).toHaveLength(2);
   feed.now();
   expect(FakeSocket.all).toHaveLength(2);
   vi.advanceTimersByTime(3000);
   expect(FakeSocket.all).toHaveLength(2);
+});
+
+it('says that it is not welcome where the collector takes it back or lets it not in', () => {
+  begin();
+  FakeSocket.last.onclose!({ code: 1006 });
+  expect(nUnwelcome).toBe(1);
+  vi.advanceTimersByTime(2000);
+  FakeSocket.last.onopen!();
+  FakeSocket.last.say(SNAPSHOT);
+  const { onclose } = FakeSocket.last;
+  onclose!({ code: 1006 });
+  expect(nUnwelcome).toBe(1);
+  vi.advanceTimersByTime(4000);
+  FakeSocket.last.onopen!();
+  FakeSocket.last.onclose!({ code: 1008 });
+  expect(nUnwelcome).toBe(2);
+});
+
+it('is closed for good once it has ended, and dials no more', () => {
+  const feed = begin();
+  FakeSocket.last.say(SNAPSHOT);
+  const socket = FakeSocket.last;
+  feed.end();
+  expect(socket.closed).toBe(true);
+  expect(socket.onclose).toBeNull();
+  feed.now();
+  vi.advanceTimersByTime(60_000);
+  expect(FakeSocket.all).toHaveLength(1);
 });

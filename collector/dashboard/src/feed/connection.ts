@@ -18,7 +18,12 @@ const SETTLED_MS = 5_000;
 export interface Taker {
   frame(frame: Frame): 'fine' | 'again';
   connection(connection: Connection): void;
+  /** The collector took the connection back, or did not even give it: perhaps the reader may not any more. */
+  unwelcome?(): void;
 }
+
+/** The close code by which the collector says that the right to the feed has ended (RFC 6455, 7.4.1). */
+const POLICY_VIOLATION = 1008;
 
 export class FeedConnection {
   #socket: WebSocket | null = null;
@@ -28,13 +33,16 @@ export class FeedConnection {
   #heard_ms = 0;
   #live = false;
   #watch: Watch | null = null;
+  #isEnded = false;
+  #silence: ReturnType<typeof setInterval>;
+  #online = (): void => this.now();
 
   constructor(
     readonly url: string,
     readonly taker: Taker,
   ) {
-    setInterval(() => this.#lookForSilence(), 1000);
-    window.addEventListener('online', () => this.now());
+    this.#silence = setInterval(() => this.#lookForSilence(), 1000);
+    window.addEventListener('online', this.#online);
     this.#dial();
   }
 
@@ -45,7 +53,20 @@ export class FeedConnection {
 
   /** Dials at once instead of at the end of the wait. */
   now(): void {
-    if (this.#socket === null) this.#dial();
+    if (this.#socket === null && !this.#isEnded) this.#dial();
+  }
+
+  /** Closes it for good. */
+  end(): void {
+    this.#isEnded = true;
+    clearInterval(this.#silence);
+    clearTimeout(this.#timer);
+    window.removeEventListener('online', this.#online);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onclose = socket.onmessage = socket.onopen = null;
+    socket.close();
   }
 
   /** Replaces what is watched; sent again after each reconnect. */
@@ -62,7 +83,13 @@ export class FeedConnection {
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     socket.onmessage = (event) => this.#take(socket, event.data);
-    socket.onclose = () => this.#lost(socket);
+    let isOpened = false;
+    socket.onopen = () => (isOpened = true);
+    socket.onclose = (event) => {
+      // Why a handshake failed, a browser does not tell.
+      if (!isOpened || event.code === POLICY_VIOLATION) this.taker.unwelcome?.();
+      this.#lost(socket);
+    };
   }
 
   #take(socket: WebSocket, data: unknown): void {
@@ -88,9 +115,10 @@ export class FeedConnection {
   }
 
   #lost(socket: WebSocket): void {
+    // Whoever was told may have ended it.
     if (socket !== this.#socket) return;
     this.#socket = null;
-    socket.onclose = socket.onmessage = null;
+    socket.onclose = socket.onmessage = socket.onopen = null;
     socket.close();
     if (this.#live && Date.now() - this.#opened_ms > SETTLED_MS) this.#backoff = FIRST;
     this.#live = false;

@@ -169,3 +169,16 @@ describe('alerts', () => {
     expect([...fleet.alerts.keys()]).toEqual(['1', '2']);
   });
 });
+
+it.each(['host.pending', 'host.approved', 'host.revoked'])(
+  'does not take the key that %s carries for a host',
+  (type) => {
+    const feed = new Feed();
+    const key = { fingerprint: 'sha256:x', host_id: 'a', name: 'gpu-1', state: 'approved' };
+    const before = feed.fleet.hosts.get('a');
+    expect(feed.send(type, { host_id: 'a', data: key })).toMatchObject({ hosts: [] });
+    expect(feed.send(type, { data: { ...key, host_id: null } })).toMatchObject({ hosts: [] });
+    expect(feed.fleet.hosts.get('a')).toBe(before);
+    expect(feed.fleet.hosts.size).toBe(2);
+  },
+);

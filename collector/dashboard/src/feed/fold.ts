@@ -1,6 +1,7 @@
 // The page's registry: a snapshot, then every change folded into it, exactly as the collector's own
 // rule `fold(snapshot@n, changes n+1…m) = snapshot@m` has it. No clock, no socket, no rendering.
 // Entities are replaced, never altered, so that `===` tells whether one has changed.
+import { isKeyChange } from './access.ts';
 import type { Alert, Change, Counts, HostSummary, ServiceSummary, Snapshot } from './contract.ts';
 
 export interface Fleet {
@@ -58,6 +59,7 @@ export function start(snapshot: Snapshot): Fleet {
 export function fold(fleet: Fleet, change: Change): Folded {
   if (change.epoch !== fleet.epoch || change.seq !== fleet.seq + 1) return GAP;
   fleet.seq = change.seq;
+  if (isKeyChange(change)) return NOTHING;
   const family = change.type.slice(0, change.type.indexOf('.'));
   if (family === 'host' || family === 'gpu') return foldHost(fleet, change);
   if (family === 'service') return foldService(fleet, change);

@@ -1,0 +1,56 @@
+// Who stands at the door: agents whose keys wait for an admin. One list for the navigation, which counts
+// them, and for the view, which shows them.
+import { createContext, untrack } from 'svelte';
+import { Asked } from '../asked.svelte.ts';
+import { isKeyChange, type AgentView } from '../feed/access.ts';
+import { getAll } from '../feed/api.ts';
+import { Heard } from '../heard.ts';
+
+/** The collector lets no more wait than a person can look at. */
+const MOST = 1000;
+const REFRESH_MS = 30_000;
+
+type Feed = ConstructorParameters<typeof Heard>[0];
+
+export class Door {
+  asked = $state.raw<Asked<{ entries: AgentView[]; more: boolean }> | null>(null);
+  /** Moves when the feed told of a key. */
+  moved = $state(0);
+  #heard: Heard;
+
+  constructor(readonly feed: Feed) {
+    this.#heard = untrack(() => new Heard(feed, isKeyChange));
+  }
+
+  get agents(): readonly AgentView[] {
+    return this.asked?.value?.entries ?? [];
+  }
+
+  get n(): number {
+    return this.agents.length;
+  }
+
+  /** Asks who waits, from now on. */
+  open(): void {
+    this.asked ??= new Asked(
+      (signal) =>
+        getAll<AgentView>('agents', 'agents', { query: { state: 'pending' }, most: MOST, signal }),
+      REFRESH_MS,
+    );
+  }
+
+  /** Looks at what the feed said since. */
+  hear(): void {
+    if (!this.#heard.news(this.feed)) return;
+    this.moved++;
+    this.asked?.soon();
+  }
+
+  /** Asks no more. */
+  end(): void {
+    this.asked?.end();
+    this.asked = null;
+  }
+}
+
+export const [useDoor, provideDoor] = createContext<Door>();
