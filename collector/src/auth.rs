@@ -7,6 +7,8 @@
 mod host;
 mod recognise;
 
+use std::sync::Arc;
+
 pub use host::{AllowedHosts, HostKind, HostName, NotAHostName};
 pub use recognise::recognise;
 
@@ -19,6 +21,14 @@ pub enum Principal {
     Agent,
     /// Somebody with every right, and how they were recognised.
     Admin(Recognised),
+}
+
+impl Principal {
+    /// Whose the services are that it registers; `None`: an admin's, who may change those of all.
+    #[must_use]
+    pub fn owner(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// How an admin was recognised.

@@ -68,6 +68,14 @@ pub struct Config {
     pub told: Vec<Told>,
 }
 
+impl Config {
+    /// Whether everybody has to prove who they are: some listener can be reached from elsewhere.
+    #[must_use]
+    pub fn demands_credentials(&self) -> bool {
+        self.listen.iter().any(|address| !address.ip().to_canonical().is_loopback())
+    }
+}
+
 /// One setting, its value and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Told {

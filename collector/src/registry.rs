@@ -51,6 +51,7 @@ mod derive;
 mod inventory;
 pub mod mark;
 pub mod sample;
+pub mod vouch;
 
 pub mod graph;
 pub mod lease;

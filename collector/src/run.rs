@@ -106,9 +106,10 @@ pub async fn run(
         meters: Arc::new(Meters::new(store.watch_state(), recorder.backlog())),
         catalogs,
     });
-    let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
+    let own = listeners.addresses().map_err(RunError::Announce)?;
+    let link = link_to(&own);
     let mut parts = Parts::new(stop.clone());
-    parts.watch(&config, &api);
+    parts.watch(&config, &api, &own);
     parts.keep(&api);
     parts.spawn_until_kept(|kept| recorder.run(kept));
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
