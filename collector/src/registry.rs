@@ -48,6 +48,7 @@ mod appear;
 pub mod arrive;
 pub mod declare;
 mod derive;
+pub mod holes;
 mod inventory;
 pub mod mark;
 pub mod sample;
