@@ -110,6 +110,10 @@ soak: test-tools page $(BROWSER)/node_modules/.installed ## a fleet under load a
 	cargo test --release --locked -p herdbook-tests --test e2e -- --ignored --nocapture soak
 	node $(BROWSER)/many.mjs --hosts 10000 --seconds $${HERDBOOK_SOAK_S:-600} --check
 
+.PHONY: fuzz
+fuzz: page ## what strangers send, made up: each target for FUZZ_S seconds (60); tests/fuzz/run.sh --keep keeps what is new
+	tests/fuzz/run.sh
+
 .PHONY: clean
 clean:
 	cargo clean

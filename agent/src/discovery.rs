@@ -35,6 +35,9 @@ mod seen;
 
 mod board;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -230,6 +233,8 @@ impl Followed {
     }
 }
 
+#[cfg(test)]
+mod only_looks_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod services;
 pub mod alerts;
 pub mod history;
 pub mod nodes;
+pub mod owner;
 pub mod samples;
 pub mod silences;
 pub mod snapshot;

@@ -15,6 +15,7 @@ pub(crate) mod http;
 pub(crate) mod lookup;
 mod models;
 mod plan;
+pub mod policy;
 pub(crate) mod tls;
 
 use std::sync::Arc;
@@ -35,10 +36,10 @@ use crate::registry::service::ServiceFacts;
 use crate::registry::service::record::Credential;
 
 use ask::Manner;
-use dial::Loopback;
 use http::{Server, failure};
 use lookup::Resolve;
 use plan::{Next, Plan};
+use policy::{Policy, Vouches};
 use tls::Trust;
 
 pub use http::Header;
@@ -58,7 +59,7 @@ pub type OpenCredential = Arc<dyn Fn(&Credential) -> Option<Header> + Send + Syn
 pub struct Prober {
     rules: Checks,
     open: OpenCredential,
-    loopback: Loopback,
+    policy: Policy,
     resolve: Resolve,
     trust: Trust,
 }
@@ -70,31 +71,41 @@ impl std::fmt::Debug for Prober {
 }
 
 impl Prober {
-    /// One that sends these credentials.
+    /// One that sends these credentials, and dials what this policy admits.
     #[must_use]
-    pub fn new(rules: Checks, open: OpenCredential, loopback: Loopback) -> Self {
+    pub fn new(rules: Checks, open: OpenCredential, policy: Policy) -> Self {
         let trust = Trust::new(rules.authorities.clone(), tls::of_system);
-        Self { rules, open, loopback, resolve: lookup::by_system(), trust }
+        Self { rules, open, policy, resolve: lookup::by_system(), trust }
     }
 
     /// Asks one service, within the deadline.
-    async fn check(&self, facts: &ServiceFacts) -> Result<Probed, ProbeFailure> {
+    async fn check(
+        &self,
+        facts: &ServiceFacts,
+        vouches: Vouches<'_>,
+    ) -> Result<Probed, ProbeFailure> {
         let until = Instant::now() + self.rules.deadline;
-        let asked = timeout_at(until, self.ask(facts, until)).await;
+        let asked = timeout_at(until, self.ask(facts, vouches, until)).await;
         asked.unwrap_or_else(|_| {
             let deadline_s = self.rules.deadline.as_secs_f64();
             Err(failure(format!("it did not answer within {deadline_s} s")))
         })
     }
 
-    async fn ask(&self, facts: &ServiceFacts, until: Instant) -> Result<Probed, ProbeFailure> {
+    async fn ask(
+        &self,
+        facts: &ServiceFacts,
+        vouches: Vouches<'_>,
+        until: Instant,
+    ) -> Result<Probed, ProbeFailure> {
         let sealed = facts.records.credential_for(&facts.url);
         let credential = match sealed.map(|sealed| (self.open)(sealed)) {
             Some(None) => return Err(failure("the credential of its checks cannot be opened")),
             opened => opened.flatten(),
         };
         let (resolve, trust) = (&self.resolve, &self.trust);
-        let found = Server::find(&facts.url, credential, self.loopback, resolve, trust);
+        let admits = (&self.policy, vouches);
+        let found = Server::find(&facts.url, credential, admits, resolve, trust);
         let server = found.await?;
         ask::ask(&server, Manner::of(facts), until).await
     }
@@ -214,9 +225,10 @@ impl Runner {
                 continue;
             };
             let prober = self.prober.clone();
-            let facts = Arc::clone(&service.facts);
+            let (facts, registry) = (Arc::clone(&service.facts), Arc::clone(&self.registry));
             self.flights.spawn(async move {
-                let outcome = prober.check(&facts).await;
+                let vouches = |address| registry.vouches(&facts, address);
+                let outcome = prober.check(&facts, &vouches).await;
                 Done { id, began, outcome }
             });
         }

@@ -72,6 +72,9 @@ pub struct Config {
     pub enrol: Enrol,
     /// `auto_approve`, from where they come in without a person's approval. Default nowhere.
     pub auto_approve: Vec<IpNet>,
+    /// `announce`, whether agents on the network find it by mDNS. Default: where it listens off
+    /// loopback and `enrol` lets in who has no token.
+    pub announce: Option<bool>,
     /// What it logs, and how.
     pub log: Log,
     /// When a silent host counts as what.
@@ -96,6 +99,12 @@ impl Config {
     #[must_use]
     pub fn demands_credentials(&self) -> bool {
         self.auth == AuthMode::Required || self.listen.iter().copied().any(is_off_loopback)
+    }
+
+    /// Whether agents on the network find it by mDNS.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        self.announce.unwrap_or(self.enrol != Enrol::Token)
     }
 
     /// Whether TLS is spoken on this address: always where other machines can reach it.

@@ -48,9 +48,11 @@ mod appear;
 pub mod arrive;
 pub mod declare;
 mod derive;
+pub mod holes;
 mod inventory;
 pub mod mark;
 pub mod sample;
+pub mod vouch;
 
 pub mod graph;
 pub mod lease;

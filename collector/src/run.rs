@@ -4,6 +4,7 @@ mod parts;
 mod urls;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
+use crate::announce::Announcement;
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -131,7 +133,7 @@ pub async fn run(
     });
     let link = link_to(&config, &addresses);
     let mut parts = Parts::new(stop.clone());
-    parts.watch(&config, &api);
+    parts.watch(&config, &api, &addresses);
     parts.keep(&api);
     parts.spawn_until_kept(|kept| recorder.run(kept));
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
@@ -146,12 +148,16 @@ pub async fn run(
         .merge(dashboard::routes())
         .merge(api::routes(api.clone()));
     let walls = walls(&config, &api);
-    let hosts = AllowedHosts::new(config.public_names).with_machine(HostName::of_machine());
+    let hosts = AllowedHosts::new(config.public_names.clone()).with_machine(HostName::of_machine());
     let app = Guarded::with_access(routes, hosts, Arc::clone(&access));
     listeners.announce(out).map_err(RunError::Announce)?;
     invite_first_admin(&access, &link, out).map_err(RunError::Announce)?;
     drop(access);
+    let announced = announced(&config, &addresses, &api);
     let served = parts.serve_until_broken(listeners, app, walls).await;
+    if let Some(announced) = announced {
+        announced.stop().await;
+    }
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
     tell_the_end(&api);
@@ -160,6 +166,25 @@ pub async fn run(
         store.close().await;
     }
     outcome
+}
+
+/// Tells the network where it is, where that is wanted. It can be found by other ways as well: that
+/// it cannot be told ends nothing.
+fn announced(config: &Config, addresses: &[SocketAddr], api: &Api) -> Option<Announcement> {
+    if !config.announces() {
+        return None;
+    }
+    let secure: Vec<_> = addresses.iter().copied().filter(|at| config.speaks_tls(*at)).collect();
+    let name = HostName::of_machine().into_iter().next().map(|name| name.to_string());
+    let name = name.unwrap_or_else(|| "collector".to_owned());
+    match Announcement::start(&name, &secure, &api.desk.pins()) {
+        Ok(announcement) => announcement,
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, "nobody on the network is told of this collector");
+            None
+        }
+    }
 }
 
 /// Says how somebody becomes the first admin, where one is needed.

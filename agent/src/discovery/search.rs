@@ -22,6 +22,9 @@ mod unit;
 
 mod rule;
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -31,6 +31,7 @@ use crate::store::{Loaded, Store, flush};
 
 use super::guard::{Declared, Guarded};
 use super::live::Feed;
+use super::owner::Owner;
 use super::{Api, routes};
 
 /// A collector's API without its sockets.
@@ -200,6 +201,21 @@ impl App {
         self.send_as(method, path, &[about, headers].concat(), body).await
     }
 
+    /// The same by somebody of whom it is known whose services they may change.
+    pub(crate) async fn send_by(
+        &self,
+        owner: Owner,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let body = body.to_string();
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("content-length", body.len()).extension(owner);
+        answer(self.ask(request.body(Body::from(body)).unwrap()).await).await
+    }
+
     /// The same with just these headers, and that of its host.
     pub(crate) async fn send_as(
         &self,
@@ -208,12 +224,7 @@ impl App {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> Answer {
-        let response = self.respond(method, path, headers, body).await;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body =
-            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Answer { status, headers, body }
+        answer(self.respond(method, path, headers, body).await).await
     }
 
     /// The status alone: some answers never end.
@@ -235,6 +246,13 @@ impl App {
         }
         self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
     }
+}
+
+async fn answer(response: Response) -> Answer {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    Answer { status, headers, body }
 }
 
 impl App {

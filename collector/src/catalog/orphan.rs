@@ -21,7 +21,7 @@ impl Catalogs {
         removal: Removal,
         moment: Moment,
     ) -> Result<Removed, RemoveError> {
-        match self.registry.withdraw_service(id, removal, moment) {
+        match self.registry.withdraw_service(id, removal.clone(), moment) {
             Err(RemoveError::Declared) if !self.declares(id) => {
                 let of_file = Removal { source: Some(Source::File), ..removal };
                 match self.registry.withdraw_service(id, of_file, moment)? {

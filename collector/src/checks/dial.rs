@@ -3,6 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::http::refused;
+use crate::registry::check::probe::ProbeFailure;
+
 /// Whether services of the collector's own machine may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loopback {
@@ -27,6 +30,12 @@ const METADATA_V6: [Ipv6Addr; 3] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
 ];
+
+/// The same as a reason why a service is not asked.
+pub(crate) fn never(address: IpAddr, loopback: Loopback) -> Option<ProbeFailure> {
+    let why = refusal(address, loopback)?;
+    Some(refused(format!("{address} is never dialled: it is {why}")))
+}
 
 /// Why an address is never dialled; `None`: it may be.
 #[must_use]

@@ -4,7 +4,7 @@
 //! is https, nothing is said before the server has proved who it is (`tls`).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Host;
 
-use super::dial::{self, Loopback};
 use super::lookup::Resolve;
+use super::policy::{Policy, Vouches};
 use super::tls::{self, Secure, Trust};
 use crate::registry::check::probe::ProbeFailure;
 use crate::registry::url::ServiceUrl;
@@ -71,7 +71,11 @@ pub(super) enum Read {
 }
 
 pub(crate) fn failure(words: impl Into<String>) -> ProbeFailure {
-    ProbeFailure(words.into())
+    ProbeFailure::Failed(words.into())
+}
+
+pub(crate) fn refused(words: impl Into<String>) -> ProbeFailure {
+    ProbeFailure::Refused(words.into())
 }
 
 impl Server {
@@ -79,12 +83,13 @@ impl Server {
     pub(super) async fn find(
         url: &str,
         credential: Option<Header>,
-        loopback: Loopback,
+        (policy, vouches): (&Policy, Vouches<'_>),
         resolve: &Resolve,
         trust: &Trust,
     ) -> Result<Self, ProbeFailure> {
         let url = ServiceUrl::parse(url).map_err(|bad| failure(format!("its URL: {bad}")))?;
-        let addresses = addresses(url.host(), url.port(), loopback, resolve).await?;
+        let addresses = addresses(url.host(), url.port(), resolve).await?;
+        let addresses = policy.admitted(addresses, vouches)?;
         let (scheme, rest) = url.as_str().split_once("://").unwrap_or(("http", ""));
         let secure = if scheme == "https" { Some(trust.towards(&url).await?) } else { None };
         let authority = rest.split('/').next().unwrap_or_default();
@@ -121,20 +126,19 @@ impl Server {
     }
 }
 
-/// Where a host is dialled. A name is resolved, and what may not be dialled is left out.
+/// What a host's addresses are. A name is resolved, once: whether they may be dialled is judged next,
+/// and what is dialled is what was judged, whatever the name means by then.
 pub(crate) async fn addresses(
     host: Option<Host<&str>>,
     port: u16,
-    loopback: Loopback,
     resolve: &Resolve,
 ) -> Result<Vec<SocketAddr>, ProbeFailure> {
-    let addresses = match host {
+    Ok(match host {
         Some(Host::Ipv4(v4)) => vec![SocketAddr::new(v4.into(), port)],
         Some(Host::Ipv6(v6)) => vec![SocketAddr::new(v6.into(), port)],
         Some(Host::Domain(name)) => resolved(name, port, resolve).await?,
         None => Vec::new(),
-    };
-    allowed(addresses, loopback)
+    })
 }
 
 /// Connects to the first of them that answers.
@@ -193,23 +197,21 @@ async fn resolved(
 }
 
 /// The addresses that may be dialled. A name that leads to none of these is told why.
-fn allowed(
+pub(crate) fn admitted(
     addresses: Vec<SocketAddr>,
-    loopback: Loopback,
+    why: &dyn Fn(&SocketAddr) -> Option<ProbeFailure>,
 ) -> Result<Vec<SocketAddr>, ProbeFailure> {
-    let why = |address: &SocketAddr| dial::refusal(address.ip(), loopback);
-    let refused = addresses.iter().find_map(|address| Some((address.ip(), why(address)?)));
-    let mut allowed: Vec<_> = addresses.into_iter().filter(|a| why(a).is_none()).collect();
-    allowed.truncate(ADDRESSES_MAX);
-    match (allowed.is_empty(), refused) {
-        (true, Some((address, why))) => Err(never_dialled(address, why)),
-        (true, None) => Err(failure("its name has no address")),
-        (false, _) => Ok(allowed),
+    let mut admitted = Vec::new();
+    let mut refusal = failure("its name has no address");
+    for address in addresses {
+        match why(&address) {
+            None => admitted.push(address),
+            Some(why) if matches!(refusal, ProbeFailure::Failed(_)) => refusal = why,
+            Some(_) => (),
+        }
     }
-}
-
-fn never_dialled(address: IpAddr, why: dial::Refusal) -> ProbeFailure {
-    failure(format!("{address} is never dialled: it is {why}"))
+    admitted.truncate(ADDRESSES_MAX);
+    if admitted.is_empty() { Err(refusal) } else { Ok(admitted) }
 }
 
 async fn answer(response: Response<Incoming>, read: Read) -> Result<Reply, ProbeFailure> {

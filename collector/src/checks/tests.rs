@@ -1,7 +1,7 @@
 //! Checks of servers that do well and of servers that misbehave, over real sockets.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -9,11 +9,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::checks::dial::Loopback;
 use crate::config::Liveness;
 use crate::registry::service::record::{Declared, Records};
 use crate::registry::service::{Check, ServiceStatus, ServiceType, Source};
 use crate::registry::testing::checked_by;
 
+mod dialled;
 mod faults;
 mod runner;
 mod tls;
@@ -143,7 +145,14 @@ fn prober(deadline_ms: u64) -> Prober {
         "lost" => None,
         value => Some((AUTHORIZATION, HeaderValue::from_str(value).unwrap())),
     });
-    Prober::new(rules, open, Loopback::Allowed)
+    Prober::new(rules, open, Policy::new(Loopback::Allowed, &[], &[]))
+}
+
+impl Prober {
+    /// The same for a service whose address somebody answers for.
+    async fn check_vouched(&self, facts: &ServiceFacts) -> Result<Probed, ProbeFailure> {
+        self.check(facts, &|_| true).await
+    }
 }
 
 fn facts(declared: Declared) -> ServiceFacts {
@@ -158,7 +167,7 @@ fn of_kind(url: &str, kind: &str) -> ServiceFacts {
 }
 
 async fn check(url: &str, kind: &str) -> Result<Probed, ProbeFailure> {
-    prober(10_000).check(&of_kind(url, kind)).await
+    prober(10_000).check_vouched(&of_kind(url, kind)).await
 }
 
 fn names(probed: &Probed) -> Vec<&str> {
@@ -218,7 +227,7 @@ async fn a_tool_lives_whatever_it_answers_but_for_what_is_broken() {
         for r#type in [ServiceType::Tool, ServiceType::Agent] {
             let url = format!("{}/mcp", fake.url());
             let facts = facts(Declared { r#type: Some(r#type), ..checked_by(&url, Check::Probe) });
-            let outcome = prober(10_000).check(&facts).await;
+            let outcome = prober(10_000).check_vouched(&facts).await;
             assert_eq!(outcome.is_ok(), lives, "{status}: {outcome:?}");
         }
         assert_eq!(fake.paths(), ["/mcp", "/mcp"]);
@@ -246,11 +255,11 @@ async fn a_credential_goes_with_every_question_and_one_that_is_lost_is_told() {
         let credential = Some(Arc::new(Credential { header, sealed }));
         facts(Declared { credential, ..checked_by(&fake.url(), Check::Probe) })
     };
-    prober(10_000).check(&with("Bearer s3cret")).await.unwrap();
+    prober(10_000).check_vouched(&with("Bearer s3cret")).await.unwrap();
     let requests = fake.requests.lock().unwrap().clone();
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|head| head.contains("authorization: Bearer s3cret\r\n")));
-    let failure = prober(10_000).check(&with("lost")).await.unwrap_err();
+    let failure = prober(10_000).check_vouched(&with("lost")).await.unwrap_err();
     assert!(failure.to_string().contains("credential"));
     assert_eq!(fake.n_connections(), 3, "and nobody is asked without it");
 }
@@ -261,9 +270,10 @@ async fn what_is_never_dialled_says_so() {
         let failure = check(url, "ollama").await.unwrap_err().to_string();
         assert!(failure.contains(" is never dialled: it is a link-local address"), "{failure}");
     }
-    let refusing = Prober { loopback: Loopback::Refused, ..prober(10_000) };
+    let policy = Policy::new(Loopback::Refused, &[], &[]);
+    let refusing = Prober { policy, ..prober(10_000) };
     let fake = Fake::ollama("{}").await;
-    let failure = refusing.check(&of_kind(&fake.url(), "ollama")).await.unwrap_err();
+    let failure = refusing.check_vouched(&of_kind(&fake.url(), "ollama")).await.unwrap_err();
     assert_eq!(failure.to_string(), "127.0.0.1 is never dialled: it is a loopback address");
     assert_eq!(fake.n_connections(), 0);
 }
@@ -283,9 +293,9 @@ async fn a_name_is_resolved_once_a_check_and_its_bad_addresses_are_left_out() {
     });
     let prober = Prober { resolve, ..prober(10_000) };
     let facts = of_kind(&format!("http://gpu-1.example:{port}"), "ollama");
-    prober.check(&facts).await.unwrap();
+    prober.check_vouched(&facts).await.unwrap();
     assert_eq!((n_asked.load(Ordering::SeqCst), fake.n_connections()), (1, 3));
-    let failure = prober.check(&facts).await.unwrap_err().to_string();
+    let failure = prober.check_vouched(&facts).await.unwrap_err().to_string();
     assert_eq!(failure, "169.254.169.254 is never dialled: it is a link-local address");
     assert_eq!(fake.n_connections(), 3);
 }

@@ -1,8 +1,11 @@
 //! How services are judged: how often the collector asks those that it probes, and when silence
 //! counts as what.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::authorities::Authorities;
 use super::error::ConfigError;
@@ -32,9 +35,15 @@ pub struct Checks {
     /// `ca_file`, none: a PEM file of authorities whose certificates are trusted besides those
     /// of the system, where services are asked by https.
     pub authorities: Authorities,
+    /// `allow_dial`, none: networks whose addresses are asked whoever registered a service there,
+    /// `10.0.0.0/8` say, or single addresses.
+    pub allow_dial: Vec<IpNet>,
 }
 
-const KEYS: [&str; 8] = [
+/// Most networks that are named.
+const NETWORKS_MAX: usize = 256;
+
+const KEYS: [&str; 9] = [
     "interval_s",
     "deadline_s",
     "failures",
@@ -43,6 +52,7 @@ const KEYS: [&str; 8] = [
     "judge_every_s",
     "departed_h",
     "ca_file",
+    "allow_dial",
 ];
 
 impl Default for Checks {
@@ -56,6 +66,7 @@ impl Default for Checks {
             judge_every: Duration::from_secs(30),
             departed_after: Duration::from_hours(24),
             authorities: Authorities::default(),
+            allow_dial: Vec::new(),
         }
     }
 }
@@ -73,6 +84,7 @@ impl Table for Checks {
             "judge_every_s" => self.judge_every = given.as_duration(Unit::Seconds)?,
             "departed_h" => self.departed_after = given.as_duration(Unit::Hours)?,
             "ca_file" => self.authorities = authorities(given)?,
+            "allow_dial" => self.allow_dial = networks(given)?,
             _ => return Err(unknown::<Self>(given, &KEYS)),
         }
         Ok(())
@@ -88,6 +100,20 @@ impl Table for Checks {
         }
         Ok(())
     }
+}
+
+fn networks(given: &Given) -> Result<Vec<IpNet>, ConfigError> {
+    let expected = "a list of at most 256 networks such as 10.0.0.0/8 or fd00::/8";
+    let all = given.clone().elements();
+    if all.len() > NETWORKS_MAX {
+        return Err(given.bad(expected));
+    }
+    let network = |given: &Given| {
+        let text = given.as_text(expected)?;
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| given.bad(expected))
+    };
+    all.iter().map(network).collect()
 }
 
 fn authorities(given: &Given) -> Result<Authorities, ConfigError> {
@@ -119,6 +145,7 @@ mod tests {
             let mut checks = Checks::default();
             let value: toml::Value = match key {
                 "ca_file" => file.path().to_str().unwrap().into(),
+                "allow_dial" => vec!["10.0.0.0/8", "fd00::7"].into(),
                 _ => 7.into(),
             };
             checks.set(&given(key, value)).unwrap();
@@ -129,7 +156,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let mut checks = Checks::default();
-        let bad: [(&str, toml::Value); 9] = [
+        let bad: [(&str, toml::Value); 13] = [
+            ("allow_dial", 7.into()),
+            ("allow_dial", vec!["10.0.0.0/33"].into()),
+            ("allow_dial", vec!["gpu-1"].into()),
+            ("allow_dial", vec!["10.0.0.0/8"; 257].into()),
             ("interval_s", 0.into()),
             ("deadline_s", "5s".into()),
             ("failures", 0.into()),

@@ -44,6 +44,16 @@ pub(super) fn enrol(given: &Given) -> Result<Enrol, ConfigError> {
     }
 }
 
+/// Reads whether the network is told; in the environment it is a word.
+pub(super) fn announce(given: &Given) -> Result<bool, ConfigError> {
+    match &given.value {
+        toml::Value::Boolean(announce) => Ok(*announce),
+        toml::Value::String(word) if word == "true" => Ok(true),
+        toml::Value::String(word) if word == "false" => Ok(false),
+        _ => Err(given.bad("true or false")),
+    }
+}
+
 /// Reads all of them.
 pub(super) fn networks(given: &[Given]) -> Result<Vec<IpNet>, ConfigError> {
     if let Some(one_more) = given.get(NETWORKS_MAX) {

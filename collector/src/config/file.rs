@@ -26,6 +26,7 @@ struct Shape {
     notice: Option<Spanned<toml::Value>>,
     enrol: Option<Spanned<toml::Value>>,
     auto_approve: Option<Spanned<toml::Value>>,
+    announce: Option<Spanned<toml::Value>>,
     log_level: Option<Spanned<toml::Value>>,
     log_format: Option<Spanned<toml::Value>>,
     #[serde(default)]
@@ -66,6 +67,7 @@ pub(super) struct File {
     pub(super) notice: Option<Given>,
     pub(super) enrol: Option<Given>,
     pub(super) auto_approve: Option<Given>,
+    pub(super) announce: Option<Given>,
     pub(super) log_level: Option<Given>,
     pub(super) log_format: Option<Given>,
     pub(super) tls: Vec<Given>,
@@ -107,6 +109,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
         notice: reader.given("notice", shape.notice),
         enrol: reader.given("enrol", shape.enrol),
         auto_approve: reader.given("auto_approve", shape.auto_approve),
+        announce: reader.given("announce", shape.announce),
         log_level: reader.given("log_level", shape.log_level),
         log_format: reader.given("log_format", shape.log_format),
         tls: reader.table(shape.tls),

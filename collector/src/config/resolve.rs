@@ -40,6 +40,7 @@ const AUTH: Setting = Setting { key: "auth", flag: "", variable: "HERDBOOK_AUTH"
 const ENROL: Setting = Setting { key: "enrol", flag: "", variable: "HERDBOOK_ENROL" };
 const AUTO_APPROVE: Setting =
     Setting { key: "auto_approve", flag: "", variable: "HERDBOOK_AUTO_APPROVE" };
+const ANNOUNCE: Setting = Setting { key: "announce", flag: "", variable: "HERDBOOK_ANNOUNCE" };
 const LOG_LEVEL: Setting =
     Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
 const LOG_FORMAT: Setting =
@@ -93,6 +94,7 @@ impl Resolver<'_> {
         let notice = self.notice(flags.notice, file.notice)?;
         let enrol = self.enrol(file.enrol)?;
         let auto_approve = self.auto_approve(file.auto_approve)?;
+        let announce = self.announce(file.announce)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
         let catalog = self.table::<Catalogs>(&file.catalog)?;
@@ -107,6 +109,7 @@ impl Resolver<'_> {
             notice,
             enrol,
             auto_approve,
+            announce,
             log: Log { level, format },
             liveness: self.table(&file.liveness)?,
             checks: self.table(&file.checks)?,
@@ -211,6 +214,13 @@ impl Resolver<'_> {
         let rule = enrol::enrol(&given)?;
         self.tell(&ENROL, rule.word(), given.source);
         Ok(rule)
+    }
+
+    fn announce(&mut self, file: Option<Given>) -> Result<Option<bool>, ConfigError> {
+        let Some(given) = self.given(&ANNOUNCE, None, file)? else { return Ok(None) };
+        let announce = enrol::announce(&given)?;
+        self.tell(&ANNOUNCE, announce, given.source);
+        Ok(Some(announce))
     }
 
     fn auto_approve(&mut self, file: Option<Given>) -> Result<Vec<IpNet>, ConfigError> {

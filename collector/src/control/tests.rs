@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::api::testing::App;
 use crate::auth::Role;
-use crate::serve::Channel;
+use crate::serve::{CONTROL_FILE, Channel};
 
 /// Serves the application on a socket in this directory.
 fn serve(app: &std::sync::Arc<App>, dir: &Path) -> JoinSet<()> {

@@ -2,6 +2,7 @@
 //! proxy is read from the environment; a name is looked up each time, and addresses that are
 //! never dialled are left out; of the answer little is read. Nothing that it says holds the URL.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::checks::dial::Loopback;
+use crate::checks::dial::{self, Loopback};
 use crate::checks::http::{self, Body, failure};
 use crate::checks::lookup::Resolve;
 use crate::checks::tls::Trust;
@@ -66,7 +67,7 @@ impl Post for Client {
     async fn post(&self, body: String) -> Outcome {
         match timeout(self.timeout, self.exchange(body)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(ProbeFailure(why))) => Outcome::Failed { why, wait: None },
+            Ok(Err(failure)) => Outcome::Failed { why: failure.to_string(), wait: None },
             Err(_) => {
                 let why = format!("no answer within {} s", self.timeout.as_secs_f64());
                 Outcome::Failed { why, wait: None }
@@ -90,7 +91,9 @@ impl Client {
 
     async fn dial(&self) -> Result<TcpStream, ProbeFailure> {
         let (host, port) = (self.url.host(), self.url.port());
-        let addresses = http::addresses(host, port, Loopback::Allowed, &self.resolve).await?;
+        let addresses = http::addresses(host, port, &self.resolve).await?;
+        let never = |address: &SocketAddr| dial::never(address.ip(), Loopback::Allowed);
+        let addresses = http::admitted(addresses, &never)?;
         http::dial(&addresses).await
     }
 

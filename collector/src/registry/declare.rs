@@ -23,6 +23,7 @@ use super::moment::Moment;
 use super::service::record::{Declared, Records};
 use super::service::{Check, ServiceEntry, ServiceFacts, ServiceStatus, ServiceType, Source, Word};
 use super::transaction::Transaction;
+use super::vouch::NotYours;
 use super::{Registry, SERVICES_MAX};
 
 use bounds::OutOfBounds;
@@ -46,6 +47,9 @@ pub enum UpsertError {
     /// No more services are taken in.
     #[error("the register is full: it holds {SERVICES_MAX} services")]
     Full,
+    /// It is somebody else's.
+    #[error(transparent)]
+    NotYours(#[from] NotYours),
 }
 
 /// Why a service is not added.
@@ -60,6 +64,9 @@ pub enum AddError {
     /// No more services are taken in.
     #[error("the register is full: it holds {SERVICES_MAX} services")]
     Full,
+    /// It is somebody else's, and left for a while.
+    #[error(transparent)]
+    NotYours(#[from] NotYours),
 }
 
 /// A service that was declared.
@@ -96,6 +103,7 @@ impl Registry {
         if let Some(there) = transaction.known(&whole) {
             return Err(AddError::Exists(there.id.clone()));
         }
+        transaction.may_declare(&whole)?;
         transaction.upsert(whole).map(|upserted| upserted.entry).ok_or(AddError::Full)
     }
 
@@ -121,6 +129,7 @@ impl Registry {
     /// Where it cannot be listed.
     pub fn upsert(&self, whole: Whole, moment: Moment) -> Result<Upserted, UpsertError> {
         let mut transaction = self.command(moment);
+        transaction.may_declare(&whole)?;
         if let Some(other) = transaction.other_type(&whole) {
             return Err(UpsertError::OtherType(other.word()));
         }
@@ -165,7 +174,7 @@ impl Transaction<'_> {
         self.registry.services.len() >= SERVICES_MAX
     }
 
-    fn known(&self, whole: &Whole) -> Option<Arc<ServiceEntry>> {
+    pub(super) fn known(&self, whole: &Whole) -> Option<Arc<ServiceEntry>> {
         match &whole.own_id {
             Some(id) => self.registry.service(id.as_str()),
             None => self.owner_of(&whole.url),

@@ -6,6 +6,7 @@ use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::inventory::ServiceState;
 
 use super::finding::{Code, Finding};
+use super::holes::{self, Holes};
 use super::host::HostEntry;
 use super::service::ServiceEntry;
 use super::service::record::Found;
@@ -32,6 +33,17 @@ impl HostEntry {
         if !hung.is_empty() {
             found.push((Code::ServerHung, format!("{} does not answer", hung.join(", "))));
         }
+        let open = |service: &&Arc<ServiceEntry>| {
+            service.findings.iter().any(|finding| finding.code == Code::ExposedAndVulnerable)
+        };
+        let open: Vec<&str> = services.iter().filter(open).map(|s| s.id.as_str()).collect();
+        if !open.is_empty() {
+            let words = format!(
+                "{} is open to the network with a hole that is known: see what it says",
+                open.join(", ")
+            );
+            found.push((Code::ExposedAndVulnerable, words));
+        }
         Finding::renewed(found, &self.findings, at)
     }
 }
@@ -56,8 +68,29 @@ impl ServiceEntry {
                 }
                 _ => (),
             }
+            held.extend(found.version.as_deref().and_then(|v| self.holes(found, v)));
         }
         Finding::renewed(held, &self.findings, at)
+    }
+}
+
+impl ServiceEntry {
+    /// What its version is known for.
+    fn holes(&self, found: &Found, version: &str) -> Option<(Code, String)> {
+        let Holes { worst, n_more, fixed_in } = holes::of(&found.kind, version)?;
+        let more = if n_more == 0 { String::new() } else { format!(" and {n_more} more") };
+        let is_open = found.asks_credential == Some(false) && self.facts.is_exposed();
+        let (code, who) = if is_open {
+            (Code::ExposedAndVulnerable, "anybody who reaches it")
+        } else {
+            (Code::KnownVulnerable, "whoever may ask it")
+        };
+        let (id, what) = (worst.id, worst.what);
+        let words = format!(
+            "its version {version} has a known hole, {id}{more}: {who} can {what}; upgrade to \
+             {fixed_in} or later"
+        );
+        Some((code, words))
     }
 }
 

@@ -95,6 +95,39 @@ fn only_a_server_that_is_known_to_ask_none_and_listens_beyond_loopback_is_expose
 }
 
 #[test]
+fn a_known_hole_is_a_warning_and_a_critical_one_of_the_host_too_where_anybody_reaches_it() {
+    let of = |address: &str, asks, version: &str| Service {
+        version: Some(version.to_owned()),
+        ..report(address, asks)
+    };
+    let (open, both) = (
+        Code::ExposedWithoutCredential,
+        [Code::ExposedWithoutCredential, Code::ExposedAndVulnerable],
+    );
+    let mut world = World::new();
+    for (report, codes, status) in [
+        (of("127.0.0.1", Some(false), "0.17.0"), &[Code::KnownVulnerable][..], HostStatus::Online),
+        (of("0.0.0.0", None, "0.17.0"), &[Code::KnownVulnerable], HostStatus::Online),
+        (of("0.0.0.0", Some(false), "0.17.0"), &both, HostStatus::Degraded),
+        (of("0.0.0.0", Some(false), "0.17.1"), &[open], HostStatus::Online),
+        (of("0.0.0.0", Some(false), "0.0.0"), &[open], HostStatus::Online),
+    ] {
+        let words = format!("{report:?}");
+        world.tell(report);
+        assert_eq!((world.codes(), world.host_status()), (codes.to_vec(), status), "{words}");
+    }
+    world.tell(of("0.0.0.0", Some(false), "0.1.30"));
+    let finding = world.findings().remove(1);
+    assert_eq!(finding.severity, Severity::Critical);
+    for words in ["CVE-2024-37032 and 2 more", "anybody who reaches it can", "upgrade to 0.17.1"] {
+        assert!(finding.message.contains(words), "{}", finding.message);
+    }
+    let host = world.registry.host(world.opened.host_id.as_str()).unwrap();
+    let told = host.findings.iter().find(|finding| finding.code == Code::ExposedAndVulnerable);
+    assert!(told.unwrap().message.starts_with("gpu-1:1 is open"), "{told:?}");
+}
+
+#[test]
 fn a_hung_server_says_what_to_restart() {
     let mut world = World::new();
     let hung = Service {

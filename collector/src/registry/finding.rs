@@ -77,6 +77,10 @@ pub enum Code {
     NeedsCredential,
     /// A model server serves whoever reaches it.
     ExposedWithoutCredential,
+    /// A model server's version has a hole that is known; strangers do not reach it.
+    KnownVulnerable,
+    /// A model server serves whoever reaches it, and its version has a hole that is known.
+    ExposedAndVulnerable,
 }
 
 impl Code {
@@ -84,7 +88,9 @@ impl Code {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::DuplicateIdentity | Self::GpuLost => Severity::Critical,
+            Self::DuplicateIdentity | Self::GpuLost | Self::ExposedAndVulnerable => {
+                Severity::Critical
+            }
             // Within a fleet's own network this is how servers are reached: as a warning on each
             // of them it would hide the warnings that matter.
             Self::ExposedWithoutCredential => Severity::Info,

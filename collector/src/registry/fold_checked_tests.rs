@@ -32,7 +32,7 @@ impl Checking {
         match self {
             Self::Probe { service, answer } => {
                 let outcome = match answer {
-                    None => Err(ProbeFailure("connection refused".to_owned())),
+                    None => Err(ProbeFailure::Failed("connection refused".to_owned())),
                     Some((models, depth)) => Ok(probed(models, depth)),
                 };
                 let id = ServiceId::from_text(&listed(registry, service));

@@ -88,7 +88,7 @@ impl Declaring {
                 let _ = registry.update_models(&id, &some_models(models), moment);
             }
             Self::Remove { service, source } => {
-                let removal = Removal { source, if_revision: None };
+                let removal = Removal { source, ..Removal::default() };
                 let _ = registry.withdraw_service(&listed(registry, service), removal, moment);
             }
         }

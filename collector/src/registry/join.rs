@@ -95,7 +95,10 @@ impl Declared {
         let (mine, other) = (self.clone(), other.clone());
         // A secret goes to no other URL than the one that it was given for.
         let is_of_mine = self.url.is_none() || self.url == other.url;
+        // Who placed it there answers for the place.
+        let placed = if mine.url.is_some() { &mine.owner } else { &other.owner };
         Self {
+            owner: placed.clone(),
             name: mine.name.or(other.name),
             r#type: mine.r#type.or(other.r#type),
             kind: mine.kind.or(other.kind),

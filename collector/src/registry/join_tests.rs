@@ -382,7 +382,7 @@ fn what_checks_found_is_kept_where_it_joins_what_a_silent_host_had() {
     fleet.add("http://gpu-9:11434");
     let id = fleet.registry.resolve("gpu-9:11434").unwrap().id.clone();
     for _ in 0..2 {
-        let refused = Err(ProbeFailure("refused".into()));
+        let refused = Err(ProbeFailure::Failed("refused".into()));
         fleet.registry.record_probe(&id, refused, fleet.clock.pass(1));
     }
     let before = fleet.registry.service(id.as_str()).unwrap();

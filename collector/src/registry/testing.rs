@@ -111,6 +111,12 @@ pub(crate) fn try_arrive(
     registry.open_session(&id, &hello, link, moment)
 }
 
+/// Connects host `n` from this address.
+pub(crate) fn connect_from(registry: &Registry, n: u8, peer: std::net::IpAddr) -> Opened {
+    let (name, peer) = (format!("gpu-{n}"), peer.to_string());
+    arrive(registry, n, Arrival { name: &name, peer: &peer, boot_id: "" }, Moment::now())
+}
+
 /// Connects host `n`, named `gpu-n`, as a fresh instance.
 pub(crate) fn connect(registry: &Registry, n: u8, moment: Moment) -> Opened {
     connect_as(registry, n, InstanceId::random(), moment)

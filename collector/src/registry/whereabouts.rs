@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use herdbook_shared::ids::HostId;
 
 use super::host::HostEntry;
+use super::names::Peer;
 
 /// See the module's words. Follows the hosts, within the transaction that replaces them.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ enum Sign {
     /// In lower case.
     Name(String),
     Address(IpAddr),
+    /// By its newest session, open or over.
+    Proved(IpAddr),
 }
 
 impl Whereabouts {
@@ -48,6 +51,11 @@ impl Whereabouts {
         self.only(&Sign::Address(address.to_canonical())).ok()
     }
 
+    /// Whether an agent connected from this address, be it there now or not.
+    pub(super) fn is_proved(&self, address: IpAddr) -> bool {
+        self.0.contains_key(&Sign::Proved(address))
+    }
+
     fn only(&self, sign: &Sign) -> Result<HostId, usize> {
         let Some(hosts) = self.0.get(sign) else { return Err(0) };
         match (hosts.first(), hosts.len()) {
@@ -59,12 +67,18 @@ impl Whereabouts {
 
 fn same_signs(before: Option<&HostEntry>, after: Option<&HostEntry>) -> bool {
     let (Some(before), Some(after)) = (before, after) else { return false };
-    before.facts.name == after.facts.name && address(before) == address(after)
+    before.facts.name == after.facts.name
+        && address(before) == address(after)
+        && before.peer == after.peer
 }
 
 fn signs(host: &HostEntry) -> impl Iterator<Item = Sign> {
     let name = Sign::Name(host.facts.name.to_lowercase());
-    [name].into_iter().chain(address(host).map(Sign::Address))
+    let proved = match host.peer {
+        Some(Peer::Address(address)) => Some(Sign::Proved(address)),
+        Some(Peer::Own) | None => None,
+    };
+    [name].into_iter().chain(address(host).map(Sign::Address)).chain(proved)
 }
 
 fn address(host: &HostEntry) -> Option<IpAddr> {

@@ -2,6 +2,7 @@
 //! kept end last, once no connection can change anything any more.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
@@ -13,6 +14,7 @@ use crate::alerts::Watchman;
 use crate::api::Api;
 use crate::api::guard::Guarded;
 use crate::checks::dial::Loopback;
+use crate::checks::policy::Policy;
 use crate::checks::{self, OpenCredential, Prober};
 use crate::config::Config;
 use crate::journal::Journal;
@@ -52,10 +54,11 @@ impl Parts {
         self.tasks.spawn(part(self.kept.clone()));
     }
 
-    /// Who looks after the fleet: the sweep, the checks, the folders, and the meters.
-    pub(super) fn watch(&mut self, config: &Config, api: &Api) {
+    /// Who looks after the fleet: the sweep, the checks, the folders, and the meters. `own` is where
+    /// the collector listens.
+    pub(super) fn watch(&mut self, config: &Config, api: &Api, own: &[SocketAddr]) {
         let (registry, stop) = (&api.registry, &self.stop);
-        let prober = prober(config, Arc::clone(&api.seal));
+        let prober = prober(config, Arc::clone(&api.seal), own);
         let sweep = sweep::run(Arc::clone(registry), Arc::clone(&api.meters.sweep), stop.clone());
         let parts = &mut self.tasks;
         parts.spawn(sweep);
@@ -134,9 +137,9 @@ fn watchman(config: &Config, api: &Api) -> Watchman {
     Watchman::new(registry, store, config.alerts.clone(), alerts, silences)
 }
 
-/// What asks services that nobody else judges. The collector listens on loopback alone, so whoever
-/// declares a service is on this machine.
-fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
+/// What asks services that nobody else judges. Services of the collector's own machine are asked only
+/// where everybody who can declare one is on it.
+fn prober(config: &Config, seal: Arc<Seal>, own: &[SocketAddr]) -> Prober {
     let open: OpenCredential = Arc::new(move |credential| {
         let name = credential.header.parse().ok()?;
         let opened = seal.open(credential).ok()?;
@@ -144,7 +147,9 @@ fn prober(config: &Config, seal: Arc<Seal>) -> Prober {
         value.set_sensitive(true);
         Some((name, value))
     });
-    Prober::new(config.checks.clone(), open, Loopback::Allowed)
+    let loopback = if config.demands_credentials() { Loopback::Refused } else { Loopback::Allowed };
+    let policy = Policy::new(loopback, &config.checks.allow_dial, own);
+    Prober::new(config.checks.clone(), open, policy)
 }
 
 /// What tells people of alerts.

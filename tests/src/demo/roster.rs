@@ -82,7 +82,7 @@ const fn ollama(gpus: (usize, usize), models: &'static [&'static Published]) -> 
         kind: Kind::Ollama,
         address: ANYWHERE,
         port: 11_434,
-        version: "0.12.11",
+        version: "0.33.0",
         unit: "ollama.service",
         gpus,
         models,
@@ -91,7 +91,7 @@ const fn ollama(gpus: (usize, usize), models: &'static [&'static Published]) -> 
 
 /// A second one, a version ahead.
 const fn second(gpus: (usize, usize), models: &'static [&'static Published]) -> ServerPlan {
-    let (version, unit) = ("0.13.0", "ollama-canary.service");
+    let (version, unit) = ("0.34.0", "ollama-canary.service");
     ServerPlan { port: 11_435, version, unit, ..ollama(gpus, models) }
 }
 
@@ -140,7 +140,7 @@ static MIX: [Profile; 24] = [
         &[ollama((0, 4), MIDDLE), second((4, 8), CODE)]
     }),
     host("fra-h200", &EIGHT_H200, "canary", "platform", {
-        &[ServerPlan { version: "0.13.0", ..ollama((0, 8), LARGE) }]
+        &[ServerPlan { version: "0.32.1", ..ollama((0, 8), LARGE) }]
     }),
     host("ams-a100", &FOUR_A100, "worker", "search", {
         &[ollama((0, 2), MIDDLE), llamacpp((2, 3), &[GGUF_QWEN3_30B])]
@@ -157,7 +157,7 @@ static MIX: [Profile; 24] = [
     host("lab-4090", &TWO_4090, "worker", "research", &[ollama((0, 2), DESK)]),
     host("ams-a100", &FOUR_A100, "staging", "assistants", &[ollama((0, 4), MIDDLE)]),
     host("fra-a100", &EIGHT_A100, "canary", "assistants", {
-        &[ServerPlan { version: "0.13.0", ..ollama((0, 8), MIDDLE) }]
+        &[ServerPlan { version: "0.32.1", ..ollama((0, 8), MIDDLE) }]
     }),
     host("edge-cpu", &CPU_ONLY, "worker", "search", &[ollama((0, 0), SMALL)]),
     host("lab-4090", &TWO_4090, "staging", "research", &[ollama((0, 2), CODE)]),

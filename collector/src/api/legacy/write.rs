@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::api::Api;
 use crate::api::body::Body;
+use crate::api::owner::Owner;
 use crate::api::problem::Problem;
 use crate::api::services::heartbeat;
+use crate::registry::declare::Whole;
 use crate::registry::declare::patch::ServicePatch;
 use crate::registry::declare::remove::{Removal, Removed};
 use crate::registry::moment::Moment;
@@ -84,11 +86,12 @@ pub(in crate::api) struct Left {
 /// `POST /register`: the same name, type and URL are the same service.
 pub(super) async fn register(
     State(api): State<Api>,
+    Owner(owner): Owner,
     Body(registration): Body<Registration>,
 ) -> Result<Json<Registered>, Problem> {
     api.may_write()?;
-    let declared = registration.declared();
-    let upserted = api.registry.upsert_service(Source::Own, declared, Moment::now())?;
+    let whole = Whole::of(Source::Own, registration.declared())?.owned_by(owner);
+    let upserted = api.registry.upsert(whole, Moment::now())?;
     api.kept().await?;
     let (service_id, facts) = (upserted.entry.id.clone(), &upserted.entry.facts);
     Ok(Json(Registered { service_id, registered_at: facts.registered_at }))
@@ -98,10 +101,12 @@ pub(super) async fn register(
 /// the same.
 pub(super) async fn heartbeat(
     State(api): State<Api>,
+    Owner(owner): Owner,
     Body(beat): Body<Beat>,
 ) -> Result<Json<Taken>, Problem> {
     let Beat { service_id, status, p95_ms, queue_depth, load } = beat;
     let beat = heartbeat::Form { status, p95_ms, queue_depth, load }.beat()?;
+    api.registry.is_for(&service_id, owner.as_deref())?;
     let service = api.registry.beat(&service_id, beat, Moment::now());
     let service = service.map_err(heartbeat::refused)?;
     Ok(Json(Taken {
@@ -128,11 +133,13 @@ pub(super) async fn promote(
 /// `POST /deregister`
 pub(super) async fn deregister(
     State(api): State<Api>,
+    Owner(caller): Owner,
     Body(leave): Body<Leave>,
 ) -> Result<Json<Left>, Problem> {
     api.may_write()?;
     let moment = Moment::now();
-    let removed = api.catalogs.withdraw_service(&leave.service_id, Removal::default(), moment)?;
+    let removal = Removal { caller, ..Removal::default() };
+    let removed = api.catalogs.withdraw_service(&leave.service_id, removal, moment)?;
     api.kept().await?;
     let (Removed::Gone(service) | Removed::Stays(service)) = removed;
     Ok(Json(Left { service_id: service.id.clone(), deregistered_at: moment.at }))

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use crate::api::body::{self, Body};
 use crate::api::list::one_of;
+use crate::api::owner::Owner;
 use crate::api::precondition::IfMatch;
 use crate::api::problem::{Checked, Problem};
 use crate::api::query::NoParameters;
@@ -49,9 +50,11 @@ pub struct Part {
 ///
 /// # Errors
 ///
-/// Where there is no such service, it changed since, or it would come back by itself.
+/// Where there is no such service, it changed since, it is somebody else's, or it would come back by
+/// itself.
 pub async fn remove(
     State(api): State<Api>,
+    Owner(caller): Owner,
     Checked(Path(id)): Checked<Path<String>>,
     Checked(Query(part)): Checked<Query<Part>>,
     IfMatch(if_revision): IfMatch,
@@ -61,7 +64,7 @@ pub async fn remove(
     if source == Some(Source::File) {
         return Err(RemoveError::Declared.into());
     }
-    let removal = Removal { source, if_revision };
+    let removal = Removal { source, if_revision, caller };
     api.may_write()?;
     let removed = api.catalogs.withdraw_service(&id, removal, Moment::now())?;
     api.kept().await?;

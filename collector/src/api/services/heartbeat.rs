@@ -8,6 +8,7 @@ use herdbook_shared::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::body::Body;
+use crate::api::owner::Owner;
 use crate::api::problem::{Checked, Kind, Problem};
 use crate::api::query::NoParameters;
 use crate::api::{Api, json};
@@ -74,15 +75,17 @@ pub(in crate::api) struct Answer<'a> {
 ///
 /// # Errors
 ///
-/// Where there is no such service (it shall register again), where somebody else judges it, and
-/// where a field has a value that is not allowed.
+/// Where there is no such service (it shall register again), where somebody else judges it or it is
+/// somebody else's, and where a field has a value that is not allowed.
 pub async fn put(
     State(api): State<Api>,
+    Owner(owner): Owner,
     Checked(Path(id)): Checked<Path<String>>,
     _: NoParameters,
     Body(form): Body<Form>,
 ) -> Result<Response, Problem> {
     let (beat, moment) = (form.beat()?, Moment::now());
+    api.registry.is_for(&id, owner.as_deref())?;
     let service = api.registry.beat(&id, beat, moment).map_err(refused)?;
     let answer = Answer {
         id: &service.id,

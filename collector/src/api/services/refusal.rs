@@ -26,6 +26,7 @@ impl From<UpsertError> for Problem {
             UpsertError::OtherType(known) => {
                 Self::new(Kind::Conflict, error.to_string()).about("type", known)
             }
+            UpsertError::NotYours(not_yours) => not_yours.into(),
             UpsertError::Full => full(error.to_string()),
         }
     }
@@ -35,6 +36,7 @@ impl From<AddError> for Problem {
     fn from(error: AddError) -> Self {
         match error {
             AddError::OutOfBounds(refused) => refused.into(),
+            AddError::NotYours(not_yours) => not_yours.into(),
             AddError::Full => full(error.to_string()),
             AddError::Exists(_) => Self::new(Kind::Conflict, error.to_string())
                 .about("If-None-Match", "a service that is not there yet"),
@@ -58,6 +60,7 @@ impl From<RemoveError> for Problem {
     fn from(error: RemoveError) -> Self {
         match error {
             RemoveError::Unknown(unknown) => unknown.into(),
+            RemoveError::NotYours(not_yours) => not_yours.into(),
             RemoveError::Stale { revision } => stale(revision),
             RemoveError::Reported => Self::new(
                 Kind::Conflict,

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::api::body::Body;
+use crate::api::owner::Owner;
 use crate::api::precondition::IfNoneMatch;
 use crate::api::problem::{Kind, Problem};
 use crate::api::query::NoParameters;
@@ -23,16 +24,18 @@ use crate::registry::view::View;
 ///
 /// # Errors
 ///
-/// Where a field is not as it should be, or the service is there and must not be.
+/// Where a field is not as it should be, or the service is there and must not be, or is somebody
+/// else's.
 pub async fn register(
     State(api): State<Api>,
+    Owner(owner): Owner,
     if_none_match: IfNoneMatch,
     _: NoParameters,
     Body(mut form): Body<Form>,
 ) -> Result<Response, Problem> {
     api.may_write()?;
     let (source, given, moment) = (form.source(), form.credential.take(), Moment::now());
-    let whole = Whole::of(source, form.declared())?;
+    let whole = Whole::of(source, form.declared())?.owned_by(owner);
     let credential = match given {
         Some(Some(given)) => Some(Arc::new(sealed(&api, &whole, &given)?)),
         Some(None) => None,

@@ -16,7 +16,7 @@ async fn who_says_nothing_or_one_byte_at_a_time_is_given_up_at_the_deadline() {
     {
         let fake = Fake::start([("/api/version", does), ("/v1/models", Does::Hangs)]).await;
         for kind in ["ollama", "vllm"] {
-            let failure = prober(300).check(&of_kind(&fake.url(), kind)).await.unwrap_err();
+            let failure = prober(300).check_vouched(&of_kind(&fake.url(), kind)).await.unwrap_err();
             assert_eq!(failure.to_string(), "it did not answer within 0.3 s");
         }
     }
@@ -84,7 +84,7 @@ async fn an_ollama_that_is_too_busy_to_tell_its_models_lives() {
         ("/api/tags", says(200, r#"{"models":[]}"#)),
     ];
     let fake = Fake::start(does).await;
-    let probed = prober(600).check(&of_kind(&fake.url(), "ollama")).await.unwrap();
+    let probed = prober(600).check_vouched(&of_kind(&fake.url(), "ollama")).await.unwrap();
     let note = "its models cannot be told: it takes too long";
     assert_eq!((probed.note.as_deref(), probed.models), (Some(note), None));
     assert_eq!(probed.version.as_deref(), Some("0.33.0"));

@@ -133,7 +133,7 @@ async fn ollama() -> Fake {
 async fn fails(prober: &Prober, shown: Shown) -> String {
     let fake = ollama().await;
     let front = Front::before(&fake, shown).await;
-    let failure = prober.check(&with_credential(&front.url())).await.unwrap_err();
+    let failure = prober.check_vouched(&with_credential(&front.url())).await.unwrap_err();
     assert_eq!(fake.n_connections(), 0);
     failure.to_string()
 }
@@ -152,7 +152,7 @@ async fn who_proves_the_name_or_address_of_its_url_is_asked_and_gets_the_credent
         let fake = ollama().await;
         let front = Front::before(&fake, authority.issue(&of_names(&[name]))).await;
         let url = format!("https://{name}:{}", front.address.port());
-        let probed = authority.trusted().check(&with_credential(&url)).await.unwrap();
+        let probed = authority.trusted().check_vouched(&with_credential(&url)).await.unwrap();
         assert_eq!(names(&probed), ["a:1b"]);
         let requests = fake.requests.lock().unwrap().clone();
         let host = format!("host: {name}:{}\r\n", front.address.port());
@@ -204,7 +204,7 @@ async fn who_signed_its_certificate_itself_is_trusted_once_it_is_named() {
     let fake = ollama().await;
     let front = Front::before(&fake, shown()).await;
     let named = Authorities::of(made.cert.pem().as_bytes()).unwrap();
-    trusting(named).check(&of_kind(&front.url(), "ollama")).await.unwrap();
+    trusting(named).check_vouched(&of_kind(&front.url(), "ollama")).await.unwrap();
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn who_speaks_no_tls_is_told_so_and_learns_no_secret() {
         });
         let url = format!("{NAME}:{port}/v1");
         let facts = with_credential(&format!("https://{url}"));
-        let failure = prober.check(&facts).await.unwrap_err().to_string();
+        let failure = prober.check_vouched(&facts).await.unwrap_err().to_string();
         assert!(failure.starts_with(expected), "{failure}");
         assert_eq!(failure.contains("speak TLS: "), failure.ends_with(&format!("http://{url}?")));
         let said = heard.await.unwrap();
@@ -249,7 +249,8 @@ async fn a_redirect_away_from_https_is_not_followed() {
     let fake = Fake::start([("/api/version", Does::Writes(redirect.into_bytes()))]).await;
     let authority = Authority::new("ours");
     let front = Front::before(&fake, authority.issue(&of_names(&[NAME]))).await;
-    let failure = authority.trusted().check(&with_credential(&front.url())).await.unwrap_err();
+    let failure =
+        authority.trusted().check_vouched(&with_credential(&front.url())).await.unwrap_err();
     assert_eq!(failure.to_string(), "it answered 302");
     assert_eq!((fake.n_connections(), plain.n_connections()), (1, 0));
 }
@@ -265,7 +266,8 @@ async fn who_asks_for_a_client_certificate_is_told_apart() {
     let fake = ollama().await;
     let shown = authority.issue(&of_names(&[NAME]));
     let front = Front::start(fake.address, config, shown).await;
-    let failure = authority.trusted().check(&with_credential(&front.url())).await.unwrap_err();
+    let failure =
+        authority.trusted().check_vouched(&with_credential(&front.url())).await.unwrap_err();
     assert_eq!(failure.to_string(), "it asks for a client certificate, and checks have none");
     assert_eq!(fake.n_connections(), 0);
 }
@@ -279,18 +281,19 @@ async fn a_machine_that_trusts_nobody_says_so_and_dials_nobody_until_it_trusts_s
     let trust =
         Trust::new(Authorities::default(), || INSTALLED.get().cloned().into_iter().collect());
     let prober = Prober { trust, ..trusting(Authorities::default()) };
-    let failure = prober.check(&of_kind(&front.url(), "ollama")).await.unwrap_err().to_string();
+    let failure =
+        prober.check_vouched(&of_kind(&front.url(), "ollama")).await.unwrap_err().to_string();
     assert!(failure.starts_with("no certificate can be checked: "), "{failure}");
     assert!(failure.contains("[checks] ca_file"), "{failure}");
     assert_eq!(*front.met.lock().unwrap(), []);
     INSTALLED.set(authority.0.der().clone()).unwrap();
-    prober.check(&of_kind(&front.url(), "ollama")).await.unwrap();
+    prober.check_vouched(&of_kind(&front.url(), "ollama")).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_address_that_is_never_dialled_is_not_by_https_either() {
     let prober = trusting(Authorities::default());
     let facts = of_kind("https://[::ffff:169.254.169.254]", "ollama");
-    let failure = prober.check(&facts).await.unwrap_err().to_string();
+    let failure = prober.check_vouched(&facts).await.unwrap_err().to_string();
     assert_eq!(failure, "169.254.169.254 is never dialled: it is a link-local address");
 }

@@ -38,7 +38,7 @@ fn answer(fleet: &mut Fleet, name: &str) {
 }
 
 fn fail(fleet: &mut Fleet, name: &str) {
-    let failure = ProbeFailure("refused".to_owned());
+    let failure = ProbeFailure::Failed("refused".to_owned());
     let id = fleet.registry.resolve(name).unwrap().id.clone();
     fleet.registry.record_probe(&id, Err(failure), fleet.clock.pass(1));
 }

@@ -228,7 +228,7 @@ fn five_minutes_unhealthy_are_down_but_for_what_was_slept_through() {
     let id = herdbook_shared::ids::ServiceId::from_text("a:1");
     for _ in 0..2 {
         let moment = world.clock.pass(30);
-        world.registry.record_probe(&id, Err(ProbeFailure("refused".to_owned())), moment);
+        world.registry.record_probe(&id, Err(ProbeFailure::Failed("refused".to_owned())), moment);
     }
     let status = |world: &World| world.registry.service("a:1").unwrap().status;
     world.judge(299);

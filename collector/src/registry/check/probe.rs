@@ -33,8 +33,14 @@ pub struct Probed {
 
 /// Why a check failed, in words that stay the same while the reason does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProbeFailure(pub String);
+pub enum ProbeFailure {
+    /// It was asked in vain.
+    #[error("{0}")]
+    Failed(String),
+    /// It is not asked: nothing is known of it by that.
+    #[error("{0}")]
+    Refused(String),
+}
 
 impl Registry {
     /// Takes in what a check found. A service that is gone, or judged by somebody else by now, is
@@ -53,6 +59,7 @@ impl Registry {
         before.live.write_checked_at(moment.at);
         let result = match outcome {
             Ok(probed) => transaction.answered(&before, probed),
+            Err(ProbeFailure::Refused(why)) => transaction.unasked(&before, why),
             Err(failure) => transaction.unanswered(&before, &failure),
         };
         transaction.count_result(id, result);
@@ -98,7 +105,7 @@ impl Transaction<'_> {
         let is_news = before.status == ServiceStatus::Unknown && !before.unconfirmed;
         if n_failures >= rules.failures || is_news {
             let known = before.facts.records.checked.as_deref().cloned().unwrap_or_default();
-            let error = Some(failure.0.clone());
+            let error = Some(failure.to_string());
             let checked = Checked {
                 last_error_at: self.error_at(&error, &known.last_error, known.last_error_at),
                 last_error: error,
@@ -109,6 +116,22 @@ impl Transaction<'_> {
             self.tell_checked(before, status, checked, Some(cause));
         }
         ServiceStatus::Unhealthy
+    }
+
+    /// Who is not asked is neither well nor ill, whatever it was.
+    fn unasked(&mut self, before: &Arc<ServiceEntry>, why: String) -> ServiceStatus {
+        let status = ServiceStatus::Unknown;
+        before.live.clear_failures();
+        let known = before.facts.records.checked.as_deref().cloned().unwrap_or_default();
+        let (cause, error) = (Some(why.clone()), Some(why));
+        let checked = Checked {
+            last_error_at: self.error_at(&error, &known.last_error, known.last_error_at),
+            last_error: error,
+            down_since: None,
+            ..known
+        };
+        self.tell_checked(before, status, checked, cause);
+        status
     }
 
     /// An error that goes on is as old as it is; one that is over was when it was.

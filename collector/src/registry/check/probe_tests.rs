@@ -29,7 +29,7 @@ impl World {
     }
 
     fn fails(&mut self, why: &str) {
-        self.record(Err(ProbeFailure(why.to_owned())));
+        self.record(Err(ProbeFailure::Failed(why.to_owned())));
     }
 
     fn record(&mut self, outcome: Result<Probed, ProbeFailure>) {
@@ -208,7 +208,11 @@ mod joined {
         let (mut world, opened) = world();
         assert_eq!(found(&world).facts.check, Check::Agent);
         let id = ServiceId::from_text(FOUND);
-        world.registry.record_probe(&id, Err(ProbeFailure("x".into())), world.clock.moment());
+        world.registry.record_probe(
+            &id,
+            Err(ProbeFailure::Failed("x".into())),
+            world.clock.moment(),
+        );
         let mut sweep = Sweep::new(Liveness::default(), world.clock.moment().now);
         for _ in 0..20 {
             sweep.tick(&world.registry, world.clock.pass(1));

@@ -141,6 +141,7 @@ impl Form {
             models,
             drain: None,
             credential: None,
+            owner: None,
         }
     }
 }

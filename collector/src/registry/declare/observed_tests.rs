@@ -103,7 +103,7 @@ fn a_status_is_as_if_the_collector_had_found_it() {
     let soon = clock.pass(299);
     assert!(registry.look_at_services(soon).is_empty(), "it is not down for so long");
     assert_eq!(registry.look_at_services(clock.pass(1)).len(), 1);
-    let failure = crate::registry::check::probe::ProbeFailure("refused".to_owned());
+    let failure = crate::registry::check::probe::ProbeFailure::Failed("refused".to_owned());
     for _ in 0..2 {
         registry.record_probe(&id, Err(failure.clone()), clock.pass(1));
     }

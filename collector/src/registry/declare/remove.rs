@@ -11,6 +11,7 @@ use crate::registry::moment::Moment;
 use crate::registry::service::{ServiceEntry, Source, Word};
 use crate::registry::transaction::Transaction;
 use crate::registry::unkept::Dirty;
+use crate::registry::vouch::NotYours;
 
 use super::UnknownService;
 
@@ -36,23 +37,38 @@ pub enum RemoveError {
     /// It would be listed again at the next reload.
     #[error("a file declares it")]
     Declared,
+    /// It is somebody else's.
+    #[error(transparent)]
+    NotYours(#[from] NotYours),
     /// That source says nothing of it.
     #[error("the source {} says nothing of it", .0.word())]
     NoSource(Source),
 }
 
 /// What to remove of a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removal {
     /// What this source says of it; `None`: all of it.
     pub source: Option<Source>,
     /// Only where this is still its revision.
     pub if_revision: Option<u64>,
+    /// Who removes it; `None`: an admin, who may remove anything.
+    pub caller: Option<Arc<str>>,
 }
 
 impl Removal {
+    /// What to remove of a service: what others than its owner say of it is not for its owner to
+    /// take back.
+    fn part_of(&self, service: &ServiceEntry) -> Option<Source> {
+        let records = &service.facts.records;
+        let is_told_by_others = records.agent.is_some() || records.file.is_some();
+        let own = || (self.caller.is_some() && is_told_by_others).then_some(Source::Manual);
+        self.source.or_else(own)
+    }
+
     /// Whether the service is as whoever removes it knows it.
-    fn is_of(self, service: &ServiceEntry) -> Result<(), RemoveError> {
+    fn is_of(&self, service: &ServiceEntry) -> Result<(), RemoveError> {
+        service.is_for(self.caller.as_deref())?;
         let revision = service.revision;
         let is_known = self.if_revision.is_none_or(|known| known == revision);
         if is_known { Ok(()) } else { Err(RemoveError::Stale { revision }) }
@@ -119,7 +135,7 @@ impl Registry {
         let mut transaction = self.command(moment);
         let Some(before) = self.resolve(id) else { return transaction.forget(id, removal) };
         removal.is_of(&before)?;
-        match removal.source {
+        match removal.part_of(&before) {
             Some(source) => transaction.withdraw_source(&before, source)?,
             None => transaction.withdraw_all(&before)?,
         }

@@ -129,7 +129,7 @@ fn a_stale_revision_removes_nothing() {
     let (registry, clock) = (Registry::new(Liveness::default()), Clock::new());
     let entry =
         registry.upsert_service(Source::Manual, declared("a", URL), clock.moment()).unwrap().entry;
-    let removal = |revision| Removal { source: None, if_revision: Some(revision) };
+    let removal = |revision| Removal { if_revision: Some(revision), ..Removal::default() };
     let stale = registry.withdraw_service(ID, removal(entry.revision + 1), clock.moment());
     assert_eq!(stale.unwrap_err(), RemoveError::Stale { revision: entry.revision });
     let gone = registry.withdraw_service(ID, removal(entry.revision), clock.moment());

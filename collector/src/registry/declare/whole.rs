@@ -21,7 +21,7 @@ pub struct Whole {
     pub(super) declared: Declared,
     pub(super) url: ServiceUrl,
     /// Only of who registers itself, and is known by it alone.
-    pub(super) own_id: Option<ServiceId>,
+    pub(in crate::registry) own_id: Option<ServiceId>,
 }
 
 impl Whole {
@@ -61,6 +61,13 @@ impl Whole {
     #[must_use]
     pub fn url(&self) -> &ServiceUrl {
         &self.url
+    }
+
+    /// The same, as somebody's own; `None`: an admin's.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<Arc<str>>) -> Self {
+        self.declared.owner = owner;
+        self
     }
 
     /// The same, with what its checks send.

@@ -27,6 +27,7 @@ fn record(n: u8) -> Option<Arc<Declared>> {
         models: Some([Model::from(model)].into()),
         drain: Some(n % 2 == 1),
         credential: None,
+        owner: None,
     }))
 }
 

@@ -128,6 +128,9 @@ pub struct Declared {
     /// What its checks send with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<Arc<Credential>>,
+    /// Who registered it, where that is no admin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Arc<str>>,
 }
 
 /// A header that the checks of a service send, its value sealed: it is never told again.

@@ -134,6 +134,27 @@ const ADVICE: Record<FindingCode, Advice> = {
       { text: 'Or put a proxy before it that asks for a credential.' },
     ],
   },
+  known_vulnerable: {
+    title: 'A model server has a known hole',
+    means:
+      'Its version is known to let whoever may ask it do more than it should. Strangers do not reach it, as far as the agent sees.',
+    steps: [{ text: 'Upgrade it to the version that the finding names, or a later one.' }],
+  },
+  exposed_and_vulnerable: {
+    title: 'A model server with a known hole is open to the network',
+    means:
+      'Anybody who reaches this address can use the hole, without a credential. Act now, even within a network of your own.',
+    steps: [
+      {
+        text: 'Close the port to strangers at once:',
+        lines: 'sudo ufw deny PORT/tcp',
+      },
+      { text: 'Then upgrade the server to the version that the finding names, or a later one.' },
+      {
+        text: 'Let it listen on loopback alone, or put a proxy before it that asks for a credential.',
+      },
+    ],
+  },
 };
 
 /** A finding of a newer collector has no advice here, only the collector's own words. */

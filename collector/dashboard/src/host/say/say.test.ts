@@ -14,6 +14,8 @@ const CODES: FindingCode[] = [
   'memory_pressure',
   'needs_credential',
   'exposed_without_credential',
+  'known_vulnerable',
+  'exposed_and_vulnerable',
 ];
 const since = '2026-11-21T10:00:00Z';
 
