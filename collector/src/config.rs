@@ -20,6 +20,7 @@ mod notify;
 mod proxy;
 mod resolve;
 mod table;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use log::{Log, LogFormat};
 pub use notify::{Notify, Target, TargetKind};
 pub use proxy::Proxy;
 pub use resolve::{Environment, load};
+pub use tls::{CertificateFiles, Tls, TlsTask};
 
 use crate::auth::HostName;
 use crate::control::Ask;
@@ -46,15 +48,17 @@ use crate::store::backup::Existing;
 /// Everything that the collector is told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it listens. Default `127.0.0.1:6121`; only loopback until enrolment exists.
+    /// Where it listens. Default `127.0.0.1:6121`.
     pub listen: Vec<SocketAddr>,
+    /// `auth`: whether those on this machine need credentials too.
+    pub auth: AuthMode,
+    /// With which certificate it speaks TLS, and where.
+    pub tls: Tls,
     /// Where it keeps its database. Default `$STATE_DIRECTORY`, else
     /// `$XDG_STATE_HOME/herdbook/collector`, else `~/.local/state/herdbook/collector`.
     pub data_dir: PathBuf,
     /// Host names under which it is asked besides the loopback ones. Default none.
     pub public_names: Vec<HostName>,
-    /// `auth`: when credentials are demanded.
-    pub auth: AuthMode,
     /// Proxies in front, and what their word counts for.
     pub proxy: Proxy,
     /// `notice`, what the page says above everything else, such as "staging". Default none.
@@ -75,6 +79,25 @@ pub struct Config {
     pub catalog: Catalogs,
     /// What each setting is and who said so, for `check-config`.
     pub told: Vec<Told>,
+}
+
+impl Config {
+    /// Whether whoever asks needs credentials: as soon as one address can be reached from other
+    /// machines, or where that is said.
+    #[must_use]
+    pub fn demands_credentials(&self) -> bool {
+        self.auth == AuthMode::Required || self.listen.iter().copied().any(is_off_loopback)
+    }
+
+    /// Whether TLS is spoken on this address: always where other machines can reach it.
+    #[must_use]
+    pub fn speaks_tls(&self, address: SocketAddr) -> bool {
+        self.tls.loopback || is_off_loopback(address)
+    }
+}
+
+fn is_off_loopback(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 /// One setting, its value and where it comes from.
@@ -103,6 +126,8 @@ pub enum Command {
     Control(Config, Ask),
     /// Send a test alert to the target of this name, or to each.
     NotifyTest(Config, Option<String>),
+    /// Look after the key with which TLS is spoken.
+    Tls(Config, TlsTask),
     /// Print help or the version.
     Print(String),
 }

@@ -13,8 +13,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 pub use ask::{Ask, HostAsk, PersonAsk, TokenAsk};
-pub use client::SOCKET;
-
 use client::Client;
 use show::{Column, lines, table};
 

@@ -7,7 +7,7 @@
 //! ([`store`], [`history`], [`series`]), what a person should see ([`alerts`]) and who is told
 //! ([`notices`], [`journal`], [`notify`]), how secrets are kept ([`seal`]), what it reads from
 //! folders ([`catalog`]), who may ask ([`auth`]), what it answers ([`api`], [`metrics`],
-//! [`dashboard`]), what it does when told to read things anew ([`reload`]), and [`run`], which
+//! [`dashboard`]), over what ([`serve`], [`tls`]) and within which bounds ([`limits`]), what it does when told to read things anew ([`reload`]), and [`run`], which
 //! joins them.
 
 pub mod config;
@@ -46,6 +46,7 @@ pub mod api;
 pub mod dashboard;
 
 pub mod serve;
+pub mod tls;
 
 pub mod reload;
 pub mod run;

@@ -1,4 +1,44 @@
-//! What whoever asks may use of the collector.
+//! What one peer, one agent and all strangers together may take of the collector: every bound on
+//! connections in one place. What a message may hold is in `herdbook_shared::limits`.
+
+use std::time::Duration;
+
+/// Most connections at once, upgraded ones included.
+pub const CONNECTIONS: usize = 20_000;
+/// Connections for which nobody has vouched, from one network of peers (an IPv4 /24, an IPv6 /56);
+/// as many more as hosts are known there.
+pub const STRANGERS_OF_NETWORK: usize = 64;
+/// The same of all peers together; as many more as hosts are known in all.
+pub const STRANGERS: usize = 1_024;
+/// A stranger's connection that is younger than this is not dropped in favour of a newcomer.
+pub const STRANGER_SPARED_FOR: Duration = Duration::from_secs(1);
+/// Most hosts whose network is remembered.
+pub const HOSTS_KNOWN: usize = 20_000;
+
+/// How long the first byte of a connection may take.
+pub const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a request's head may take, and a connection may idle between two requests.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Largest head of a request, bytes.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// How long sent bytes may stay unacknowledged, by a peer that is gone or does not read.
+pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(20);
+/// How long a peer may take nothing of what waits for it. The kernel alone does not see to it: one
+/// that answers its probes may keep it waiting for ever.
+pub const STALLED_FOR: Duration = Duration::from_secs(20);
+/// How long a connection may be silent before the kernel asks whether its peer is there.
+pub const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Bytes of big answers that may wait for their readers at once.
+pub const LOAD_BYTES: usize = 256 * 1024 * 1024;
+
+/// Frames that an agent's connection may burst, and send each second.
+pub const AGENT_FRAMES: (f64, f64) = (64.0, 8.0);
+/// Bytes that it may burst, a whole inventory in parts, and send each second.
+pub const AGENT_BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 256.0 * 1024.0);
+/// Unusable frames that it may burst, and send each second.
+pub const AGENT_ERRORS: (f64, f64) = (100.0, 1.0);
 
 /// How often something may be done.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use herdbook_collector::catalog;
-use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat};
+use herdbook_collector::config::{self, Command, Config, ConfigError, Log, LogFormat, TlsTask};
 use herdbook_collector::control::{self, Ask};
 use herdbook_collector::notify;
 use herdbook_collector::reload::{Settings, Signals};
 use herdbook_collector::run::{link_to, run};
 use herdbook_collector::seal::KEY_FILE;
 use herdbook_collector::store::backup::{self, Existing, Summary};
+use herdbook_collector::tls;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Ok(Command::CheckConfig(config)) => check(&config),
         Ok(Command::Control(config, ask)) => ask_running(&config, ask),
         Ok(Command::NotifyTest(config, name)) => notify_test(&config, name.as_deref()),
+        Ok(Command::Tls(config, task)) => look_after_key(&config, task),
         Ok(Command::Print(text)) => {
             io::stdout().write_all(text.as_bytes()).map_err(|error| failure(1, &error))
         }
@@ -183,12 +185,18 @@ fn ask_running(config: &Config, ask: Ask) -> Result<(), ExitCode> {
 fn notify_test(config: &Config, name: Option<&str>) -> Result<(), ExitCode> {
     init_log(&config.log);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let link = link_to(&config.listen);
+    let link = link_to(config, &config.listen);
     let (notify, authorities) = (&config.notify, &config.checks.authorities);
     let mut out = io::stdout();
     let tested = async { notify::test(notify, authorities, &link, name, &mut out).await };
     let ended = runtime.map_err(|error| failure(1, &error))?.block_on(tested);
     ended.map_err(|error| failure(error.exit_code(), &error))
+}
+
+fn look_after_key(config: &Config, task: TlsTask) -> Result<(), ExitCode> {
+    only_for_its_owner();
+    let said = tls::perform(config, task).map_err(|error| failure(1, &error))?;
+    io::stdout().write_all(said.as_bytes()).map_err(|error| failure(1, &error))
 }
 
 /// Begins to log, and returns where the level is changed.

@@ -1,4 +1,4 @@
-//! SIGHUP: reads the catalogs anew, and the configuration, of which it applies what can change
+//! SIGHUP: reads the catalogs and the key of TLS anew, and the configuration, of which it applies what can change
 //! while the collector runs and says what needs a restart. What cannot be used changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
 use crate::config::{self, Config, ConfigError, Told};
+use crate::tls::Keys;
 
 /// How a running collector is told things.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,8 @@ pub struct Reloader {
     /// Whom it tells of alerts: of their secrets, the values above tell nothing.
     notified: config::Notify,
     catalogs: Arc<Catalogs>,
+    /// With which TLS is spoken, where it is.
+    keys: Option<Arc<Keys>>,
 }
 
 /// What came of reading the configuration anew.
@@ -67,9 +70,14 @@ struct Compared {
 impl Reloader {
     /// For a collector that runs with these settings.
     #[must_use]
-    pub fn new(signals: Signals, config: &Config, catalogs: Arc<Catalogs>) -> Self {
+    pub fn new(
+        signals: Signals,
+        config: &Config,
+        catalogs: Arc<Catalogs>,
+        keys: Option<Arc<Keys>>,
+    ) -> Self {
         let (running, notified) = (values(&config.told), config.notify.clone());
-        Self { signals, running, notified, catalogs }
+        Self { signals, running, notified, catalogs, keys }
     }
 
     /// Waits and does until the stop.
@@ -87,6 +95,9 @@ impl Reloader {
     async fn reload(&mut self) {
         tracing::info!("reading the configuration and the catalogs anew");
         self.settings().await;
+        if let Some(keys) = &self.keys {
+            reload_keys(Arc::clone(keys)).await;
+        }
         let loaded = self.catalogs.reload_all(Trigger::Asked).await;
         let n_rejected = loaded.iter().filter(|loaded| loaded.is_err()).count();
         let n_loaded = loaded.len() - n_rejected;
@@ -123,6 +134,18 @@ impl Reloader {
         if compared.log_level.is_none() && compared.needs_restart.is_empty() {
             tracing::info!("the configuration is as it was");
         }
+    }
+}
+
+/// Reads the key of TLS anew. Who connects from now on is shown it; others go on.
+async fn reload_keys(keys: Arc<Keys>) {
+    match tokio::task::spawn_blocking(move || keys.reload()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let cause = error.source().map(ToString::to_string);
+            tracing::error!(%error, cause, "the key of TLS cannot be read: it stays as it was");
+        }
+        Err(error) => tracing::error!(%error, "the key of TLS could not be read"),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
 use crate::api::{self, Api};
-use crate::auth::{Access, AllowedHosts};
+use crate::auth::{Access, AllowedHosts, HostName};
 use crate::catalog::Catalogs;
 use crate::catalog::catalogs::Trigger;
 use crate::config::Config;
@@ -29,8 +29,9 @@ use crate::registry::moment::Moment;
 use crate::reload::{Reloader, Signals};
 use crate::seal::{KeyError, Seal};
 use crate::series::{self, HistoryState, SampleHistory};
-use crate::serve::{BindError, Listeners};
+use crate::serve::{BindError, ControlSocket, Listeners, Walls};
 use crate::store::{Loaded, OpenError, Store};
+use crate::tls::{Keys, KeysError};
 
 use parts::Parts;
 
@@ -46,6 +47,9 @@ pub enum RunError {
     /// The key that seals credentials cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key with which TLS is spoken cannot be had.
+    #[error(transparent)]
+    Tls(#[from] KeysError),
     /// A port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -62,7 +66,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Open(_) | Self::Key(_) | Self::Bind(_) => 2,
+            Self::Open(_) | Self::Key(_) | Self::Tls(_) | Self::Bind(_) => 2,
             Self::Announce(_) | Self::Broken(_) => 1,
         }
     }
@@ -78,10 +82,12 @@ pub async fn run(
     signals: Signals,
     out: &mut (dyn Write + Send),
 ) -> Result<(), RunError> {
-    let (listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
+    let (mut listeners, stop) = (Listeners::bind(&config.listen)?, signals.stop.clone());
     let (store, loaded) = Store::open(&config.data_dir)?;
     let store = Arc::new(store);
     let seal = Arc::new(Seal::of_dir(&config.data_dir)?);
+    let keys = secure(&config, &mut listeners)?;
+    open_control(&config, &mut listeners);
     let registry = restored(&config, &loaded);
     let catalogs = catalogs(&config, &loaded, &registry, &seal).await;
     let (series, keeper) = SampleHistory::of_dir(&config.data_dir, &config.history);
@@ -111,7 +117,7 @@ pub async fn run(
         meters: Arc::new(Meters::new(store.watch_state(), recorder.backlog())),
         catalogs,
     });
-    let link = link_to(&listeners.addresses().map_err(RunError::Announce)?);
+    let link = link_to(&config, &listeners.addresses().map_err(RunError::Announce)?);
     let mut parts = Parts::new(stop.clone());
     parts.watch(&config, &api);
     parts.keep(&api);
@@ -120,18 +126,20 @@ pub async fn run(
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
     parts.spawn_until_kept(|kept| Arc::clone(&access).run(kept));
-    parts.spawn(Reloader::new(signals, &config, Arc::clone(&api.catalogs)).run());
+    let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys);
+    parts.spawn(reloader.run());
 
     let routes = Routes::new()
         .merge(health::routes(readiness))
         .merge(dashboard::routes())
         .merge(api::routes(api.clone()));
-    let hosts = AllowedHosts::new(config.public_names);
+    let walls = walls(&config, &api.meters);
+    let hosts = AllowedHosts::new(config.public_names).with_machine(HostName::of_machine());
     let app = Guarded::with_access(routes, hosts, Arc::clone(&access));
     listeners.announce(out).map_err(RunError::Announce)?;
     invite_first_admin(&access, &link, out).map_err(RunError::Announce)?;
     drop(access);
-    let served = parts.serve_until_broken(listeners, app).await;
+    let served = parts.serve_until_broken(listeners, app, walls).await;
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
     tell_the_end(&api);
@@ -181,10 +189,48 @@ async fn catalogs(
     catalogs
 }
 
-/// Where people on this machine open the page.
+/// The key with which TLS is spoken where that is spoken at all; the ports speak it from now on.
+fn secure(config: &Config, listeners: &mut Listeners) -> Result<Option<Arc<Keys>>, RunError> {
+    if !config.listen.iter().any(|&address| config.speaks_tls(address)) {
+        return Ok(None);
+    }
+    let keys = Arc::new(Keys::open(config)?);
+    let secured = listeners.secure(&keys.server_config()?, |address| config.speaks_tls(address));
+    secured.map_err(RunError::Announce)?;
+    Ok(Some(keys))
+}
+
+/// Some file systems have no sockets: the collector does without, and only its subcommands miss it.
+fn open_control(config: &Config, listeners: &mut Listeners) {
+    match ControlSocket::bind(&config.data_dir) {
+        Ok(socket) => listeners.take_control(socket),
+        Err(error) => tracing::warn!(
+            %error, dir = %config.data_dir.display(),
+            "the control socket cannot be opened: subcommands do not reach this collector"
+        ),
+    }
+}
+
+/// Up where credentials are demanded.
+fn walls(config: &Config, meters: &Meters) -> Arc<Walls> {
+    let turned = Arc::clone(&meters.turned);
+    if config.demands_credentials() { Walls::up(turned) } else { Walls::down(turned) }
+}
+
+/// Where people open the page.
 #[must_use]
-pub fn link_to(listen: &[SocketAddr]) -> String {
-    listen.first().map_or_else(String::new, |address| format!("http://{address}/"))
+pub fn link_to(config: &Config, listen: &[SocketAddr]) -> String {
+    let Some(&address) = listen.first() else { return String::new() };
+    let scheme = if config.speaks_tls(address) { "https" } else { "http" };
+    let machine = HostName::of_machine().into_iter().next();
+    let name = config.public_names.first().cloned().or(machine);
+    match name {
+        // Nobody opens an address that stands for all of them.
+        Some(name) if address.ip().is_unspecified() => {
+            format!("{scheme}://{name}:{}/", address.port())
+        }
+        _ => format!("{scheme}://{address}/"),
+    }
 }
 
 /// The registry as it was when the collector stopped.

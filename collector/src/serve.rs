@@ -1,11 +1,17 @@
-//! The sockets: binds them, accepts connections within a bound, hands requests to the guarded
+//! The sockets: binds them, accepts connections within bounds and deadlines, speaks TLS, hands requests to the guarded
 //! application, and ends within a deadline. What is answered is decided in `api`.
 
 mod accept;
 mod bind;
 mod connection;
+mod control;
 mod load;
+mod network;
+mod opening;
+mod pools;
 mod rarely;
+mod socket;
+mod walls;
 
 use std::net::SocketAddr;
 
@@ -13,7 +19,9 @@ use herdbook_shared::wire::enrol::ChannelSecret;
 
 pub use accept::serve;
 pub use bind::{BindError, Listeners};
+pub use control::{CONTROL_FILE, CONTROL_HOST, ControlSocket, connect_control};
 pub use rarely::Rarely;
+pub use walls::{Standing, Turned, TurnedAway, Walls};
 
 /// Where a request's connection comes from, an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,12 +64,14 @@ async fn an_agent_with_an_unknown_key_in_its_file() {
 }
 
 #[tokio::test]
-async fn a_collector_off_loopback() {
+async fn a_collector_with_a_certificate_and_no_key() {
     let dir = dir();
-    let data = dir.path().to_str().expect("a path in UTF-8");
-    let arguments = ["--listen", "0.0.0.0:0", "--data-dir", data];
+    let file = dir.path().join("collector.toml");
+    std::fs::write(&file, "[tls]\ncertificate = \"server.pem\"\n").expect("a file");
+    let paths = [file.as_path(), dir.path()].map(|path| path.to_str().expect("a path in UTF-8"));
+    let arguments = ["--listen", "0.0.0.0:0", "--config", paths[0], "--data-dir", paths[1]];
     let log = refused("herdbook-collector", &arguments, dir.path()).await;
-    says(&log, &["0.0.0.0"]);
+    says(&log, &["tls: ", "certificate and key"]);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+
+use crate::serve::{CONTROL_HOST, Channel};
 
 /// Longest host name of DNS.
 const NAME_BYTES: usize = 253;
@@ -23,7 +25,8 @@ pub struct NotAHostName;
 pub enum HostKind {
     /// A name that always means this machine.
     Loopback,
-    /// One of the configured names.
+    /// A name under which other machines ask: one of the configured ones, or by TLS the machine's
+    /// own names and its address.
     Public,
 }
 
@@ -31,6 +34,7 @@ pub enum HostKind {
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
     public: BTreeSet<HostName>,
+    machine: BTreeSet<HostName>,
 }
 
 impl FromStr for HostName {
@@ -56,6 +60,26 @@ fn is_label(label: &str) -> bool {
 }
 
 impl HostName {
+    /// The names of this machine in its own network: as it calls itself, and as mDNS does.
+    #[must_use]
+    pub fn of_machine() -> Vec<Self> {
+        let system = rustix::system::uname();
+        let Ok(name) = system.nodename().to_string_lossy().parse::<Self>() else {
+            return Vec::new();
+        };
+        let by_mdns = format!("{name}.local").parse();
+        // Only a name without a dot is told by mDNS as it stands.
+        let by_mdns = by_mdns.ok().filter(|_| !name.0.contains('.'));
+        std::iter::once(name).chain(by_mdns).collect()
+    }
+
+    /// Whether the name is this address.
+    fn is_address(&self, address: Option<SocketAddr>) -> bool {
+        let bare = self.0.trim_matches(['[', ']']).parse::<IpAddr>();
+        let bare = bare.ok().map(|ip| ip.to_canonical());
+        bare.is_some() && bare == address.map(|address| address.ip().to_canonical())
+    }
+
     /// Whether the name means this machine wherever it is said.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -78,7 +102,35 @@ impl fmt::Display for HostName {
 impl AllowedHosts {
     /// Loopback names and these.
     pub fn new(public: impl IntoIterator<Item = HostName>) -> Self {
-        Self { public: public.into_iter().collect() }
+        Self { public: public.into_iter().collect(), machine: BTreeSet::new() }
+    }
+
+    /// And these, where it is asked by TLS.
+    #[must_use]
+    pub fn with_machine(mut self, names: impl IntoIterator<Item = HostName>) -> Self {
+        self.machine.extend(names);
+        self
+    }
+
+    /// The same as [`kind`](Self::kind) of a request that came by `channel` to `local`. By TLS the
+    /// collector is asked under its machine's names and the address that was dialled as well: only
+    /// who resolves the name of another site to it can name another one.
+    #[must_use]
+    pub fn kind_over(
+        &self,
+        authority: &str,
+        channel: Channel,
+        local: Option<SocketAddr>,
+    ) -> Option<HostKind> {
+        match channel {
+            Channel::Control => (authority == CONTROL_HOST).then_some(HostKind::Loopback),
+            Channel::Plain => self.kind(authority),
+            Channel::Tls(_) => self.kind(authority).or_else(|| {
+                let name: HostName = without_port(authority)?.parse().ok()?;
+                let is_ours = self.machine.contains(&name) || name.is_address(local);
+                is_ours.then_some(HostKind::Public)
+            }),
+        }
     }
 
     /// What `authority` (`host` or `host:port`, as in a Host header) asks for, or nothing where it
@@ -111,6 +163,8 @@ fn without_port(authority: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use herdbook_shared::wire::enrol::ChannelSecret;
+
     use super::*;
 
     fn allowed() -> AllowedHosts {
@@ -196,6 +250,37 @@ mod tests {
         ] {
             assert_eq!(allowed().kind(authority), None, "{authority}");
         }
+    }
+
+    #[test]
+    fn by_tls_the_machine_and_the_dialled_address_are_names_and_by_plain_tcp_they_are_not() {
+        let hosts =
+            allowed().with_machine(["gpu-0".parse().unwrap(), "gpu-0.local".parse().unwrap()]);
+        let tls = Channel::Tls(ChannelSecret([0; 32]));
+        for (authority, local) in [
+            ("gpu-0:6121", "192.0.2.7:6121"),
+            ("GPU-0.local.", "192.0.2.7:6121"),
+            ("192.0.2.7:6121", "192.0.2.7:6121"),
+            ("192.0.2.7", "[::ffff:192.0.2.7]:6121"),
+            ("[2001:DB8::7]:6121", "[2001:db8::7]:6121"),
+            ("fleet.example.org", "192.0.2.7:6121"),
+        ] {
+            let local = Some(local.parse().unwrap());
+            let kind = hosts.kind_over(authority, tls, local);
+            assert_eq!(kind, Some(HostKind::Public), "{authority}");
+            let is_configured = authority.starts_with("fleet");
+            let plain = hosts.kind_over(authority, Channel::Plain, local);
+            assert_eq!(plain.is_some(), is_configured, "{authority}");
+            assert_eq!(hosts.kind_over(authority, Channel::Control, local), None, "{authority}");
+        }
+        let local = Some("192.0.2.7:6121".parse().unwrap());
+        for authority in ["evil.example", "192.0.2.8", "x.gpu-0", "[2001:db8::7]", "0.0.0.0"] {
+            assert_eq!(hosts.kind_over(authority, tls, local), None, "{authority}");
+        }
+        assert_eq!(hosts.kind_over("192.0.2.7", tls, None), None);
+        let control = hosts.kind_over("control", Channel::Control, None);
+        assert_eq!(control, Some(HostKind::Loopback));
+        assert_eq!(hosts.kind_over("control", tls, local), None);
     }
 
     #[test]

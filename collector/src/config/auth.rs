@@ -1,29 +1,31 @@
-//! Whether whoever asks has to say who they are.
+//! Whether those who are on the collector's own machine need credentials too.
 
-use super::Config;
 use super::error::ConfigError;
 use super::given::Given;
 
-/// `auth`, `auto`: when credentials are demanded.
+/// `auth` in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthMode {
-    /// Where any listener can be reached by other machines.
+    /// `auto`, the default: everybody does once the collector listens off loopback; before that,
+    /// nobody.
     #[default]
     Auto,
-    /// Always, on loopback as well.
+    /// `required`: everybody does.
     Required,
 }
 
-impl Config {
-    /// Whether credentials are demanded of everybody: then those on this machine need them too.
+impl AuthMode {
+    /// As it stands in the file.
     #[must_use]
-    pub fn demands_credentials(&self) -> bool {
-        let is_loopback =
-            |address: &std::net::SocketAddr| address.ip().to_canonical().is_loopback();
-        self.auth == AuthMode::Required || !self.listen.iter().all(is_loopback)
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Required => "required",
+        }
     }
 }
 
+/// Reads it.
 pub(super) fn mode(given: &Given) -> Result<AuthMode, ConfigError> {
     const EXPECTED: &str = "auto or required";
     match given.as_text(EXPECTED)? {

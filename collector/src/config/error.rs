@@ -1,10 +1,10 @@
 //! What is wrong with a configuration: which key, who said it, and what was expected.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::authorities::AuthoritiesError;
 use super::given::Source;
+use crate::tls::PemError;
 
 /// The configuration cannot be used. Always exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -74,17 +74,13 @@ pub enum ConfigError {
         /// Which, and what is expected.
         words: &'static str,
     },
-    /// An address that other machines could reach.
-    #[error(
-        "{origin}: listen: {address} is not a loopback address. The collector listens on this \
-         machine only, until hosts can enrol with credentials. Keep 127.0.0.1 and give each \
-         other host a tunnel instead, from here: ssh -N -R 6121:127.0.0.1:6121 gpu-2"
-    )]
-    OffLoopback {
-        /// Which.
-        address: SocketAddr,
-        /// Who said it.
-        origin: Source,
+    /// A certificate with its key that cannot be used.
+    #[error("tls: cannot use {}", path.display())]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: PemError,
     },
     /// No place to keep the database.
     #[error(

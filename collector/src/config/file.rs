@@ -20,12 +20,14 @@ const FILE_BYTES: u64 = 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct Shape {
     listen: Option<Spanned<toml::Value>>,
+    auth: Option<Spanned<toml::Value>>,
     data_dir: Option<Spanned<toml::Value>>,
     public_name: Option<Spanned<toml::Value>>,
-    auth: Option<Spanned<toml::Value>>,
     notice: Option<Spanned<toml::Value>>,
     log_level: Option<Spanned<toml::Value>>,
     log_format: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    tls: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     liveness: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
@@ -56,12 +58,13 @@ pub(super) struct File {
     /// Where it lies; `None` where there is none.
     pub(super) path: Option<PathBuf>,
     pub(super) listen: Option<Given>,
+    pub(super) auth: Option<Given>,
     pub(super) data_dir: Option<Given>,
     pub(super) public_name: Option<Given>,
-    pub(super) auth: Option<Given>,
     pub(super) notice: Option<Given>,
     pub(super) log_level: Option<Given>,
     pub(super) log_format: Option<Given>,
+    pub(super) tls: Vec<Given>,
     pub(super) liveness: Vec<Given>,
     pub(super) checks: Vec<Given>,
     pub(super) history: Vec<Given>,
@@ -94,12 +97,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
     Ok(File {
         path: Some(path.to_owned()),
         listen: reader.given("listen", shape.listen),
+        auth: reader.given("auth", shape.auth),
         data_dir: reader.given("data_dir", shape.data_dir),
         public_name: reader.given("public_name", shape.public_name),
-        auth: reader.given("auth", shape.auth),
         notice: reader.given("notice", shape.notice),
         log_level: reader.given("log_level", shape.log_level),
         log_format: reader.given("log_format", shape.log_format),
+        tls: reader.table(shape.tls),
         liveness: reader.table(shape.liveness),
         checks: reader.table(shape.checks),
         history: reader.table(shape.history),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::TlsTask;
 use crate::control::{HostAsk, PersonAsk, TokenAsk};
 
 /// The register of a fleet of GPU hosts: who is in it, where they are, how they do.
@@ -79,6 +80,31 @@ pub(super) enum Task {
         /// Only to this one
         name: Option<String>,
     },
+    /// Look after the key with which the collector speaks TLS
+    Tls {
+        #[command(subcommand)]
+        task: KeyTask,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyTask {
+    /// Say by which pins the collector is known, and until when its certificate is valid
+    Show,
+    /// Make the next key, whose pin is announced beside the current one's
+    Rotate,
+    /// Put the next key in the place of the current one
+    Activate,
+}
+
+impl From<KeyTask> for TlsTask {
+    fn from(task: KeyTask) -> Self {
+        match task {
+            KeyTask::Show => Self::Show,
+            KeyTask::Rotate => Self::Rotate,
+            KeyTask::Activate => Self::Activate,
+        }
+    }
 }
 
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {

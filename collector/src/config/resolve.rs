@@ -9,8 +9,9 @@ use super::file::{self, File};
 use super::flags::{self, Flags, Task};
 use super::given::{Given, Source};
 use super::table::Table;
-use super::{AuthMode, Catalogs, Command, Config, Log, LogFormat, Told};
-use super::{auth, data_dir, listen, log, notice};
+use super::{
+    AuthMode, Catalogs, Command, Config, Log, LogFormat, Told, auth, data_dir, listen, log, notice,
+};
 use crate::auth::HostName;
 use crate::control::Ask;
 use crate::store::backup::Existing;
@@ -30,7 +31,6 @@ const DATA_DIR: Setting =
     Setting { key: "data_dir", flag: "--data-dir", variable: "HERDBOOK_DATA_DIR" };
 const PUBLIC_NAME: Setting =
     Setting { key: "public_name", flag: "--public-name", variable: "HERDBOOK_PUBLIC_NAME" };
-const AUTH: Setting = Setting { key: "auth", flag: "auth", variable: "HERDBOOK_AUTH" };
 const NOTICE: Setting = Setting { key: "notice", flag: "--notice", variable: "HERDBOOK_NOTICE" };
 const LOG_LEVEL: Setting =
     Setting { key: "log_level", flag: "--log-level", variable: "HERDBOOK_LOG_LEVEL" };
@@ -66,6 +66,7 @@ pub fn load(
         Some(Task::Person(ask)) => Command::Control(config, Ask::Person(ask)),
         Some(Task::Audit { verify, json }) => Command::Control(config, Ask::Audit { verify, json }),
         Some(Task::NotifyTest { name }) => Command::NotifyTest(config, name),
+        Some(Task::Tls { task }) => Command::Tls(config, task.into()),
     })
 }
 
@@ -78,9 +79,9 @@ impl Resolver<'_> {
     fn resolve(mut self, flags: Flags) -> Result<Config, ConfigError> {
         let file = self.file(flags.config)?;
         let listen = self.listen(flags.listen, file.listen)?;
+        let auth = self.auth(file.auth)?;
         let data_dir = self.data_dir(flags.data_dir, file.data_dir)?;
         let public_names = self.public_names(flags.public_name, file.public_name)?;
-        let auth = self.auth(file.auth)?;
         let notice = self.notice(flags.notice, file.notice)?;
         let level = self.log_level(flags.log_level, file.log_level)?;
         let format = self.log_format(flags.log_format, file.log_format)?;
@@ -88,9 +89,10 @@ impl Resolver<'_> {
         let catalog = catalog.with_defaults(file.path.as_deref(), &data_dir);
         Ok(Config {
             listen,
+            auth,
+            tls: self.table(&file.tls)?,
             data_dir,
             public_names,
-            auth,
             proxy: self.table(&file.proxy)?,
             notice,
             log: Log { level, format },
@@ -133,6 +135,14 @@ impl Resolver<'_> {
         Ok(addresses)
     }
 
+    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
+        let Some(given) = file else { return Ok(AuthMode::Auto) };
+        let mode = auth::mode(&given)?;
+        let key = given.key.clone();
+        self.told.push(Told { key, value: mode.word().to_owned(), source: given.source });
+        Ok(mode)
+    }
+
     fn data_dir(
         &mut self,
         flag: Option<PathBuf>,
@@ -172,13 +182,6 @@ impl Resolver<'_> {
             names.push(name);
         }
         Ok(names)
-    }
-
-    fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
-        let given = self.one(&AUTH, None, file, "auto")?;
-        let mode = auth::mode(&given)?;
-        self.tell(&AUTH, given.as_text("")?, given.source.clone());
-        Ok(mode)
     }
 
     fn notice(

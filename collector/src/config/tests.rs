@@ -48,7 +48,8 @@ impl Said {
         match self.load().unwrap() {
             Command::Run(config)
             | Command::CheckConfig(config)
-            | Command::NotifyTest(config, _) => config,
+            | Command::NotifyTest(config, _)
+            | Command::Tls(config, _) => config,
             other => panic!("{other:?}"),
         }
     }
@@ -209,12 +210,22 @@ fn a_file_of_certificates_that_cannot_be_used_is_named_with_its_key_and_the_reas
 }
 
 #[test]
-fn other_machines_are_kept_out_and_the_tunnel_is_named() {
+fn credentials_and_tls_are_demanded_as_soon_as_other_machines_can_ask() {
     for address in ["0.0.0.0:6121", "[::]:6121", "192.168.1.5:6121", "[::ffff:10.0.0.1]:1"] {
-        let mistake = Said::flags(&["--listen", address]).mistake();
-        assert!(mistake.starts_with("--listen: listen: "), "{mistake}");
-        assert!(mistake.contains("ssh -N -R 6121:127.0.0.1:6121"), "{mistake}");
+        let config = Said::flags(&["--listen", "127.0.0.1:1", "--listen", address]).config();
+        assert!(config.demands_credentials(), "{address}");
+        assert!(config.speaks_tls(address.parse().unwrap()), "{address}");
+        assert!(!config.speaks_tls("127.0.0.1:1".parse().unwrap()), "{address}");
     }
+    for address in ["127.0.0.1:6121", "127.9.9.9:1", "[::1]:6121", "[::ffff:127.0.0.1]:1"] {
+        let config = Said::flags(&["--listen", address]).config();
+        assert!(!config.demands_credentials(), "{address}");
+    }
+    let config = Said::default().file("auth = 'required'\n[tls]\nloopback = true").config();
+    assert!(config.demands_credentials() && config.speaks_tls(config.listen[0]));
+    assert!(!Said::default().file("auth = 'auto'").config().demands_credentials());
+    let mistake = Said::default().file("auth = 'none'").mistake();
+    assert!(mistake.contains("auth: expected auto or required"), "{mistake}");
 }
 
 #[test]

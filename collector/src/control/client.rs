@@ -1,8 +1,6 @@
 //! Asks over the socket: HTTP/1.1, one request after the other.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,16 +10,12 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ControlError;
+use crate::serve::{CONTROL_FILE, CONTROL_HOST, connect_control};
 
-/// The name of the socket in the data directory.
-pub const SOCKET: &str = "control.sock";
-/// Longest path of a socket, bytes: what the kernel takes, without the zero at its end.
-const PATH_BYTES: usize = 107;
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Largest answer.
@@ -38,14 +32,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(dir: &Path) -> Result<Self, ControlError> {
-        let path = dir.join(SOCKET);
+        let path = dir.join(CONTROL_FILE);
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ControlError::NotRunning { dir: dir.to_owned() }
             }
             _ => ControlError::Io { path: path.clone(), source },
         };
-        let stream = connect(dir, &path).await.map_err(failed)?;
+        let stream = connect_control(dir).await.map_err(failed)?;
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| failed(io::Error::other(error)))?;
         let mut carrying = JoinSet::new();
@@ -94,7 +88,7 @@ impl Client {
         let failed = |error: io::Error| ControlError::Io { path: self.path.clone(), source: error };
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
-        let request = request.header(header::HOST, "localhost");
+        let request = request.header(header::HOST, CONTROL_HOST);
         let request = match body {
             Some(_) => request.header(header::CONTENT_TYPE, "application/json"),
             None => request,
@@ -115,15 +109,6 @@ impl Client {
         let unreadable = |_| ControlError::Unreadable { path: self.path.clone() };
         Ok((status, serde_json::from_slice(&bytes).map_err(unreadable)?))
     }
-}
-
-/// A path that is too long for the kernel is reached by way of its directory.
-async fn connect(dir: &Path, path: &Path) -> io::Result<UnixStream> {
-    if path.as_os_str().len() <= PATH_BYTES {
-        return UnixStream::connect(path).await;
-    }
-    let dir = File::open(dir)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())).await
 }
 
 fn told(status: StatusCode, answer: Value) -> Result<Value, ControlError> {

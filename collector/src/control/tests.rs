@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::api::testing::App;
 use crate::auth::Role;
-use crate::serve::Channel;
+use crate::serve::{CONTROL_FILE, Channel};
 
 /// Serves the application on a socket in this directory.
 fn serve(app: &std::sync::Arc<App>, dir: &Path) -> JoinSet<()> {
-    let listener = UnixListener::bind(dir.join(SOCKET)).unwrap();
+    let listener = UnixListener::bind(dir.join(CONTROL_FILE)).unwrap();
     let app = std::sync::Arc::clone(app);
     let mut serving = JoinSet::new();
     serving.spawn(async move {
@@ -90,7 +90,7 @@ async fn where_no_collector_runs_that_is_told() {
     let none = asked(dir.path(), ask()).await.unwrap_err();
     assert!(matches!(none, ControlError::NotRunning { .. }), "{none}");
     // What a collector that was killed leaves behind.
-    drop(UnixListener::bind(dir.path().join(SOCKET)).unwrap());
+    drop(UnixListener::bind(dir.path().join(CONTROL_FILE)).unwrap());
     let left = asked(dir.path(), ask()).await.unwrap_err();
     assert!(left.to_string().contains("no collector runs on"), "{left}");
 }
@@ -101,7 +101,7 @@ async fn a_directory_with_a_long_path_is_reached() {
     let _serving = serve(&app, dir.path());
     let long = dir.path().join("a".repeat(100)).join("b".repeat(100));
     std::fs::create_dir_all(&long).unwrap();
-    std::fs::rename(dir.path().join(SOCKET), long.join(SOCKET)).unwrap();
+    std::fs::rename(dir.path().join(CONTROL_FILE), long.join(CONTROL_FILE)).unwrap();
     let people = asked(&long, Ask::Person(PersonAsk::List { json: false })).await.unwrap();
     assert!(people.starts_with("NAME"), "{people}");
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::dropped::DropReason;
 use super::known;
 use crate::budget::Budget;
+use crate::limits::{AGENT_BYTES, AGENT_ERRORS, AGENT_FRAMES};
 
 /// How long a connection may take to say hello.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -22,12 +23,6 @@ pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const RETRY_AFTER_SKEW_MS: u64 = 600_000;
 /// After a refusal for what the agent said.
 const RETRY_AFTER_ERROR_MS: u64 = 60_000;
-/// Frames that a connection may burst, and send each second.
-const FRAMES: (f64, f64) = (64.0, 8.0);
-/// Bytes that a connection may burst, a whole inventory in parts, and send each second.
-const BYTES: (f64, f64) = (4.0 * 1024.0 * 1024.0, 256.0 * 1024.0);
-/// Unusable frames that a connection may burst, and send each second.
-const ERRORS: (f64, f64) = (100.0, 1.0);
 
 /// What a frame means.
 #[derive(Debug, PartialEq)]
@@ -73,9 +68,9 @@ impl Protocol {
         Self {
             state: State::AwaitingHello,
             parts: Vec::new(),
-            frames: budget(FRAMES),
-            bytes: budget(BYTES),
-            errors: budget(ERRORS),
+            frames: budget(AGENT_FRAMES),
+            bytes: budget(AGENT_BYTES),
+            errors: budget(AGENT_ERRORS),
         }
     }
 

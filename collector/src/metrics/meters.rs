@@ -14,6 +14,7 @@ use crate::history::Backlog;
 use crate::journal::JournalCounts;
 use crate::notify::NotifyCounts;
 use crate::registry::Registry;
+use crate::serve::Turned;
 use crate::store::StoreState;
 use crate::sweep::Lateness;
 
@@ -37,6 +38,8 @@ pub struct Meters {
     pub sweep: Arc<Lateness>,
     /// What the data directory takes.
     pub disk: Arc<Disk>,
+    /// Connections that were turned away.
+    pub turned: Arc<Turned>,
     /// How the store does.
     pub store: watch::Receiver<StoreState>,
     /// What of the history waits to be written.
@@ -81,6 +84,7 @@ impl Meters {
             sample_rate: AtomicU64::new(0),
             sweep: Arc::default(),
             disk: Arc::default(),
+            turned: Arc::default(),
             store,
             backlog,
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),

@@ -59,6 +59,12 @@ pub const FAMILIES: &[Family<Own>] = &[
         "What agents said and was not used.",
         |own| of_words(&own.figures.dropped),
     ),
+    counter_by(
+        "herdbook_collector_turned_away_total",
+        "reason",
+        "Connections that were closed before a request, or to make room for others.",
+        |own| of_words(&own.figures.turned_away),
+    ),
     counter(
         "herdbook_collector_services_unlisted_total",
         "Services that found no place in the register.",

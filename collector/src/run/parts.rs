@@ -19,7 +19,7 @@ use crate::journal::Journal;
 use crate::metrics::meters::Told;
 use crate::notify::{Notifier, Silenced};
 use crate::seal::Seal;
-use crate::serve::{Listeners, serve};
+use crate::serve::{Listeners, Walls, serve};
 use crate::store::{flush, keep_snapshots};
 use crate::{catalog, sweep};
 
@@ -99,8 +99,9 @@ impl Parts {
         &mut self,
         listeners: Listeners,
         app: Guarded,
+        walls: Arc<Walls>,
     ) -> Result<(), RunError> {
-        let mut serving = std::pin::pin!(serve(listeners, app, self.stop.clone()));
+        let mut serving = std::pin::pin!(serve(listeners, app, walls, self.stop.clone()));
         tokio::select! {
             () = &mut serving => Ok(()),
             Some(ended) = self.tasks.join_next() => {

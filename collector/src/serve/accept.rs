@@ -5,23 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Counted};
+use super::bind::Door;
+use super::connection::{Connection, Shared};
 use super::load::Load;
-use super::{Listeners, Rarely};
+use super::socket::{Counted, Stream};
+use super::{Listeners, Rarely, Walls};
 use crate::api::guard::Guarded;
+use crate::limits::{CONNECTIONS, LOAD_BYTES};
 
-/// Most connections at once, upgraded ones included. At the bound nothing more is accepted:
-/// newcomers wait in the backlog until one closes.
-const CONNECTIONS: usize = 20_000;
-/// Bytes of big answers that may wait for their readers at once.
-const LOAD_BYTES: usize = 256 * 1024 * 1024;
 /// How long open requests may go on after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// The pause after a failed accept: descriptors come back when others close.
@@ -29,28 +26,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Repeated complaints of the accept loop.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Answers requests on `listeners` until `stop`, then lets open ones finish within 5 s.
+/// Answers requests on `listeners` until `stop`, then lets open ones finish within 5 s. Whom
+/// nobody vouches for is held back by `walls`.
 ///
 /// What a handler does after an upgrade is the handler's: it must end by `stop` itself.
-pub async fn serve(listeners: Listeners, app: Guarded, stop: CancellationToken) {
+pub async fn serve(listeners: Listeners, app: Guarded, walls: Arc<Walls>, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    serve_within(listeners, app, stop, slots, Load::of(LOAD_BYTES)).await;
+    serve_within(listeners, app, Bounded { walls, slots, load: Load::of(LOAD_BYTES) }, stop).await;
+}
+
+/// What is shared by all ports.
+#[derive(Clone)]
+struct Bounded {
+    walls: Arc<Walls>,
+    /// At their end nothing more is accepted: newcomers wait in the backlog until one closes.
+    slots: Arc<Semaphore>,
+    load: Load,
 }
 
 async fn serve_within(
     listeners: Listeners,
     app: Guarded,
+    bounded: Bounded,
     stop: CancellationToken,
-    slots: Arc<Semaphore>,
-    load: Load,
 ) {
     let mut loops = JoinSet::new();
-    for listener in listeners.0 {
+    for (door, tls) in listeners.into_doors() {
+        let (Bounded { walls, slots, load }, router) = (bounded.clone(), app.router());
         let port = Port {
-            listener,
-            router: app.router(),
-            slots: Arc::clone(&slots),
-            load: load.clone(),
+            door,
+            shared: Shared { router, load, tls },
+            walls,
+            slots,
             stop: stop.clone(),
             complaints: Rarely::every(LOG_EVERY),
         };
@@ -71,13 +78,16 @@ fn resurface(ended: Result<(), JoinError>) {
 }
 
 struct Port {
-    listener: TcpListener,
-    router: Router,
+    door: Door,
+    shared: Shared,
+    walls: Arc<Walls>,
     slots: Arc<Semaphore>,
-    load: Load,
     stop: CancellationToken,
     complaints: Rarely,
 }
+
+/// A connection that has a slot, and no place yet.
+type Accepted = (Stream, SocketAddr, OwnedSemaphorePermit);
 
 impl Port {
     async fn run(self) {
@@ -89,14 +99,14 @@ impl Port {
                 accepted = self.accept() => self.start(accepted, &mut connections).await,
             }
         }
-        drop(self.listener);
+        drop(self.door);
         finish(connections).await;
     }
 
     /// Takes a slot first, so that at the bound the kernel's backlog holds newcomers back.
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         let slot = self.slot().await?;
-        let (stream, peer) = self.listener.accept().await?;
+        let (stream, peer) = self.door.accept().await?;
         Ok((stream, peer, slot))
     }
 
@@ -109,20 +119,21 @@ impl Port {
         Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)
     }
 
-    async fn start(
-        &self,
-        accepted: io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)>,
-        connections: &mut JoinSet<()>,
-    ) {
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let stream = Counted::new(stream, slot);
-                let (router, load) = (self.router.clone(), self.load.clone());
-                let connection = Connection::new(stream, peer, router, load);
-                connections.spawn(connection.run(self.stop.clone()));
-            }
-            Err(error) => self.rest(&error).await,
-        }
+    async fn start(&self, accepted: io::Result<Accepted>, connections: &mut JoinSet<()>) {
+        let (stream, peer, slot) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => return self.rest(&error).await,
+        };
+        let seat = match &stream {
+            Stream::Tcp(stream) => match self.walls.admit(peer.ip()) {
+                Some(seat) => seat,
+                None => return close(stream),
+            },
+            Stream::Control(_) => self.walls.admit_owner(),
+        };
+        let connection =
+            Connection::new(Counted::new(stream, seat, slot), peer, self.shared.clone());
+        connections.spawn(connection.run(self.stop.clone()));
     }
 
     /// Out of descriptors or memory: trying again at once would only spin.
@@ -137,6 +148,11 @@ impl Port {
     }
 }
 
+/// Without a word and at once: nothing of it stays, not even in the kernel.
+fn close(stream: &TcpStream) {
+    drop(stream.set_zero_linger());
+}
+
 async fn finish(mut connections: JoinSet<()>) {
     let all = async {
         while let Some(ended) = connections.join_next().await {
@@ -149,5 +165,7 @@ async fn finish(mut connections: JoinSet<()>) {
     }
 }
 
+#[cfg(test)]
+mod secure_tests;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,54 @@
-//! Opens the ports, all of them or none.
+//! Opens the ports, all of them or none, and the control socket beside them.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::control::ControlSocket;
+use super::socket::{NOWHERE, Stream};
 
 /// Connections that may wait to be accepted: a fleet that redials at once.
 const BACKLOG: u32 = 4096;
 
 /// The open ports.
 #[derive(Debug)]
-pub struct Listeners(pub(super) Vec<TcpListener>);
+pub struct Listeners {
+    ports: Vec<Port>,
+    control: Option<ControlSocket>,
+}
+
+#[derive(Debug)]
+struct Port {
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub(super) enum Door {
+    Port(TcpListener),
+    Control(ControlSocket),
+}
+
+impl Door {
+    /// The next connection, and who it is from.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Self::Port(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), peer))
+            }
+            Self::Control(socket) => {
+                let (stream, _) = socket.listener.accept().await?;
+                Ok((Stream::Control(stream), NOWHERE))
+            }
+        }
+    }
+}
 
 /// A port that cannot be opened. The address is wrong, or not free: a matter of configuration.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +85,38 @@ impl Listeners {
         addresses
             .iter()
             .map(|&address| listen(address).map_err(|error| BindError::new(address, error)))
+            .map(|listener| Ok(Port { listener: listener?, tls: None }))
             .collect::<Result<_, _>>()
-            .map(Self)
+            .map(|ports| Self { ports, control: None })
+    }
+
+    /// Speaks TLS on those of the ports that `speaks_tls` names.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not tell the address of a port.
+    pub fn secure(
+        &mut self,
+        tls: &Arc<ServerConfig>,
+        speaks_tls: impl Fn(SocketAddr) -> bool,
+    ) -> io::Result<()> {
+        for port in &mut self.ports {
+            let address = port.listener.local_addr()?;
+            port.tls = speaks_tls(address).then(|| Arc::clone(tls));
+        }
+        Ok(())
+    }
+
+    /// Takes connections of the control socket as well.
+    pub fn take_control(&mut self, socket: ControlSocket) {
+        self.control = Some(socket);
+    }
+
+    /// Each way in, and what TLS is spoken there.
+    pub(super) fn into_doors(self) -> impl Iterator<Item = (Door, Option<TlsAcceptor>)> {
+        let ports = self.ports.into_iter();
+        let ports = ports.map(|port| (Door::Port(port.listener), port.tls.map(TlsAcceptor::from)));
+        ports.chain(self.control.map(|socket| (Door::Control(socket), None)))
     }
 
     /// The addresses as they are, port 0 replaced by the port that was given.
@@ -57,7 +125,7 @@ impl Listeners {
     ///
     /// Where the system does not tell.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.0.iter().map(TcpListener::local_addr).collect()
+        self.ports.iter().map(|port| port.listener.local_addr()).collect()
     }
 
     /// Writes one line an address, for people and for tests that start the program.
@@ -66,8 +134,10 @@ impl Listeners {
     ///
     /// Where `out` cannot be written.
     pub fn announce(&self, out: &mut dyn Write) -> io::Result<()> {
-        for address in self.addresses()? {
-            writeln!(out, "listening on http://{address}")?;
+        for port in &self.ports {
+            let address = port.listener.local_addr()?;
+            let scheme = if port.tls.is_some() { "https" } else { "http" };
+            writeln!(out, "listening on {scheme}://{address}")?;
         }
         out.flush()
     }

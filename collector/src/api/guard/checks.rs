@@ -7,11 +7,13 @@ use axum::http::{HeaderValue, Method};
 use super::super::problem::{Kind, Problem, header_field};
 use super::BODY_BYTES;
 use crate::auth::{AllowedHosts, HostKind};
+use crate::serve::{Channel, LocalAddr};
 
 /// The name that a request asks for, and what sort of name it is.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) kind: HostKind,
+    channel: Channel,
     authority: String,
 }
 
@@ -27,7 +29,11 @@ pub(super) fn method(method: &Method) -> Result<(), Problem> {
 }
 
 /// The one Host that the request names, if it is one of ours.
-pub(super) fn host(request: &Request, allowed: &AllowedHosts) -> Result<Asked, Problem> {
+pub(super) fn host(
+    request: &Request,
+    allowed: &AllowedHosts,
+    channel: Channel,
+) -> Result<Asked, Problem> {
     let header = single(request.headers(), header::HOST)?.ok_or_else(|| {
         Problem::new(Kind::BadRequest, "the request has no Host header").about("Host", "one")
     })?;
@@ -38,14 +44,25 @@ pub(super) fn host(request: &Request, allowed: &AllowedHosts) -> Result<Asked, P
         let detail = "the request line and the Host header name different hosts";
         return Err(Problem::new(Kind::BadRequest, detail).about("Host", "the same in both"));
     }
-    match allowed.kind(header) {
-        Some(kind) => Ok(Asked { kind, authority: header.to_ascii_lowercase() }),
-        None => Err(Problem::new(
-            Kind::Misdirected,
+    let local = request.extensions().get::<LocalAddr>().map(|local| local.0);
+    let kind = allowed.kind_over(header, channel, local).ok_or_else(|| misdirected(channel))?;
+    Ok(Asked { kind, channel, authority: header.to_ascii_lowercase() })
+}
+
+fn misdirected(channel: Channel) -> Problem {
+    let (detail, expected) = match channel {
+        Channel::Tls(_) => (
+            "the collector does not answer under this host name; ask for its address or its \
+             machine's name, or start it with --public-name",
+            "the address or name of the machine, or a name given by --public-name",
+        ),
+        Channel::Control => ("requests over the control socket are to the host control", "control"),
+        Channel::Plain => (
             "the collector does not answer under this host name; ask for localhost or 127.0.0.1",
-        )
-        .about("Host", "a loopback name or a name given by --public-name")),
-    }
+            "a loopback name or a name given by --public-name",
+        ),
+    };
+    Problem::new(Kind::Misdirected, detail).about("Host", expected)
 }
 
 /// A browser says which page sends a request: only the collector's own may. Programs say nothing.
@@ -54,10 +71,11 @@ pub(super) fn origin(headers: &HeaderMap, asked: &Asked) -> Result<(), Problem> 
         return Ok(());
     };
     let origin = origin.to_ascii_lowercase();
-    let authority = match asked.kind {
-        HostKind::Loopback => origin.strip_prefix("http://"),
+    let authority = match (asked.channel, asked.kind) {
+        (Channel::Tls(_), _) => origin.strip_prefix("https://"),
+        (_, HostKind::Loopback) => origin.strip_prefix("http://"),
         // A proxy in front may speak TLS; the browser then names its scheme.
-        HostKind::Public => {
+        (_, HostKind::Public) => {
             origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))
         }
     };

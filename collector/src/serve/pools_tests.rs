@@ -1,0 +1,166 @@
+//! Rows for what must hold, and any order of comings and goings for the bounds.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { of_network: 2, strangers: 4, connections: 100, hosts: 3 };
+const SPARED: Duration = limits::STRANGER_SPARED_FOR;
+
+fn network(n: u8) -> Option<Network> {
+    Some(Network::V4([192, 0, n]))
+}
+
+fn host(n: u8) -> Fingerprint {
+    Fingerprint::of_digest([n; 32])
+}
+
+fn at(begin: Instant, ms: u64) -> Instant {
+    begin + Duration::from_millis(ms)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_network_loses_its_oldest_and_no_other_network_loses_any() {
+    let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
+    let other = pools.admit(network(2), begin).unwrap();
+    let first = pools.admit(network(1), begin).unwrap();
+    let second = pools.admit(network(1), at(begin, 10)).unwrap();
+    assert!(pools.admit(network(1), at(begin, 999)).is_none(), "nobody is old enough to go");
+    let third = pools.admit(network(1), at(begin, 1000)).unwrap();
+    assert!(third.has_replaced && first.leave.is_cancelled());
+    assert!(!second.leave.is_cancelled() && !other.leave.is_cancelled());
+    assert_eq!(pools.n_strangers(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_all_networks_the_oldest_goes() {
+    let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
+    let strangers: Vec<_> =
+        (0..4).map(|n| pools.admit(network(n), at(begin, n.into())).unwrap()).collect();
+    let newcomer = pools.admit(network(9), begin + SPARED).unwrap();
+    assert!(newcomer.has_replaced && strangers[0].leave.is_cancelled());
+    assert!(strangers[1..].iter().all(|stranger| !stranger.leave.is_cancelled()));
+    assert!(pools.admit(None, begin + SPARED).is_none(), "of loopback, the bound over all counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_vouched_for_takes_no_room_and_is_spared() {
+    let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
+    let (first, second) = (pools.admit(network(1), begin), pools.admit(network(1), begin));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    pools.vouch(first.id);
+    for n in 0..5 {
+        pools.admit(network(1), at(begin, 2000 * n)).unwrap();
+    }
+    assert!(!first.leave.is_cancelled() && second.leave.is_cancelled());
+    // Whoever had to go cannot be vouched for any more.
+    pools.vouch(second.id);
+    pools.leave(second.id);
+    pools.leave(first.id);
+    assert_eq!(pools.n_strangers(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_are_known_make_room_where_they_come_from() {
+    let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
+    for (n, from) in [(1, 1), (1, 1), (2, 2), (2, 1)] {
+        pools.know(host(n), network(from));
+    }
+    for _ in 0..4 {
+        assert!(!pools.admit(network(1), begin).unwrap().has_replaced);
+    }
+    assert!(pools.admit(network(1), begin).is_none());
+    for _ in 0..2 {
+        assert!(!pools.admit(network(3), begin).unwrap().has_replaced);
+    }
+    assert!(pools.admit(network(4), begin).is_none(), "four and two hosts in all");
+    pools.forget(&host(1));
+    pools.forget(&host(1));
+    assert!(pools.admit(network(1), begin + SPARED).unwrap().has_replaced);
+    for n in 10..20 {
+        pools.know(host(n), network(1));
+    }
+    assert_eq!(pools.hosts.len(), BOUNDS.hosts, "what is remembered has a bound");
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_never_take_the_room_of_those_who_are_vouched_for() {
+    let bounds = Bounds { connections: 5, strangers: 50, of_network: 50, hosts: 3 };
+    let (mut pools, begin) = (Pools::new(bounds), Instant::now());
+    for _ in 0..3 {
+        pools.admit_vouched();
+    }
+    pools.admit(network(1), begin).unwrap();
+    assert!(pools.admit(network(2), begin).is_none());
+    assert!(pools.admit(network(2), begin + SPARED).unwrap().has_replaced);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Admit(Option<u8>),
+    Vouch(usize),
+    Leave(usize),
+    Know(u8, Option<u8>),
+    Forget(u8),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => proptest::option::of(0..4_u8).prop_map(Step::Admit),
+        2 => (0..64_usize).prop_map(Step::Vouch),
+        2 => (0..64_usize).prop_map(Step::Leave),
+        1 => (0..6_u8, proptest::option::of(0..4_u8)).prop_map(|(host, from)| Step::Know(host, from)),
+        1 => (0..6_u8).prop_map(Step::Forget),
+        2 => (0..1500_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_bound_is_ever_passed_and_nothing_is_left_behind(
+        steps in proptest::collection::vec(step(), 0..200)
+    ) {
+        // The clock of a runtime is not needed: time comes in.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let (mut pools, mut now) = (Pools::new(BOUNDS), Instant::now());
+        let mut there: Vec<Admitted> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Admit(from) => {
+                    let network = from.and_then(network);
+                    let n_before = pools.n_strangers();
+                    let admitted = pools.admit(network, now);
+                    let grew = pools.n_strangers() - n_before.min(pools.n_strangers());
+                    let expected = admitted.as_ref().is_some_and(|admitted| !admitted.has_replaced);
+                    prop_assert_eq!(grew == 1, expected);
+                    there.extend(admitted);
+                }
+                Step::Vouch(n) if n < there.len() => pools.vouch(there[n].id),
+                Step::Leave(n) if n < there.len() => pools.leave(there.swap_remove(n).id),
+                Step::Know(n, from) => pools.know(host(n), from.and_then(network)),
+                Step::Forget(n) => pools.forget(&host(n)),
+                Step::Wait(ms) => now += Duration::from_millis(ms),
+                Step::Vouch(_) | Step::Leave(_) => {}
+            }
+            prop_assert!(pools.hosts.len() <= BOUNDS.hosts);
+            prop_assert!(pools.strangers.len() <= BOUNDS.strangers + BOUNDS.hosts);
+            let with_network = pools.strangers.values().filter(|one| one.network.is_some()).count();
+            let n_crowded: usize = pools.networks.values().map(|crowd| crowd.strangers.len()).sum();
+            prop_assert_eq!(with_network, n_crowded);
+            let known = pools.hosts.values().flatten().count();
+            prop_assert_eq!(known, pools.networks.values().map(|crowd| crowd.n_hosts).sum::<usize>());
+        }
+        for one in there {
+            pools.leave(one.id);
+        }
+        for n in 0..6 {
+            pools.forget(&host(n));
+        }
+        prop_assert!(pools.strangers.is_empty() && pools.vouched.is_empty());
+        prop_assert!(pools.networks.is_empty() && pools.hosts.is_empty());
+    }
+}
