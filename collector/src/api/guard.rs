@@ -25,7 +25,7 @@ pub use routes::{Declared, Routes};
 
 use super::problem::{self, Kind, Problem};
 use crate::auth::{Access, AllowedHosts, Asking, Caller, HostKind, NotFromPage, recognise};
-use crate::serve::{Channel, PeerAddr, Rarely};
+use crate::serve::{Channel, PeerAddr, Rarely, Standing};
 
 /// Largest body of a request, bytes.
 pub const BODY_BYTES: usize = 256 * 1024;
@@ -104,6 +104,11 @@ impl Guard {
         {
             // Behind a proxy that is trusted nobody knows the port.
             *peer = (address, 0).into();
+        }
+        if let Some(standing) = extensions.get::<Standing>()
+            && caller.principal.role().is_some()
+        {
+            standing.vouch();
         }
         extensions.insert(caller.principal.clone());
         extensions.insert(caller);
