@@ -7,6 +7,7 @@
 // What several stories share.
 #[path = "../../agent/tests/support/door.rs"]
 #[expect(dead_code, reason = "the agent's own tests use more of it")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod door;
 mod networks;
 
