@@ -13,12 +13,7 @@ use herdbook_tests::harness::program::{built, command};
 use herdbook_tests::harness::{Program, eventually};
 use tempfile::TempDir;
 
-use door::Door;
-
-#[path = "../../agent/tests/support/door.rs"]
-#[expect(dead_code, reason = "the agent's own tests use more of it")]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-mod door;
+use crate::door::{self, Door};
 
 /// Set in the process that runs within the namespaces.
 const INSIDE: &str = "HERDBOOK_TEST_FOUND";

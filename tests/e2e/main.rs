@@ -4,6 +4,13 @@
 //! deadlines that the design promises. Deadlines here are generous, since test machines are busy:
 //! what is asserted is what happens, and in what order, not how fast.
 
+// What several stories share.
+#[path = "../../agent/tests/support/door.rs"]
+#[expect(dead_code, reason = "the agent's own tests use more of it")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod door;
+mod networks;
+
 mod appears;
 mod finding;
 mod garbage_from_ollama;
@@ -37,6 +44,11 @@ mod storage;
 
 mod found;
 mod namespaces;
+
+mod joining;
+mod keys;
+mod middle;
+mod secrets;
 
 mod contract;
 mod events;

@@ -4,6 +4,7 @@
 //! A story asks for what users were promised, through what users have; it never looks into a
 //! program. The harness owns every process that it starts and ends it with the story.
 
+pub mod demanding;
 pub mod fleet;
 pub mod program;
 
@@ -21,6 +22,7 @@ pub mod tools;
 pub mod wait;
 
 pub use curl::Curl;
+pub use demanding::{Demanding, Joiner, Said};
 pub use fleet::{Agent, AgentSetup, Fleet};
 pub use host_files::{FakeProcess, HostFiles};
 pub use program::Program;

@@ -86,7 +86,17 @@ impl Door {
 
     /// The next connection, up to the open TLS; none where the agent refuses it.
     pub(super) async fn handshake(&self) -> Option<TlsStream<TcpStream>> {
-        let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.unwrap().unwrap();
+        let stream = timeout(PATIENCE, self.tcp()).await.unwrap();
+        self.secure(stream).await
+    }
+
+    /// The next connection, before anything is said.
+    pub(super) async fn tcp(&self) -> TcpStream {
+        self.listener.accept().await.unwrap().0
+    }
+
+    /// The open TLS over it; none where the agent refuses it.
+    pub(super) async fn secure(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
         self.acceptor.accept(stream).await.ok()
     }
 

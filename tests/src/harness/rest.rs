@@ -1,7 +1,9 @@
 //! Questions to the collector over plain HTTP.
 
+use std::path::Path;
 use std::time::Duration;
 
+use herdbook_collector::serve::{CONTROL_FILE, CONTROL_HOST};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
@@ -25,6 +27,18 @@ impl Rest {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(10));
         let client = client.build().expect("an HTTP client");
         Self { base: base.trim_end_matches('/').to_owned(), client }
+    }
+
+    /// A client of the collector with this data directory, over its control socket: an admin.
+    ///
+    /// # Panics
+    ///
+    /// Never, unless the HTTP client cannot be built.
+    #[must_use]
+    pub fn over_control(data: &Path) -> Self {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10));
+        let client = client.unix_socket(data.join(CONTROL_FILE)).build().expect("an HTTP client");
+        Self { base: format!("http://{CONTROL_HOST}"), client }
     }
 
     /// The answer to `GET {path}`; `Null` stands for a body that is no JSON.
