@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
     Deserialize,
     schemars::JsonSchema,
 )]
+#[schemars(rename = "AccessRole")]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Looks, and has a service picked.
