@@ -179,8 +179,12 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let mut socket = self.dial.dial(target).await.map_err(End::Unreachable)?;
         let channel = self.dial.channel(&socket);
         self.membership.saw(channel);
+        if channel.is_some() {
+            self.membership.need_key().map_err(End::NoKey)?;
+        }
         let (key, token) = (self.membership.key(), self.membership.token());
-        let credentials = channel.map(|channel| Credentials { key, channel, token });
+        let credentials =
+            channel.zip(key).map(|(channel, key)| Credentials { key, channel, token });
         let greeted = greeting::greet(&mut socket, &self.hello, credentials).await?;
         if let Some(channel) = &channel {
             self.membership.welcomed(&greeted.welcome, target, channel);
@@ -205,7 +209,7 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let now = Instant::now();
         let mut session = Session::open(&welcome, wish, self.random.fork(), now);
         let asked = if welcome.rotate_key { Wish::Asked } else { Wish::None };
-        let mut rekeying = Rekeying::new(self.membership.keys(), opened, asked, now);
+        let mut rekeying = Rekeying::new(self.membership.keys().zip(opened), asked, now);
         let conversation = socket::converse(
             &mut socket,
             &mut session,
@@ -247,7 +251,7 @@ impl<D: Dial, V: HostView> Link<D, V> {
         if let Some(floor) = end.retry_after() {
             self.backoff.refused(floor);
         }
-        let fingerprint = self.membership.key().fingerprint();
+        let fingerprint = self.membership.fingerprint();
         let why = Chain(end).to_string();
         let next = self.membership.failed(&why, end.refused(), Instant::now());
         let (aloud, place) = (self.outage.began(&end.kind()), Where(self.target.as_ref()));

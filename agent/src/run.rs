@@ -68,8 +68,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         name = hello.name,
         "starting"
     );
-    if membership.uses_tls() {
-        info!("this agent's key is {}", membership.key().fingerprint());
+    if let Some(key) = membership.key() {
+        info!("this agent's key is {}", key.fingerprint());
     }
     let mut sources = JoinSet::new();
     let sources_stop = CancellationToken::new();

@@ -151,11 +151,8 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::ReadFleet, "/api/v1/services", get(services::list))
         .on(Action::Register, "/api/v1/services", post(services::register))
         .on(Action::ReadFleet, "/api/v1/services/{id}", get(services::get))
-        .on(
-            Action::Change,
-            "/api/v1/services/{id}",
-            patch(services::patch).delete(services::remove),
-        )
+        .on(Action::Deregister, "/api/v1/services/{id}", delete(services::remove))
+        .on(Action::Change, "/api/v1/services/{id}", patch(services::patch))
         .on(Action::Change, "/api/v1/services/{id}/promote", post(services::promote))
         .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
         .on(Action::Register, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
@@ -167,7 +164,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Lease, "/api/v1/leases/{id}", delete(leases::give_back))
         .on(Action::ReadFleet, "/api/v1/graph", get(graph::get))
         .on(Action::Watch, "/api/v1/live", get(live::upgrade))
-        .on(Action::Ingest, "/api/v1/agent", get(agent::upgrade))
+        .on(Action::Knock, "/api/v1/agent", get(agent::upgrade))
         .merge(heartbeat_alerts::routes())
         .merge(alerts::routes())
         .merge(silences::routes())

@@ -124,10 +124,15 @@ impl Action {
         Self::Administer,
     ];
 
-    /// Whether whoever does it is named in the audit log.
+    /// Whether the audit log tells that they did it: of acts that only an admin may do, and of what
+    /// an admin does to others.
     #[must_use]
-    pub fn is_audited(self) -> bool {
-        matches!(self, Self::Change | Self::Administer)
+    pub fn is_audited(self, principal: &Principal) -> bool {
+        match self {
+            Self::Change | Self::Administer => true,
+            Self::Deregister => principal.role() == Some(Role::Admin),
+            _ => false,
+        }
     }
 }
 

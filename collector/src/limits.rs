@@ -1,5 +1,6 @@
 //! What one peer, one agent, one caller and all strangers together may take of the collector:
-//! every bound on connections and rates in one place. What a message may hold is in `herdbook_shared::limits`.
+//! every bound on connections and rates in one place. What a message may hold is in
+//! `herdbook_shared::limits`.
 
 use std::time::Duration;
 

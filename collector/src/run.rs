@@ -109,7 +109,6 @@ pub async fn run(
 
     let tasks = TaskTracker::new();
     let access = Access::new(&config, &loaded, Arc::clone(&store), tasks.clone());
-    let access = Arc::new(access);
     let recorder = Recorder::new(Arc::clone(&registry), Arc::clone(&store));
     let api = Api::from(api::Parts {
         registry: Arc::clone(&registry),
@@ -120,7 +119,7 @@ pub async fn run(
         tasks,
         stop: stop.clone(),
         store: Arc::clone(&store),
-        access: Arc::clone(&access),
+        access: Arc::new(access),
         audit: Arc::new(store.reader()),
         history: History::new(&store),
         series,
@@ -139,21 +138,13 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
-    parts.spawn_until_kept(|kept| Arc::clone(&access).run(kept));
     let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys);
     parts.spawn(reloader.run());
 
-    let routes = Routes::new()
-        .merge(health::routes(readiness))
-        .merge(dashboard::routes())
-        .merge(api::routes(api.clone()));
-    let walls = walls(&config, &api);
-    let hosts = AllowedHosts::new(config.public_names.clone()).with_machine(HostName::of_machine());
-    let app = Guarded::with_access(routes, hosts, Arc::clone(&access));
+    let (walls, announced) = (walls(&config, &api), announced(&config, &addresses, &api));
+    let app = guarded(config, &api, readiness);
     listeners.announce(out).map_err(RunError::Announce)?;
-    invite_first_admin(&access, &link, out).map_err(RunError::Announce)?;
-    drop(access);
-    let announced = announced(&config, &addresses, &api);
+    invite_first_admin(&api.access, &link, out).map_err(RunError::Announce)?;
     let served = parts.serve_until_broken(listeners, app, walls).await;
     if let Some(announced) = announced {
         announced.stop().await;
@@ -185,6 +176,16 @@ fn announced(config: &Config, addresses: &[SocketAddr], api: &Api) -> Option<Ann
             None
         }
     }
+}
+
+/// All that is answered, behind the guard.
+fn guarded(config: Config, api: &Api, readiness: Arc<Readiness>) -> Guarded {
+    let routes = Routes::new()
+        .merge(health::routes(readiness))
+        .merge(dashboard::routes())
+        .merge(api::routes(api.clone()));
+    let hosts = AllowedHosts::new(config.public_names).with_machine(HostName::of_machine());
+    Guarded::with_access(routes, hosts, Arc::clone(&api.access))
 }
 
 /// Says how somebody becomes the first admin, where one is needed.

@@ -17,6 +17,7 @@ use door::Door;
 
 #[path = "../../agent/tests/support/door.rs"]
 #[expect(dead_code, reason = "the agent's own tests use more of it")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod door;
 
 /// Set in the process that runs within the namespaces.

@@ -56,6 +56,8 @@ fn a_flag_wins_over_the_environment_over_the_file() {
 fn a_file_can_say_everything() {
     let text = r#"
         collector = "gpu-0:6121"
+        discovery = "off"
+        join_file = "/etc/herdbook/join"
         state_dir = "/srv/herdbook"
         interval = "1500ms"
         name = "gpu-1"
@@ -69,6 +71,8 @@ fn a_file_can_say_everything() {
     "#;
     let settings = with_file(text, &[], &[]).unwrap();
     assert_eq!(settings.collector.unwrap().to_string(), "https://gpu-0:6121");
+    assert_eq!(settings.discovery, CollectorDiscovery::Off);
+    assert_eq!(settings.join_file, Some(PathBuf::from("/etc/herdbook/join")));
     assert_eq!(settings.state_dir, PathBuf::from("/srv/herdbook"));
     assert_eq!(settings.interval, Duration::from_millis(1500));
     assert_eq!(settings.nvml_lib, Some(PathBuf::from("/opt/libnvidia-ml.so.1")));
@@ -125,6 +129,9 @@ fn a_bad_value_names_its_key_and_where_it_came_from() {
         (["--label", "=a"], ("", ""), "expected key=value"),
         (["--log-level", "loud"], ("", ""), "expected error, warn, info, debug or trace"),
         (["--log-format", "xml"], ("", ""), "expected text or json"),
+        (["--discovery", "on"], ("", ""), "is no way to find a collector: expected auto or off"),
+        (["--join-file", ""], ("", ""), "expected a path"),
+        (["--collector", "http://a:1"], ("", ""), "over the network unencrypted"),
         (["--collector", "htp://a:1"], ("", ""), "flag --collector: \"htp://a:1\" has an unknown"),
         (
             ["--ollama", "127.0.0.1:1"],

@@ -214,12 +214,14 @@ async fn by_itself(
     hand_over(line, &dir)?;
     let hello = hello(&settings, &identity, &Roots::under(&settings.host_root));
     let mut membership = Membership::open(&settings, &hello.name)?;
+    membership.need_key().map_err(MembershipError::Key)?;
     let target = line.target();
     let ended = |end| JoinError::Ended { target: line.target(), end: Box::new(end) };
     let connected = async {
         let mut socket = TcpDial.dial(&target).await.map_err(End::Unreachable)?;
-        let channel = TcpDial.channel(&socket).ok_or(End::Closed)?;
-        let credentials = Credentials { key: membership.key(), channel, token: Some(line.token()) };
+        let shown = TcpDial.channel(&socket).zip(membership.key());
+        let (channel, key) = shown.ok_or(End::Closed)?;
+        let credentials = Credentials { key, channel, token: Some(line.token()) };
         let greeted = greet(&mut socket, &hello, Some(credentials)).await?;
         Ok::<_, End>((socket, channel, greeted.welcome))
     };
@@ -232,7 +234,7 @@ async fn by_itself(
             return Err(ended(end));
         }
     };
-    let fingerprint = membership.key().fingerprint().to_string();
+    let fingerprint = membership.fingerprint();
     membership.welcomed(&welcome, &target, &channel);
     Outcome::forget(&dir)?;
     let session_id = welcome.session_id;

@@ -57,7 +57,8 @@ pub struct Membership {
     told: Option<CollectorUrl>,
     remembered: Option<Remembered>,
     joining: Option<Joining>,
-    keys: KeyRing,
+    /// None until a collector is to be shown a key: one on this machine asks for none.
+    keys: Option<KeyRing>,
     finder: Finder,
     seen: Option<Fingerprint>,
     search: Search,
@@ -90,12 +91,15 @@ impl Membership {
             told: settings.collector.clone(),
             remembered,
             joining: None,
-            keys: KeyRing::open(dir, Timestamp::now())?,
+            keys: None,
             finder: Finder::new(settings.discovery),
             seen: None,
             search: Search::No,
         };
         membership.begin(joining);
+        if membership.uses_tls() {
+            membership.need_key()?;
+        }
         Ok(membership)
     }
 
@@ -130,15 +134,33 @@ impl Membership {
         self.joining.is_none() && self.told.is_none() && self.remembered.is_none()
     }
 
-    /// The key to sign with.
+    /// Reads the key, or makes it, where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read or made.
+    pub fn need_key(&mut self) -> Result<(), KeyError> {
+        if self.keys.is_none() {
+            self.keys = Some(KeyRing::open(&self.dir, Timestamp::now())?);
+        }
+        Ok(())
+    }
+
+    /// The key to sign with, once one was needed.
     #[must_use]
-    pub fn key(&self) -> &Key {
-        self.keys.current()
+    pub fn key(&self) -> Option<&Key> {
+        self.keys.as_ref().map(KeyRing::current)
     }
 
     /// The keys, to change them.
-    pub(crate) fn keys(&mut self) -> &mut KeyRing {
-        &mut self.keys
+    pub(crate) fn keys(&mut self) -> Option<&mut KeyRing> {
+        self.keys.as_mut()
+    }
+
+    /// Of the key, for a person.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.key().map(|key| key.fingerprint().to_string()).unwrap_or_default()
     }
 
     /// The token to join with, where there is one.
@@ -160,7 +182,7 @@ impl Membership {
 
     /// The collector at `target` took the host in over this channel.
     pub fn welcomed(&mut self, welcome: &Welcome, target: &Target, channel: &Channel) {
-        if let Err(error) = self.keys.accepted() {
+        if let Some(Err(error)) = self.keys.as_mut().map(KeyRing::accepted) {
             error!("{}", Chain(&error));
         }
         self.search = Search::No;
@@ -201,7 +223,7 @@ impl Membership {
             self.tell(&Outcome::Joined {
                 collector: target.to_string(),
                 name: self.name.clone(),
-                fingerprint: self.key().fingerprint().to_string(),
+                fingerprint: self.fingerprint(),
             });
             self.forget_join();
         }
@@ -210,7 +232,9 @@ impl Membership {
     /// A try failed, with these words. Whether the next one goes elsewhere.
     pub fn failed(&mut self, why: &str, refused: Option<&Refused>, now: Instant) -> Next {
         if let Some(refused) = refused {
-            self.keys.refused(refused.code);
+            if let Some(keys) = &mut self.keys {
+                keys.refused(refused.code);
+            }
         } else {
             self.search = if self.search == Search::No { Search::Next } else { Search::No };
         }

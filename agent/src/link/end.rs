@@ -7,6 +7,7 @@ use herdbook_shared::wire::hello::{RefusalCode, Refused};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 
 use super::dial::DialError;
+use crate::key::KeyError;
 
 /// A collector that has another connection of this host is not asked again before this.
 const TAKEN_OVER_FLOOR: Duration = Duration::from_secs(10);
@@ -27,6 +28,9 @@ pub enum End {
     /// The host slept, and nobody knows what became of the connection.
     #[error("the host slept")]
     Resumed,
+    /// There is no key to show.
+    #[error("the agent has no key to show")]
+    NoKey(#[source] KeyError),
     /// It could not be made.
     #[error("cannot connect")]
     Unreachable(#[source] DialError),
@@ -111,6 +115,7 @@ impl End {
             Self::Unreachable(DialError::Status { status, .. }) => format!("status {status}"),
             Self::Unreachable(DialError::WrongPin(_)) => "wrong pin".to_owned(),
             Self::Unreachable(DialError::Tls(_) | DialError::NoRoots) => "no TLS".to_owned(),
+            Self::NoKey(_) => "no key".to_owned(),
             Self::Protocol(_) | Self::Garbage(_) | Self::Misbehaved(_) => "misbehaved".to_owned(),
             _ => UNREACHABLE.to_owned(),
         }

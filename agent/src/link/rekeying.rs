@@ -28,9 +28,8 @@ pub struct Opened {
 /// The change of the key within one session.
 #[derive(Debug)]
 pub(super) struct Rekeying<'a> {
-    keys: &'a mut KeyRing,
     /// None without TLS, where no key was shown.
-    opened: Option<Opened>,
+    shown: Option<(&'a mut KeyRing, Opened)>,
     look: Beat,
     wish: Wish,
 }
@@ -43,26 +42,21 @@ pub(super) enum Wish {
 }
 
 impl<'a> Rekeying<'a> {
-    pub(super) fn new(
-        keys: &'a mut KeyRing,
-        opened: Option<Opened>,
-        wish: Wish,
-        now: Instant,
-    ) -> Self {
-        Self { keys, opened, look: Beat::new(now, LOOK_EVERY), wish }
+    pub(super) fn new(shown: Option<(&'a mut KeyRing, Opened)>, wish: Wish, now: Instant) -> Self {
+        Self { shown, look: Beat::new(now, LOOK_EVERY), wish }
     }
 
     /// What to say, where a change is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<AgentMessage> {
-        let opened = self.opened?;
+        let (keys, opened) = self.shown.as_mut()?;
         if !self.look.take(now) {
             return None;
         }
         let at = Timestamp::now();
-        if self.wish == Wish::None && !self.keys.is_due(at) {
+        if self.wish == Wish::None && !keys.is_due(at) {
             return None;
         }
-        match self.keys.rekey(&opened.nonce, &opened.secret, at) {
+        match keys.rekey(&opened.nonce, &opened.secret, at) {
             Ok(rekey) => Some(AgentMessage::Rekey(rekey)),
             Err(error) => {
                 error!("the agent's key cannot be changed: {}", Chain(&error));
@@ -73,7 +67,8 @@ impl<'a> Rekeying<'a> {
 
     /// The collector says that this key counts.
     pub(super) fn heard(&mut self, fingerprint: Fingerprint) {
-        match self.keys.rekeyed(fingerprint) {
+        let Some((keys, _)) = &mut self.shown else { return };
+        match keys.rekeyed(fingerprint) {
             Ok(true) => {
                 self.wish = Wish::None;
                 info!("this agent's key is {fingerprint} from here on");

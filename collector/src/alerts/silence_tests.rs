@@ -146,7 +146,7 @@ async fn there_is_room_for_some_and_a_full_disk_takes_none() {
     assert!(refused.contains("1000 silences already"), "{refused}");
 
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open_bounded(dir.path(), 20).unwrap();
+    let (store, _) = Store::open_bounded(dir.path(), 40).unwrap();
     let filler = "x".repeat(200_000);
     let filled = store.write(vec![row("filler", Some(filler))]).await;
     assert!(matches!(filled, Err(WriteError::DiskFull)), "{filled:?}");

@@ -91,7 +91,7 @@ async fn a_host_that_stays_away_is_told_kept_and_told_of_no_second_time() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_written_tells_that_the_disk_is_full_and_is_written_later() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open_bounded(dir.path(), 20).unwrap();
+    let (store, _) = Store::open_bounded(dir.path(), 40).unwrap();
     let filler = |n: usize, doc: Option<String>| {
         let kind = crate::store::RowKind::Alert;
         crate::store::Row { kind, id: format!("filler-{n}"), doc }

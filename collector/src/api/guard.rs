@@ -110,6 +110,11 @@ impl Guard {
             // Behind a proxy that is trusted nobody knows the port.
             *peer = (address, 0).into();
         }
+        if let Some(standing) = extensions.get::<Standing>()
+            && caller.principal.role().is_some()
+        {
+            standing.vouch();
+        }
         extensions.insert(caller.principal.clone());
         extensions.insert(caller);
         if let Some(access) = &self.access {

@@ -21,7 +21,7 @@ pub fn routes() -> Routes<Api> {
     Routes::new()
         .on(Action::Register, "/register", post(write::register))
         .on(Action::Register, "/heartbeat", put(write::heartbeat))
-        .on(Action::Register, "/deregister", post(write::deregister))
+        .on(Action::Deregister, "/deregister", post(write::deregister))
         .on(Action::Change, "/promote", post(write::promote))
         .on(Action::ReadFleet, "/discover", get(read::discover))
         .on(Action::ReadFleet, "/services", get(read::services))

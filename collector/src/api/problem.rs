@@ -3,6 +3,7 @@
 mod rejections;
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use axum::Json;
@@ -26,7 +27,7 @@ pub struct Problem {
     expected: Option<Cow<'static, str>>,
     /// When whoever asks may ask again, seconds.
     #[serde(skip)]
-    retry_after_s: Option<u64>,
+    retry_after_s: Option<NonZeroU16>,
 }
 
 /// Longest value that is repeated, characters.
@@ -155,7 +156,8 @@ impl Problem {
 
     /// It was asked too often; again after `wait`.
     pub fn too_many(detail: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
-        let retry_after_s = Some(wait.as_secs().saturating_add(1));
+        let seconds = u16::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u16::MAX);
+        let retry_after_s = NonZeroU16::new(seconds);
         Self { retry_after_s, ..Self::new(Kind::TooManyRequests, detail) }
     }
 
@@ -248,7 +250,7 @@ impl IntoResponse for Problem {
         let retry_after = self.retry_after_s;
         let mut response = (self.status(), Json(self)).into_response();
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.get().into());
         }
         if response.status() == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

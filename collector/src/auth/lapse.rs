@@ -25,7 +25,7 @@ impl Lapse {
     }
 
     /// Ends it, for all who hold it.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.cancel();
     }
 }

@@ -73,7 +73,7 @@ fn of_hop<'a>(hop: &'a str, key: &str) -> Option<&'a str> {
 /// An address with or without a port, in brackets or not.
 fn read_address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').split(']').next().unwrap_or_default();
-    let address = bare.parse().ok().or_else(|| Some(text.rsplit_once(':')?.0.parse().ok()?));
+    let address = bare.parse().ok().or_else(|| text.rsplit_once(':')?.0.parse().ok());
     address.map(|address: IpAddr| address.to_canonical())
 }
 

@@ -192,9 +192,9 @@ impl Resolver<'_> {
     }
 
     fn auth(&mut self, file: Option<Given>) -> Result<AuthMode, ConfigError> {
-        let given = self.one(&AUTH, None, file, "auto")?;
+        let given = self.one(&AUTH, None, file, AuthMode::default().word())?;
         let mode = auth::mode(&given)?;
-        self.tell(&AUTH, given.as_text("")?, given.source.clone());
+        self.tell(&AUTH, mode.word(), given.source);
         Ok(mode)
     }
 

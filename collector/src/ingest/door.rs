@@ -47,13 +47,18 @@ where
 {
     /// Asks whoever knocks for a proof, over this very connection.
     pub(super) async fn knock(&mut self, knock: &Knock) -> Flow {
-        let Door::Proof(enrolment, channel, _) = &self.door else {
-            return Err(CloseReason::Refused);
-        };
-        let asked = enrolment.knock(knock, self.ends.remote).and_then(|()| {
+        let random = |channel| {
             let words = "the collector has no random bytes".to_owned();
-            Asked::over(*channel).map_err(|_| refused(RefusalCode::Full, words, RETRY_LATER_MS))
-        });
+            Asked::over(channel).map_err(|_| refused(RefusalCode::Full, words, RETRY_LATER_MS))
+        };
+        let asked = match &self.door {
+            Door::Proof(enrolment, channel, _) => {
+                enrolment.knock(knock, self.ends.remote).and_then(|()| random(*channel))
+            }
+            // Nobody looks at the answer.
+            Door::Open => random(ChannelSecret([0; 32])),
+            Door::NoWay => return Err(CloseReason::Refused),
+        };
         match asked {
             Ok(asked) => {
                 self.asked = Some(asked);

@@ -362,3 +362,17 @@ async fn an_agent_gets_another_key_and_the_old_one_counts_no_more() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn where_nothing_is_demanded_a_knock_is_answered_and_no_proof_looked_at() {
+    story(async {
+        let collector = Collector::new(Enrol::Token);
+        let key = Key::of_host(1);
+        let mut agent = collector.connect(Door::Open);
+        agent.say(&AgentMessage::Knock(key.knock(false))).await;
+        let Some(CollectorMessage::Challenge(challenge)) = agent.hear().await else { panic!() };
+        agent.say(&key.hello(&challenge.nonce, ELSEWHERE, None)).await;
+        welcome(agent.hear().await);
+    })
+    .await;
+}

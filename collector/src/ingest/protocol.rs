@@ -154,6 +154,11 @@ impl Protocol {
                 Step::Knock(knock)
             }
             (State::AwaitingKnock, _) => needs(KNOCK_NEEDED),
+            // Over TLS an agent knocks in any case: it cannot know what is demanded.
+            (State::AwaitingHello(knock @ None), AgentMessage::Knock(said)) => {
+                *knock = Some(said.clone());
+                Step::Knock(said)
+            }
             (State::AwaitingHello(knock), AgentMessage::Hello(hello)) => {
                 let knock = knock.take();
                 self.hello(hello, knock)

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::view::View;
 
+const OF_AGENTS: [&str; 3] = ["host.pending", "host.approved", "host.revoked"];
+
 /// The fleet as one client knows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mirror {
@@ -60,6 +62,8 @@ impl Mirror {
         let data = &change["data"];
         let kind = change["type"].as_str().unwrap_or_default();
         match kind.split_once('.').unwrap_or_default().0 {
+            // What becomes of the key of an agent changes no host.
+            "host" if OF_AGENTS.contains(&kind) => (),
             "host" | "gpu" => put(&mut self.hosts, host_id, data),
             "session" => {
                 if let (Some(host), View::Full) = (self.hosts.get_mut(&host_id), view) {

@@ -110,7 +110,8 @@ pub enum RemoveHostError {
     /// Its agent is connected, and would list it anew.
     #[error(
         "the agent of this host is connected and would list it again at once: stop the agent \
-         first (systemctl stop herdbook-agent on the host), then remove the host"
+         first (systemctl stop herdbook-agent on the host) or revoke its key (herdbook-collector \
+         host revoke), then remove the host"
     )]
     Connected,
 }

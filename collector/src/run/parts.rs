@@ -70,8 +70,9 @@ impl Parts {
         parts.spawn(disk.run(config.data_dir.clone(), stop.clone()));
     }
 
-    /// Who writes what the registry has to keep, and copies of it.
+    /// Who writes what the registry has to keep, and copies of it; and who ends rights in time.
     pub(super) fn keep(&mut self, api: &Api) {
+        self.spawn_until_kept(|kept| Arc::clone(&api.access).run(kept));
         let (store, registry) = (Arc::clone(&api.store), Arc::clone(&api.registry));
         self.spawn_until_kept(|kept| async move { flush(&store, registry, kept).await });
         let store = Arc::clone(&api.store);

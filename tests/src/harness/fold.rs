@@ -69,6 +69,10 @@ impl Folded {
     fn apply(&mut self, change: &Value) {
         let kind = text(&change["type"]);
         let data = &change["data"];
+        // What becomes of the key of an agent changes no host.
+        if ["host.pending", "host.approved", "host.revoked"].contains(&kind.as_str()) {
+            return;
+        }
         match kind.split_once('.').map_or(kind.as_str(), |(entity, _)| entity) {
             "host" | "gpu" => replace(&mut self.hosts, &change["host_id"], data),
             "service" => self.apply_service(change),

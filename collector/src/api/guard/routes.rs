@@ -100,7 +100,9 @@ async fn require(State(route): State<Arc<Declared>>, mut request: Request, next:
         return Problem::too_many("too many requests of this caller", wait).into_response();
     }
     let deed = match &access {
-        Some(_) if action.is_audited() => Some(Deed::of(&route.path, &mut request).await),
+        Some(_) if action.is_audited(&caller.principal) => {
+            Some(Deed::of(&route.path, &mut request).await)
+        }
         _ => None,
     };
     let (request, body) = match with_whole_body(request).await {

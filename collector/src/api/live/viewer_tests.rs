@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::events::filter::Words;
 use crate::api::live::pipe::{Far, pipe};
+use crate::auth::Lapse;
 use crate::config::Liveness;
 use crate::registry::Registry;
 use crate::registry::ledger::RING_CHANGES_MIN;
@@ -209,6 +210,21 @@ async fn the_stop_ends_a_slow_viewer_within_the_grace() {
         took = stopping => assert!(took < Duration::from_secs(5), "took {took:?}"),
         () = reading => (),
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_whose_right_ends_is_told_so_at_once() {
+    let mut story = Story::new();
+    let (socket, mut far) = pipe();
+    let wanted = Wanted { view: View::Summary, filter: Filter::default(), known: None };
+    let lapse = Lapse::default();
+    let until = Until { stop: story.stop.clone(), lapse: lapse.clone() };
+    story.viewers.spawn(run(socket, wanted, story.feed.clone(), until));
+    assert_eq!(far.read().await["type"], "snapshot");
+    lapse.end();
+    let Some(Message::Close(Some(close))) = far.from.next().await else { panic!("no close") };
+    assert_eq!(close.code, close_code::POLICY);
+    assert_eq!(far.from.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]

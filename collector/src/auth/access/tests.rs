@@ -53,7 +53,7 @@ async fn a_stream_and_a_poll_end_with_the_token() {
     let (stream, other) = (open(&app, header).await, token(&app, Role::Viewer, None).await.1);
     let goes_on = open(&app, ("authorization", &other)).await;
     let headers = [header];
-    let poll = app.respond(Method::GET, "/api/v1/events?timeout_s=20", &headers, "");
+    let poll = app.respond(Method::GET, "/api/v1/events?wait=20", &headers, "");
     let mut poll = std::pin::pin!(poll);
     assert!(poll.as_mut().now_or_never().is_none());
     assert!(app.access.revoke_token(&operator(), &id).await.unwrap());
