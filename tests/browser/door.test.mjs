@@ -36,7 +36,7 @@ it('signs in over TLS by a cookie that no other host and no script gets', async 
     const feeds = [];
     page.on('websocket', (socket) => feeds.push(socket.url()));
     await becomeFirstAdmin(page, collector, ANNA);
-    await h1(page, 'Hosts').waitFor();
+    await page.getByRole('button', { name: 'Signed in as anna, admin' }).waitFor();
     await live(page).waitFor();
     assert.match(feeds[0], /^wss:/);
 
