@@ -82,7 +82,7 @@ it('shows who waits at the door, lets it in once its fingerprint was seen, and t
     const dialog = page.getByRole('dialog', { name: `Let ${HOST} in?` });
     await dialog.getByRole('button', { name: 'They are the same: let it in' }).click();
     await page.getByText('Nobody waits.').waitFor();
-    await page.getByRole('link', { name: 'Hosts', exact: true }).click();
+    await page.getByRole('link', { name: 'Fleet', exact: true }).click();
     const cpu = hostRow(page, HOST).locator('.cpu .value');
     await cpu.getByText(/\d/).waitFor({ timeout: KNOCKS_MS });
 
@@ -96,7 +96,7 @@ it('shows who waits at the door, lets it in once its fingerprint was seen, and t
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
     await row.getByText('revoked').waitFor();
     await eventually('the agent to know', () => /revoked/.test(agent.program.log) || null);
-    await page.getByRole('link', { name: 'Hosts', exact: true }).click();
+    await page.getByRole('link', { name: 'Fleet', exact: true }).click();
     await eventually('no number of its', async () => !/\d/.test(await cpu.textContent()));
 
     await page.goto(at('access/audit'));
