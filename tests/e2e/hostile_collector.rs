@@ -124,8 +124,10 @@ async fn a_hostile_collector_moves_no_agent() {
         late.map_or(Ok(()), |one| Err(format!("{:?}", one.manner)))
     })
     .await;
-    throughout("all agents run", EXPOSED, async || all.iter().try_for_each(|one| one.cost().map(drop)))
-        .await;
+    throughout("all agents run", EXPOSED, async || {
+        all.iter().try_for_each(|one| one.cost().map(drop))
+    })
+    .await;
     let good = all[0].cost().expect("the agent with a good collector");
     for one in &all {
         let (cost, n_dials) = (one.cost().expect("an agent"), one.collector.n_dials());
