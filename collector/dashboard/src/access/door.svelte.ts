@@ -22,9 +22,11 @@ export class Door {
     this.#heard = untrack(() => new Heard(feed, isKeyChange));
   }
 
-  get agents(): readonly Agent[] {
-    return this.asked?.value?.entries ?? [];
-  }
+  /** Whoever came first stands first, so that nobody moves when somebody comes. */
+  readonly agents: readonly Agent[] = $derived.by(() => {
+    const agents = this.asked?.value?.entries ?? [];
+    return agents.toSorted((a, b) => Date.parse(a.first_seen_at) - Date.parse(b.first_seen_at));
+  });
 
   get n(): number {
     return this.agents.length;

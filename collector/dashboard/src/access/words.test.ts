@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AuditEntry, JoinToken } from '../feed/access.ts';
 import { groupsOf, shortOf } from './fingerprint.ts';
-import { speaksOf, untilOf, usesOf, wordsIn } from './words.ts';
+import { actOf, speaksOf, untilOf, usesOf, wordsIn } from './words.ts';
 
 const DIGEST = 'ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs';
 
@@ -36,7 +36,7 @@ const entry = (over: Partial<AuditEntry> = {}): AuditEntry => ({
   seq: 7,
   at: '2026-11-27T12:00:00Z',
   actor: 'person Anna',
-  action: 'token.made',
+  action: 'makeToken',
   subject: 'router-1',
   from_address: '10.0.0.7',
   detail: 'role client',
@@ -44,8 +44,16 @@ const entry = (over: Partial<AuditEntry> = {}): AuditEntry => ({
   ...over,
 });
 
+it('says what was done as people do', () => {
+  expect(actOf(entry())).toBe('make token');
+  expect(actOf(entry({ action: 'signIn' }))).toBe('sign in');
+  expect(actOf(entry({ action: 'deregister' }))).toBe('deregister');
+});
+
 it('finds an entry by all words that are asked for, in any field', () => {
   expect(speaksOf(entry(), wordsIn('anna ROUTER client'))).toBe(true);
+  expect(speaksOf(entry(), wordsIn('make token'))).toBe(true);
+  expect(speaksOf(entry(), wordsIn('maketoken'))).toBe(true);
   expect(speaksOf(entry(), wordsIn('anna gpu-1'))).toBe(false);
   expect(speaksOf(entry({ subject: null, from_address: null }), [])).toBe(true);
 });

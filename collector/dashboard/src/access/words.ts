@@ -43,10 +43,16 @@ export function usesOf(token: JoinToken): string {
   return token.uses === 1 && used === 0 ? 'one host' : `${used} of ${plural(token.uses, 'host')}`;
 }
 
+/** `makeFirstAdmin`, as the API calls it, is `make first admin` for people. */
+export const actOf = ({ action }: AuditEntry): string =>
+  action.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
 /** Whether all words stand somewhere in the entry. */
 export function speaksOf(entry: AuditEntry, words: readonly string[]): boolean {
   const { actor, action, subject, from_address, detail } = entry;
-  const text = [actor, action, subject, from_address, detail].join('\n').toLowerCase();
+  const text = [actor, action, actOf(entry), subject, from_address, detail]
+    .join('\n')
+    .toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
