@@ -201,13 +201,15 @@ impl Access {
         ended
     }
 
-    /// A failed try stands in the audit log; of many only some, with how many were left out.
+    /// A failed try stands in the audit log; of many only some, with how many were left out. A name
+    /// that nobody has is not told: it may be a password in the wrong field, and the log is for ever.
     async fn tell_failure(&self, caller: &Caller, name: &str, why: &str) {
         let Some(n_untold) = self.rates.tell_failure() else { return };
         let more = match n_untold {
             0 => String::new(),
             n => format!("; {n} more failed before, which are not told one by one"),
         };
+        let name = if self.person(name).is_ok() { name } else { "?" };
         let row = caller.audit("signInFailed", Some(name), format!("{why}{more}"));
         if let Err(error) = self.note(row).await {
             tracing::warn!(%error, "a failed sign-in is not in the audit log");
