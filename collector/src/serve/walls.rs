@@ -189,6 +189,11 @@ impl Standing {
         pools.know(host, self.network);
     }
 
+    /// A host is enrolled no more, or has another key.
+    pub fn forget_host(&self, host: &Fingerprint) {
+        self.walls.forget(host);
+    }
+
     pub(super) fn turn_away(&self, why: TurnedAway) {
         self.walls.turn_away(why);
     }
