@@ -249,7 +249,7 @@ async fn no_secret_is_anywhere_but_where_it_has_to_be() {
         "hosts",
         "services",
         "snapshot?view=full",
-        "events?wait_s=0",
+        "events?wait=0",
     ] {
         let answer = collector.rest().get(&format!("/api/v1/{path}")).await.to_string();
         assert!(secrets.within(answer.as_bytes()).is_empty(), "{path}: {answer}");

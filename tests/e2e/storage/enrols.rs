@@ -3,6 +3,7 @@
 //! log are on the disk together or not at all; whoever was welcomed is known, and whoever was said
 //! to be revoked stays out.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -141,10 +142,10 @@ impl Scene {
         Ok(Kept { n_used, key, is_listed, acts })
     }
 
-    fn judge(&self, data: &Path, answered: Answered) -> Result<(), String> {
+    fn judge(&self, data: &Path, answered: Answered) -> Result<Kept, String> {
         let kept = self.kept(data)?;
-        let state = kept.key.as_deref();
         let acts: Vec<&str> = kept.acts.iter().map(String::as_str).collect();
+        let state = kept.key.as_deref();
         let is_whole = match (kept.n_used, state, &acts[..]) {
             // The list comes first, so that nothing that is answered can be taken back.
             (0, None, []) => !kept.is_listed,
@@ -158,7 +159,7 @@ impl Scene {
         if answered.is_welcome && state.is_none() || answered.is_revoked && !kept.is_listed {
             return Err(format!("{answered:?}, and the disk has {kept:?}"));
         }
-        Ok(())
+        Ok(kept)
     }
 }
 
@@ -184,7 +185,7 @@ async fn stops(place: &Place, program: &mut Traced) -> bool {
 }
 
 /// Runs the scene with a kill at a call. Whether there was no such call, and what is wrong then.
-async fn killed(scene: &Scene, call: &str, nth: usize) -> (bool, Result<(), String>) {
+async fn killed(scene: &Scene, call: &str, nth: usize) -> (bool, Result<Kept, String>) {
     let place = Place::with_copy(&scene.place.data());
     let (data, database) = (place.data().display().to_string(), place.database());
     let database = database.display();
@@ -207,7 +208,7 @@ async fn killed(scene: &Scene, call: &str, nth: usize) -> (bool, Result<(), Stri
     program.0.kill9_all().await;
     let mut judged = scene.judge(&place.data(), answered);
     if answered.is_revoked && judged.is_ok() {
-        judged = stays_out(scene, &place).await;
+        judged = stays_out(scene, &place).await.and(judged);
     }
     (is_through, judged)
 }
@@ -231,7 +232,7 @@ async fn stays_out(scene: &Scene, place: &Place) -> Result<(), String> {
 #[tokio::test]
 async fn a_collector_that_dies_while_a_host_joins_or_is_revoked_has_kept_all_of_it_or_nothing() {
     let scene = Scene::set().await;
-    let (mut n_kills, mut wrong) = (0, Vec::new());
+    let (mut n_kills, mut wrong, mut seen) = (0, Vec::new(), BTreeSet::new());
     for call in CALLS {
         for first in (1..CALLS_MAX).step_by(TOGETHER) {
             let run = |nth| {
@@ -242,7 +243,10 @@ async fn a_collector_that_dies_while_a_host_joins_or_is_revoked_has_kept_all_of_
             for (nth, (was_spared, judged)) in join_all((first..first + TOGETHER).map(run)).await {
                 is_through |= was_spared;
                 n_kills += usize::from(!was_spared);
-                wrong.extend(judged.err().map(|why| format!("at {call} {nth}: {why}")));
+                match judged {
+                    Ok(kept) => drop(seen.insert((kept.acts.len(), kept.is_listed))),
+                    Err(why) => wrong.push(format!("at {call} {nth}: {why}")),
+                }
             }
             if is_through {
                 break;
@@ -252,6 +256,8 @@ async fn a_collector_that_dies_while_a_host_joins_or_is_revoked_has_kept_all_of_
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(n_kills >= 20, "it was written {n_kills} times only");
+    // Nothing yet, joined, listed and not yet in the database, revoked.
+    assert_eq!(seen, BTreeSet::from([(0, false), (1, false), (1, true), (2, true)]));
 }
 
 #[tokio::test]
