@@ -128,10 +128,16 @@ impl Key {
     }
 
     fn from_file(file: &KeyFile) -> Option<Self> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&file.seed.0).ok()?;
+        Self::from_seed(&file.seed, file.made_at)
+    }
+
+    /// The key of this seed, of an agent that has no state directory: a simulated one.
+    #[must_use]
+    pub fn from_seed(seed: &Octets<32>, made_at: Timestamp) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed.0).ok()?;
         let public_key = Octets(pair.public_key().as_ref().try_into().ok()?);
         let fingerprint = fingerprint_of(&public_key.0);
-        Some(Self { pair, public_key, fingerprint, made_at: file.made_at })
+        Some(Self { pair, public_key, fingerprint, made_at })
     }
 
     /// The half that everybody may know.

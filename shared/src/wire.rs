@@ -30,7 +30,7 @@ pub mod fixtures;
 
 use serde::{Deserialize, Serialize};
 
-use enrol::{Challenge, Knock, Rekey, Rekeyed};
+use enrol::{Challenge, Knock, Pins, Rekey, Rekeyed};
 use hello::{Goodbye, Hello, Refused, Welcome};
 use inventory::Inventory;
 use sample::Sample;
@@ -73,6 +73,8 @@ pub enum CollectorMessage {
     Refused(Refused),
     /// The new key counts.
     Rekeyed(Rekeyed),
+    /// By which keys it can be known from here on.
+    Pins(Pins),
     /// A message of a later version, ignored.
     #[serde(other)]
     Unknown,

@@ -1,10 +1,11 @@
 // Starts the real programs for a story, on free ports and in folders of their own, and ends them.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const DEBUG = fileURLToPath(new URL('../../target/debug/', import.meta.url));
 const PROGRAMS = process.env.HERDBOOK_PROGRAMS ?? DEBUG;
@@ -12,6 +13,10 @@ const READY_MS = 60_000;
 const END_MS = 20_000;
 /** The last of what a program said, for the one who looks for a fault. */
 const LOG_MOST = 20_000;
+/** Where a collector listens: the first of its ports. */
+const LISTENS = /(https?:\/\/127\.0\.0\.1:\d+)/;
+/** What an agent logs first of all. */
+const HAS_KEY = /this agent's key is (sha256:[\w-]{43})/;
 
 /** What is meant for another collector does not reach this one. */
 const othersOut = (env) =>
@@ -20,33 +25,31 @@ const othersOut = (env) =>
 export class Program {
   #child;
   #log = '';
-  url = null;
+  #told = null;
 
-  /** Starts it and waits until it says where it listens. */
-  static async start(name, args = [], env = {}) {
+  /** Starts it and waits until it tells what `ready` looks for. */
+  static async start(name, args = [], ready = LISTENS) {
     const program = new Program();
     const child = spawn(join(PROGRAMS, name), args, {
-      env: { ...othersOut(process.env), ...env },
+      env: othersOut(process.env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     program.#child = child;
     let timer;
-    const ready = new Promise((resolve, reject) => {
+    const told = new Promise((resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`${name} is not ready: ${program.log}`)), READY_MS);
       child.on('error', reject);
       child.on('exit', (code) => reject(new Error(`${name} ended with ${code}: ${program.log}`)));
       const read = (chunk) => {
         program.#log = (program.#log + chunk).slice(-LOG_MOST);
-        const found = /http:\/\/(127\.0\.0\.1:\d+)/.exec(program.#log);
-        if (found) resolve(`http://${found[1]}/`);
+        const found = ready.exec(program.#log);
+        if (found) resolve(found[1]);
       };
       child.stdout.on('data', read);
-      child.stderr.on('data', (chunk) => {
-        program.#log = (program.#log + chunk).slice(-LOG_MOST);
-      });
+      child.stderr.on('data', read);
     });
     try {
-      program.url = await ready;
+      program.#told = await told;
     } catch (error) {
       await program.end('SIGKILL');
       throw error;
@@ -58,6 +61,16 @@ export class Program {
 
   get log() {
     return this.#log;
+  }
+
+  /** The address of its page. */
+  get url() {
+    return `${this.#told}/`;
+  }
+
+  /** What an agent's key is known by. */
+  get fingerprint() {
+    return this.#told;
   }
 
   get pid() {
@@ -118,6 +131,14 @@ export class Collector {
     return this.#program.log;
   }
 
+  /** What it answers to a command on its own machine, where whoever has its folder is an admin. */
+  async command(...args) {
+    const program = join(PROGRAMS, 'herdbook-collector');
+    const all = ['--data-dir', join(this.#dir, 'data'), ...args];
+    const { stdout } = await promisify(execFile)(program, all, { env: othersOut(process.env) });
+    return stdout;
+  }
+
   async kill() {
     await this.#program.end('SIGKILL');
   }
@@ -130,6 +151,28 @@ export class Collector {
   async end() {
     await this.#program.end();
     await rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** The real agent of this machine, that knows a collector and has no join line for it. */
+export async function startAgent(collector, name) {
+  const [, url, pins] = /'(\S+) \S+ (\S+)'/.exec(await collector.command('token', 'create'));
+  const dir = await mkdtemp(join(tmpdir(), 'herdbook-agent-'));
+  const remembered = JSON.stringify({ url, pins: pins.split(',') });
+  await writeFile(join(dir, 'collector'), remembered, { mode: 0o600 });
+  const args = ['--state-dir', dir, '--name', name];
+  try {
+    const program = await Program.start('herdbook-agent', args, HAS_KEY);
+    return {
+      program,
+      end: async () => {
+        await program.end();
+        await rm(dir, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
   }
 }
 

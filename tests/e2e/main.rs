@@ -59,6 +59,8 @@ mod texts;
 mod web_edges;
 
 mod demo;
+mod hostile_agent;
+mod hostile_collector;
 mod hostile_frames;
 mod start;
 

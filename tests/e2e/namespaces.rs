@@ -1,19 +1,14 @@
 //! A host with several networks: which of its addresses lead to it. Each story runs in a network
 //! namespace of its own, so that its interfaces are real and touch no other.
 //!
-//! The collector listens on loopback, as it does until there is enrolment; an agent that reaches it
-//! over a network goes through a forwarder, as it would through an SSH tunnel or a proxy.
+//! Over its networks an agent reaches the collector by TLS, as from another host.
 
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use herdbook_tests::harness::program::{built, command};
-use herdbook_tests::harness::{Fleet, Program, eventually};
+use herdbook_tests::harness::{Demanding, Fleet, Program, Rest, eventually};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 /// Set in the process that runs within the namespace.
 const INSIDE: &str = "HERDBOOK_TEST_NAMESPACE";
@@ -96,35 +91,9 @@ fn ip(arguments: &str) -> bool {
     ip.status().expect("ip").success()
 }
 
-/// Forwards connections to the collector under the name that it knows itself by.
-async fn forward(listen: &str, collector: SocketAddr) -> (SocketAddr, JoinSet<()>) {
-    let listener = TcpListener::bind((listen, 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let mut connections = JoinSet::new();
-    connections.spawn(async move {
-        let mut open = JoinSet::new();
-        while let Ok((near, _)) = listener.accept().await {
-            open.spawn(async move { drop(relay(near, address, collector).await) });
-        }
-    });
-    (address, connections)
-}
-
-async fn relay(mut near: TcpStream, own: SocketAddr, to: SocketAddr) -> std::io::Result<()> {
-    let mut far = TcpStream::connect(to).await?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(near.read_u8().await?);
-    }
-    let head = String::from_utf8_lossy(&head).replace(&own.to_string(), &to.to_string());
-    far.write_all(head.as_bytes()).await?;
-    copy_bidirectional(&mut near, &mut far).await.map(drop)
-}
-
-async fn addresses_become(fleet: &Fleet, expected: &[&str]) {
-    let id = fleet.id_of("gpu-1").await;
+async fn addresses_become(rest: &Rest, id: &str, expected: &[&str]) {
     let told = async || {
-        let host = fleet.rest().host(&id).await;
+        let host = rest.host(id).await;
         if host["addresses"] == json!(expected) {
             Ok(())
         } else {
@@ -141,7 +110,8 @@ async fn the_likeliest_address_comes_first() {
     }
     let fleet = Fleet::start().await;
     let _agent = fleet.agent("gpu-1").start();
-    addresses_become(&fleet, &LIKELIEST_FIRST.map(|(address, _)| address)).await;
+    let id = fleet.id_of("gpu-1").await;
+    addresses_become(&fleet.rest(), &id, &LIKELIEST_FIRST.map(|(address, _)| address)).await;
 
     let mut command = command(&built("herdbook-agent"), fleet.dir());
     command.args(["--once", "--state-dir"]).arg(fleet.dir().join("once"));
@@ -164,14 +134,22 @@ async fn the_address_that_the_collector_hears_from_comes_before_all() {
     if !is_inside("the_address_that_the_collector_hears_from_comes_before_all") {
         return;
     }
-    let fleet = Fleet::start().await;
-    for own in ["10.20.0.5", "fd12:3456::5"] {
-        let (address, _forwarding) = forward(own, fleet.address()).await;
-        let mut agent = fleet.agent("gpu-1").through(address).start();
+    let collector = Demanding::start_at("[::]:0", "").await;
+    let port = collector.address().port();
+    let (host, mut agent) = collector.joined("gpu-1").await;
+    let id = collector.online("gpu-1").await["id"].as_str().expect("an id").to_owned();
+    for (own, url) in [("10.20.0.5", "10.20.0.5"), ("fd12:3456::5", "[fd12:3456::5]")] {
+        agent.kill9().await;
+        let line = collector.join_line().await;
+        let (_, token_and_pin) = line.split_once(" hbj_").expect("a join line");
+        let line = format!("https://{url}:{port} hbj_{token_and_pin}");
+        let line = line.split('\'').next().expect("what is piped");
+        let said = host.join(line, &[]).await;
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        agent = host.start(&[]);
         let others = LIKELIEST_FIRST.map(|(address, _)| address).into_iter();
         let mut expected = vec![own];
         expected.extend(others.filter(|address| *address != own));
-        addresses_become(&fleet, &expected).await;
-        agent.kill9().await;
+        addresses_become(&collector.rest(), &id, &expected).await;
     }
 }

@@ -8,6 +8,7 @@ mod depth;
 pub mod host;
 
 pub mod agent;
+pub mod enrolled;
 pub mod session;
 
 pub mod limit;
@@ -15,4 +16,5 @@ pub mod load;
 pub mod usage;
 
 pub use agent::SimulatedAgent;
+pub use enrolled::Member;
 pub use host::SimulatedHost;

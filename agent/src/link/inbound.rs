@@ -73,7 +73,8 @@ impl Inbound {
             }
             message @ (CollectorMessage::Welcome(_)
             | CollectorMessage::Challenge(_)
-            | CollectorMessage::Rekeyed(_)) => Ok(Some(message)),
+            | CollectorMessage::Rekeyed(_)
+            | CollectorMessage::Pins(_)) => Ok(Some(message)),
         }
     }
 

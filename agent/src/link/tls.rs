@@ -45,7 +45,11 @@ pub struct WrongPin {
 }
 
 /// Speaks TLS over a connection.
-pub(super) async fn connect(
+///
+/// # Errors
+///
+/// Where no TLS can be agreed on, or the other end is not whom `trust` expects.
+pub async fn connect(
     stream: TcpStream,
     host: &str,
     trust: &Trust,

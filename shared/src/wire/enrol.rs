@@ -103,6 +103,15 @@ pub struct Rekeyed {
     pub fingerprint: Fingerprint,
 }
 
+/// The keys by which the collector can be known from here on, told where they change while an agent
+/// is connected: as in its welcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Pins {
+    /// The one that it has first, and while it is about to get another, that one.
+    pub pins: Vec<Fingerprint>,
+}
+
 /// What an agent signs to prove who it is.
 #[must_use]
 pub fn proven(

@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
-use herdbook_collector::ingest::protocol::{Protocol, Step};
+use herdbook_collector::ingest::protocol::{Begins, Protocol, Step};
 use herdbook_shared::wire::codec::{decode_agent, encode};
 use tokio::time::Instant;
 
 /// Each line is a frame, a tenth of a second after the last.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    for begins in [Begins::Hello, Begins::Knock] {
+        talk(text, begins);
+    }
+}
+
+/// One conversation, where no credentials are demanded and where they are.
+fn talk(text: &str, begins: Begins) {
     let mut now = Instant::now();
-    let mut protocol = Protocol::new(now);
+    let mut protocol = Protocol::new(begins, now);
     for frame in text.lines() {
         now += Duration::from_millis(100);
         if let Ok(message) = decode_agent(frame) {

@@ -3,12 +3,13 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use herdbook_tests::asked::{self, Pace};
+use herdbook_tests::enrolment;
 use herdbook_tests::footprint::{self, Plan, bare};
 use herdbook_tests::harness::program::command;
 use herdbook_tests::harness::{Fleet, Program, eventually};
@@ -42,8 +43,16 @@ enum What {
     Lookups(Lookups),
     /// What the collector does for many at once, as a table.
     Serving(Serving),
+    /// How fast agents enrol over TLS, and how soon they are back after a restart, as a table.
+    Enrolment(Enrolment),
     /// What agents cost the collector, as JSON.
     Collector(Collector),
+    /// A raw limit, run by the bench: shakes hands over TLS as the collector of this directory does.
+    #[command(hide = true)]
+    Handshakes {
+        /// The collector's data directory.
+        data_dir: PathBuf,
+    },
     /// A raw limit, run by the bench: reads what an agent reads, once a second.
     #[command(hide = true)]
     Bare,
@@ -93,6 +102,19 @@ struct Serving {
 }
 
 #[derive(Debug, Args)]
+struct Enrolment {
+    /// How many agents.
+    #[arg(long, default_value_t = 10_000)]
+    agents: u32,
+    /// How many of them enrol at the same time.
+    #[arg(long, default_value_t = 200)]
+    in_flight: usize,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Collector {
     /// How long to measure, seconds.
     #[arg(long, default_value_t = 60)]
@@ -115,9 +137,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match &arguments.what {
-        Some(What::Sink) => runtime.block_on(limit::sink(|address| {
-            let _ = writeln!(std::io::stdout(), "{address}");
-        })),
+        Some(What::Sink) => runtime.block_on(limit::sink(ready)),
         Some(What::Bare) => {
             runtime.block_on(bare::read());
             Ok(())
@@ -130,16 +150,24 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
         Some(What::Registry(InProcess { only })) => in_process(*only),
         Some(What::Lookups(lookups)) => over_http(&runtime, lookups),
         Some(What::Serving(Serving { only })) => many_at_once(&runtime, *only),
+        Some(What::Enrolment(enrolment)) => enrol(&runtime, enrolment),
+        Some(What::Handshakes { data_dir }) => runtime.block_on(enrolment::shake(data_dir, ready)),
         Some(What::Collector(measured)) => tell(&runtime.block_on(collectors(measured))?),
         None => {
             alone(std::iter::empty())?;
             in_process(None)?;
             over_http(&runtime, &Lookups { per_second: 5000, window_s: 10 })?;
             many_at_once(&runtime, None)?;
+            enrol(&runtime, &Enrolment { agents: 10_000, in_flight: 200, json: false })?;
             let measured = Collector { seconds: 60, hosts: 1000 };
             tell(&runtime.block_on(collectors(&measured))?)
         }
     }
+}
+
+/// The address of a raw limit, for whoever started it.
+fn ready(address: SocketAddr) {
+    let _ = writeln!(std::io::stdout(), "{address}");
 }
 
 fn in_process(only: Option<registry::Part>) -> std::io::Result<()> {
@@ -160,6 +188,22 @@ fn many_at_once(
 ) -> std::io::Result<()> {
     let rates = runtime.block_on(serving::measure(only))?;
     writeln!(std::io::stdout(), "{}", serving::table(&rates))
+}
+
+fn enrol(runtime: &tokio::runtime::Runtime, wanted: &Enrolment) -> std::io::Result<()> {
+    let (n_agents, n_in_flight) = (wanted.agents, wanted.in_flight.max(1));
+    limit::raise_open_files()?;
+    let plan = enrolment::Plan { n_agents, n_in_flight };
+    let shaking = |data_dir: &Path, dir: &Path| {
+        let mut command = own(dir);
+        command.arg("handshakes").arg(data_dir);
+        Program::start("handshakes", command, dir)
+    };
+    let figures = runtime.block_on(enrolment::measure(plan, shaking))?;
+    if wanted.json {
+        return tell(&json!(figures));
+    }
+    writeln!(std::io::stdout(), "{}", enrolment::table(plan, &figures))
 }
 
 fn tell(figures: &Value) -> std::io::Result<()> {
@@ -227,6 +271,7 @@ async fn sink(n_hosts: u32, measured: Duration) -> std::io::Result<Cost> {
 fn load(collector: SocketAddr, speech: Speech, n_hosts: u32, measured: Duration) -> Load {
     Load {
         collector,
+        join: None,
         speech,
         n_hosts,
         interval: Duration::from_secs(1),
@@ -251,8 +296,12 @@ async fn cost(load: Load) -> std::io::Result<Cost> {
 
 /// This program as another process, with one word.
 fn program(word: &str, dir: &Path) -> Program {
-    let own = std::env::current_exe().expect("the path of this program");
-    let mut command = command(&own, dir);
+    let mut command = own(dir);
     command.arg(word);
     Program::start(word, command, dir)
+}
+
+fn own(dir: &Path) -> tokio::process::Command {
+    let own = std::env::current_exe().expect("the path of this program");
+    command(&own, dir)
 }

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use herdbook_agent::link::End;
 use herdbook_shared::wire::AgentMessage;
 use herdbook_shared::wire::hello::{GoodbyeReason, Refused, Welcome};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
+use super::enrolled::Member;
 use super::host::SimulatedHost;
 use super::session::{Ended, Session};
 
@@ -25,6 +27,16 @@ impl SimulatedAgent {
     /// Where the collector cannot be reached or refuses the host.
     pub async fn join(collector: SocketAddr, host: SimulatedHost) -> Result<Self, Ended> {
         let session = Session::open(collector, host.hello()).await?;
+        Ok(Self { host, session })
+    }
+
+    /// Connects over TLS and introduces `host`, which proves who it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the collector cannot be reached, is another one, or refuses the host.
+    pub async fn enrol(member: &Member, host: SimulatedHost) -> Result<Self, End> {
+        let session = member.open(&host.hello()).await?;
         Ok(Self { host, session })
     }
 

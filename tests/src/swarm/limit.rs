@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 /// # Errors
 ///
 /// Where it cannot listen.
-pub async fn sink(mut ready: impl FnMut(SocketAddr)) -> std::io::Result<()> {
+pub async fn sink(ready: impl FnOnce(SocketAddr)) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ready(listener.local_addr()?);
     let mut connections = JoinSet::new();
@@ -25,4 +26,14 @@ pub async fn sink(mut ready: impl FnMut(SocketAddr)) -> std::io::Result<()> {
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// Raises how many files this process may hold open as far as it may.
+///
+/// # Errors
+///
+/// Where the system refuses.
+pub fn raise_open_files() -> std::io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use herdbook_agent::enrol::JoinLine;
 use herdbook_shared::wire::AgentMessage;
 use herdbook_shared::wire::codec::encode;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
 use super::agent::SimulatedAgent;
+use super::enrolled::Member;
 use super::host::SimulatedHost;
 use super::session::Ended;
 use super::usage::{Memory, cpu_time, median, memory};
@@ -39,6 +41,9 @@ pub enum Speech {
 pub struct Load {
     /// Where the collector listens.
     pub collector: SocketAddr,
+    /// By which line they join, over TLS and with keys of their own; `None`: on this machine, and
+    /// without.
+    pub join: Option<Arc<JoinLine>>,
     /// What they say to it.
     pub speech: Speech,
     /// How many hosts.
@@ -203,22 +208,27 @@ async fn simulate(load: Load, index: u32, base: Instant, counters: Arc<Counters>
     host.sample_interval_ms = u64::try_from(load.interval.as_millis()).unwrap_or(u64::MAX);
     let start = || load.next_turn(index, base, Instant::now());
     let why = match load.speech {
-        Speech::Wire => speak_wire(load.collector, host, start, &counters).await,
+        Speech::Wire => match join(&load, index, host).await {
+            Ok(agent) => speak_wire(agent, start, &counters).await,
+            Err(why) => why,
+        },
         Speech::Bytes => speak_bytes(&load, host, start, &counters).await,
     };
     counters.ended(&why);
 }
 
+async fn join(load: &Load, index: u32, host: SimulatedHost) -> Result<SimulatedAgent, Ended> {
+    let Some(line) = &load.join else { return SimulatedAgent::join(load.collector, host).await };
+    let member = Member::by_line(line, u64::from(index) + 1);
+    let member = member.ok_or_else(|| Ended::Lost("there is no key of this seed".to_owned()))?;
+    Ok(SimulatedAgent::enrol(&member, host).await?)
+}
+
 async fn speak_wire(
-    collector: SocketAddr,
-    host: SimulatedHost,
+    mut agent: SimulatedAgent,
     start: impl Fn() -> Instant,
     counters: &Counters,
 ) -> Ended {
-    let mut agent = match SimulatedAgent::join(collector, host).await {
-        Ok(agent) => agent,
-        Err(why) => return why,
-    };
     if let Err(why) = agent.send_inventory().await {
         return why;
     }
@@ -259,6 +269,7 @@ mod tests {
     fn load(n_hosts: u32) -> Load {
         Load {
             collector: "127.0.0.1:6121".parse().unwrap(),
+            join: None,
             speech: Speech::Wire,
             n_hosts,
             interval: Duration::from_secs(1),

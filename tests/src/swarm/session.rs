@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use herdbook_agent::link::transport::Transport;
 use herdbook_shared::wire::codec::{decode_collector, encode, split};
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, Hello, Refused, Welcome};
 use herdbook_shared::wire::inventory::Inventory;
@@ -18,7 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The socket of an agent.
-pub type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<Transport>;
 
 /// How long a collector may take to upgrade a connection and to answer a hello.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -68,6 +69,7 @@ pub async fn dial(collector: SocketAddr) -> Result<Socket, Ended> {
     request.headers_mut().insert("sec-websocket-protocol", subprotocol);
     // Thousands of these share one process: small buffers, no copies kept.
     let config = WebSocketConfig::default().read_buffer_size(2048).write_buffer_size(0);
+    let stream = Transport::Plain(stream);
     let upgraded = timeout(ANSWER, client_async_with_config(request, stream, Some(config))).await;
     let (socket, _) = upgraded.map_err(|e| lost(&e))??;
     Ok(socket)
@@ -99,6 +101,11 @@ async fn first_message(socket: &mut Socket) -> Result<Option<CollectorMessage>, 
 }
 
 impl Session {
+    /// One that was opened already.
+    pub(super) fn of(socket: Socket, welcome: Welcome) -> Self {
+        Self { socket, welcome }
+    }
+
     /// Connects and says who is there.
     ///
     /// # Errors

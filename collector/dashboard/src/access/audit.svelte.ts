@@ -1,6 +1,6 @@
 // The audit, newest first and page by page. Nothing in it ever changes, so what was loaded stays, and only
 // what is newer is asked for.
-import type { AuditEntry, AuditPage } from '../feed/access.ts';
+import type { AuditEntry, AuditList } from '../feed/access.ts';
 import { get, wordsOf } from '../feed/api.ts';
 
 const PAGE = 100;
@@ -51,16 +51,16 @@ export class Audit {
     this.#ended.abort();
   }
 
-  #goOn(page: AuditPage): void {
+  #goOn(page: AuditList): void {
     this.#cursor = page.next_cursor ?? undefined;
     this.more = this.#cursor !== undefined && this.entries.length < MOST;
   }
 
-  async #ask(cursor: string | undefined): Promise<AuditPage | null> {
+  async #ask(cursor: string | undefined): Promise<AuditList | null> {
     const { signal } = this.#ended;
     this.busy = true;
     try {
-      const page = await get<AuditPage>('audit', { query: { limit: PAGE, cursor }, signal });
+      const page = await get<AuditList>('audit', { query: { limit: PAGE, cursor }, signal });
       this.error = null;
       return page;
     } catch (error) {

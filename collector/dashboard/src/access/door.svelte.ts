@@ -2,7 +2,7 @@
 // them, and for the view, which shows them.
 import { createContext, untrack } from 'svelte';
 import { Asked } from '../asked.svelte.ts';
-import { isKeyChange, type AgentView } from '../feed/access.ts';
+import { isKeyChange, type Agent } from '../feed/access.ts';
 import { getAll } from '../feed/api.ts';
 import { Heard } from '../heard.ts';
 
@@ -13,7 +13,7 @@ const REFRESH_MS = 30_000;
 type Feed = ConstructorParameters<typeof Heard>[0];
 
 export class Door {
-  asked = $state.raw<Asked<{ entries: AgentView[]; more: boolean }> | null>(null);
+  asked = $state.raw<Asked<{ entries: Agent[]; more: boolean }> | null>(null);
   /** Moves when the feed told of a key. */
   moved = $state(0);
   #heard: Heard;
@@ -22,9 +22,11 @@ export class Door {
     this.#heard = untrack(() => new Heard(feed, isKeyChange));
   }
 
-  get agents(): readonly AgentView[] {
-    return this.asked?.value?.entries ?? [];
-  }
+  /** Whoever came first stands first, so that nobody moves when somebody comes. */
+  readonly agents: readonly Agent[] = $derived.by(() => {
+    const agents = this.asked?.value?.entries ?? [];
+    return agents.toSorted((a, b) => Date.parse(a.first_seen_at) - Date.parse(b.first_seen_at));
+  });
 
   get n(): number {
     return this.agents.length;
@@ -34,7 +36,7 @@ export class Door {
   open(): void {
     this.asked ??= new Asked(
       (signal) =>
-        getAll<AgentView>('agents', 'agents', { query: { state: 'pending' }, most: MOST, signal }),
+        getAll<Agent>('agents', 'agents', { query: { state: 'pending' }, most: MOST, signal }),
       REFRESH_MS,
     );
   }

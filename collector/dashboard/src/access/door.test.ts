@@ -10,7 +10,11 @@ beforeEach(() => {
   vi.useFakeTimers();
   names = ['gpu-1'];
   fetched.mockImplementation(() => {
-    const agents = names.map((name) => ({ name, fingerprint: `sha256:${name}` }));
+    const agents = names.map((name, i) => ({
+      name,
+      fingerprint: `sha256:${name}`,
+      first_seen_at: new Date(60_000 - i).toISOString(),
+    }));
     return Promise.resolve(new Response(JSON.stringify({ agents, next_cursor: null })));
   });
   vi.stubGlobal('fetch', fetched);
@@ -58,6 +62,6 @@ it('asks anew soon after the feed told of a key, and not for anything else', asy
   feed.changes.push(aChange(2, 'host.pending'));
   door.hear();
   await vi.advanceTimersByTimeAsync(1000);
-  expect(door.n).toBe(2);
+  expect(door.agents.map(({ name }) => name)).toEqual(['gpu-2', 'gpu-1']);
   expect(door.moved).toBe(1);
 });

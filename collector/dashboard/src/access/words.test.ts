@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { AuditEntry, JoinTokenView } from '../feed/access.ts';
+import type { AuditEntry, JoinToken } from '../feed/access.ts';
 import { groupsOf, shortOf } from './fingerprint.ts';
-import { detailOf, speaksOf, untilOf, usesOf, wordsIn } from './words.ts';
+import { actOf, speaksOf, untilOf, usesOf, wordsIn } from './words.ts';
 
 const DIGEST = 'ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs';
 
@@ -29,29 +29,31 @@ it.each([
   [1, 0, '1 of 1 host'],
   [20, 13, '7 of 20 hosts'],
 ])('says of %i uses with %i left: %s', (uses, uses_left, words) => {
-  expect(usesOf({ uses, uses_left } as JoinTokenView)).toBe(words);
+  expect(usesOf({ uses, uses_left } as JoinToken)).toBe(words);
 });
 
 const entry = (over: Partial<AuditEntry> = {}): AuditEntry => ({
   seq: 7,
   at: '2026-11-27T12:00:00Z',
   actor: 'person Anna',
-  action: 'token.made',
+  action: 'makeToken',
   subject: 'router-1',
   from_address: '10.0.0.7',
-  detail: { role: 'client', expires_in_s: null, only: ['a'] },
+  detail: 'role client',
   hash: 'ab',
   ...over,
 });
 
-it('tells what an entry says beside its fields, whatever shape that has', () => {
-  expect(detailOf(entry())).toBe('role client, only ["a"]');
-  expect(detailOf(entry({ detail: 'by hand' }))).toBe('by hand');
-  expect(detailOf(entry({ detail: null }))).toBe('');
+it('says what was done as people do', () => {
+  expect(actOf(entry())).toBe('make token');
+  expect(actOf(entry({ action: 'signIn' }))).toBe('sign in');
+  expect(actOf(entry({ action: 'deregister' }))).toBe('deregister');
 });
 
 it('finds an entry by all words that are asked for, in any field', () => {
   expect(speaksOf(entry(), wordsIn('anna ROUTER client'))).toBe(true);
+  expect(speaksOf(entry(), wordsIn('make token'))).toBe(true);
+  expect(speaksOf(entry(), wordsIn('maketoken'))).toBe(true);
   expect(speaksOf(entry(), wordsIn('anna gpu-1'))).toBe(false);
   expect(speaksOf(entry({ subject: null, from_address: null }), [])).toBe(true);
 });

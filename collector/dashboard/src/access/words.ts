@@ -1,25 +1,24 @@
 // How an agent came in, what a role may do, and how long something holds, in words.
-import type { AgentView, AuditEntry, JoinTokenView, Role } from '../feed/access.ts';
+import type { AccessRole, Agent, AuditEntry, JoinToken } from '../feed/access.ts';
 import { DASH, plural, span } from '../format.ts';
 
-export const ROLE_WORDS: Record<Role, string> = {
+export const ROLE_WORDS: Record<AccessRole, string> = {
   viewer: 'sees everything and asks for a service',
   client: 'also takes services for requests, and registers its own',
   admin: 'also changes everything, and says who may come in',
 };
 
-const HOW: Record<NonNullable<AgentView['how']>, string> = {
+const HOW: Record<NonNullable<Agent['how']>, string> = {
   token: 'by a join line',
   approval: 'by approval',
   cidr: 'by its address',
   open: 'open to all',
 };
-export const howOf = (agent: AgentView): string =>
-  agent.how ? (HOW[agent.how] ?? agent.how) : DASH;
+export const howOf = (agent: Agent): string => (agent.how ? (HOW[agent.how] ?? agent.how) : DASH);
 
 export type Tone = 'plain' | 'warm' | 'cold' | 'warning' | 'bad';
 
-export const AGENT_TONES: Record<AgentView['state'], Tone> = {
+export const AGENT_TONES: Record<Agent['state'], Tone> = {
   pending: 'warning',
   approved: 'warm',
   revoked: 'bad',
@@ -39,29 +38,21 @@ export function untilOf(at: string | null, now_ms: number): string {
   return left > 0 ? `in ${span(left)}` : `${span(-left)} ago`;
 }
 
-export function usesOf(token: JoinTokenView): string {
+export function usesOf(token: JoinToken): string {
   const used = token.uses - token.uses_left;
   return token.uses === 1 && used === 0 ? 'one host' : `${used} of ${plural(token.uses, 'host')}`;
 }
 
-/** What an entry of the audit says beyond its other fields. */
-export function detailOf(entry: AuditEntry): string {
-  const { detail } = entry;
-  if (detail === null || detail === undefined || detail === '') return '';
-  if (typeof detail !== 'object') return String(detail);
-  return Object.entries(detail)
-    .filter(([, value]) => value !== null)
-    .map(
-      ([name, value]) =>
-        `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
-    )
-    .join(', ');
-}
+/** `makeFirstAdmin`, as the API calls it, is `make first admin` for people. */
+export const actOf = ({ action }: AuditEntry): string =>
+  action.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 /** Whether all words stand somewhere in the entry. */
 export function speaksOf(entry: AuditEntry, words: readonly string[]): boolean {
-  const { actor, action, subject, from_address } = entry;
-  const text = [actor, action, subject, from_address, detailOf(entry)].join('\n').toLowerCase();
+  const { actor, action, subject, from_address, detail } = entry;
+  const text = [actor, action, actOf(entry), subject, from_address, detail]
+    .join('\n')
+    .toLowerCase();
   return words.every((word) => text.includes(word));
 }
 

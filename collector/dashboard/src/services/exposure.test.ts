@@ -1,23 +1,30 @@
 import { expect, it } from 'vitest';
-import { openToNetwork } from './exposure.ts';
+import { exposureOf } from './exposure.ts';
 
 const finding = (code: string, message: string) => ({ code, message });
+const open = finding('exposed_without_credential', 'it listens on 0.0.0.0');
+const worse = finding('exposed_and_vulnerable', 'anybody can read its memory');
+const hole = finding('known_vulnerable', 'its version has a hole');
 
-it('is open where it says so, with what is worse first', () => {
-  const open = finding('exposed_without_credential', 'it listens on 0.0.0.0');
-  const worse = finding('exposed_and_vulnerable', 'anybody can read its memory');
-  expect(openToNetwork([open])).toBe('it listens on 0.0.0.0');
-  expect(openToNetwork([open, worse])).toBe('anybody can read its memory\nit listens on 0.0.0.0');
+it.each([
+  [[open], 'open to the network', 'warning', 'it listens on 0.0.0.0'],
+  [
+    [open, worse],
+    'open, with a known hole',
+    'bad',
+    'anybody can read its memory\nit listens on 0.0.0.0',
+  ],
+  [[hole], 'known hole', 'warning', 'its version has a hole'],
+])('says the worst, and all of it in the words of the collector: %j', (findings, ...said) => {
+  const [word, tone, why] = said;
+  expect(exposureOf(findings)).toEqual({ word, tone, why });
 });
 
-it('is not open for other reasons, nor where nothing is known', () => {
-  expect(openToNetwork([])).toBeNull();
-  expect(
-    openToNetwork([finding('known_vulnerable', 'x'), finding('needs_credential', 'y')]),
-  ).toBeNull();
+it('says nothing for other reasons, nor where nothing is known', () => {
+  expect(exposureOf([])).toBeNull();
+  expect(exposureOf([finding('needs_credential', 'y')])).toBeNull();
 });
 
 it('shows what nobody can see', () => {
-  const told = openToNetwork([finding('exposed_without_credential', 'a\u202eb')]);
-  expect(told).not.toContain('\u202e');
+  expect(exposureOf([finding('known_vulnerable', 'a\u202eb')])?.why).not.toContain('\u202e');
 });

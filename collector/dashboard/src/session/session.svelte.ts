@@ -1,6 +1,6 @@
 // Who reads this page, as the collector says it. It is asked at the start, and again whenever something
 // was refused, so that the page follows when a right ends or another tab signs out.
-import type { SessionView } from '../feed/access.ts';
+import type { SignInState } from '../feed/access.ts';
 import { call, get, onRefusal, wordsOf } from '../feed/api.ts';
 import { may, type Doing } from './may.ts';
 
@@ -11,7 +11,7 @@ export type Ended = 'never' | 'signed_out' | 'over';
 
 export class Session {
   /** What the collector said last; null until it said something. */
-  view = $state.raw<SessionView | null>(null);
+  view = $state.raw<SignInState | null>(null);
   /** Why it has not said anything yet, in words. */
   error = $state<string | null>(null);
   ended = $state<Ended>('never');
@@ -44,12 +44,12 @@ export class Session {
   }
 
   async signIn(name: string, password: string): Promise<void> {
-    this.#take(await call<SessionView>('POST', 'session', { body: { name, password } }));
+    this.#take(await call<SignInState>('POST', 'session', { body: { name, password } }));
   }
 
   async becomeFirstAdmin(code: string, name: string, password: string): Promise<void> {
     const body = { code, name, password };
-    this.#take(await call<SessionView>('POST', 'first-admin', { body }));
+    this.#take(await call<SignInState>('POST', 'first-admin', { body }));
     // Whatever that answered, it set the cookie.
     await this.ask();
   }
@@ -62,7 +62,7 @@ export class Session {
     this.ended = 'signed_out';
   }
 
-  #take(view: SessionView | null): void {
+  #take(view: SignInState | null): void {
     this.#turn++;
     if (view?.principal === undefined) return;
     this.view = view;
@@ -72,7 +72,7 @@ export class Session {
   async #ask(): Promise<void> {
     const turn = this.#turn;
     try {
-      const view = await get<SessionView>('session');
+      const view = await get<SignInState>('session');
       // Whoever waits for this wants to know how it is since.
       if (turn !== this.#turn) return await this.#ask();
       if (this.isSomebody && view.principal.kind === 'nobody') this.ended = 'over';
@@ -86,7 +86,7 @@ export class Session {
   }
 }
 
-const NOBODY: SessionView['principal'] = { kind: 'nobody', name: null, role: null };
+const NOBODY: SignInState['principal'] = { kind: 'nobody', name: null, role: null };
 
 export const session = new Session();
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Role, SessionView } from '../feed/access.ts';
+import type { AccessRole, SignInState } from '../feed/access.ts';
 import { may } from './may.ts';
 import { Session } from './session.svelte.ts';
 
@@ -16,8 +16,8 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-type Kind = SessionView['principal']['kind'];
-const who = (kind: Kind, role: Role | null, demanded = true): SessionView => ({
+type Kind = SignInState['principal']['kind'];
+const who = (kind: Kind, role: AccessRole | null, demanded = true): SignInState => ({
   principal: { kind, name: kind === 'person' ? 'anna' : null, role },
   credentials_demanded: demanded,
   first_admin_needed: false,

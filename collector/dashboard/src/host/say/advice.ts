@@ -29,6 +29,24 @@ const ADVICE: Record<FindingCode, Advice> = {
       { text: 'Leave that folder out of images that you make from now on, then remove the clone.' },
     ],
   },
+  breaks_limits: {
+    title: 'Its agent breaks the limits',
+    means:
+      'What it sent in error is not used, so something of this host may be missing here. If that comes again and again, the host is kept out for a while.',
+    steps: [
+      {
+        text: 'Compare the versions, and upgrade the agent where they differ:',
+        lines: 'herdbook-agent --version',
+      },
+      {
+        text: 'See what its agent says of it:',
+        lines: 'journalctl -u herdbook-agent -n 50',
+      },
+      {
+        text: 'If you do not know why it does so: revoke its key under Access, and look who else is on that machine.',
+      },
+    ],
+  },
   gpu_lost: {
     title: 'A GPU fell off the bus',
     means:

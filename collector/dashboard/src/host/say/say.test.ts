@@ -6,6 +6,7 @@ import { saidOf } from './said.ts';
 
 const CODES: FindingCode[] = [
   'duplicate_identity',
+  'breaks_limits',
   'gpu_lost',
   'driver_mismatch',
   'gpu_timeout',
