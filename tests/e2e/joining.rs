@@ -1,13 +1,16 @@
 //! How a new host joins, and nobody else does: by one line, by a person's approval, once for a line
-//! that is for one host, and as a host of its own where it is the copy of another.
+//! that is for one host, and as a host of its own where it is the copy of another. On one machine
+//! alone there is nothing to join.
 
 use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use herdbook_tests::harness::{Demanding, eventually};
+use herdbook_tests::harness::program::{built, command};
+use herdbook_tests::harness::{Demanding, Program, Rest, eventually};
+use reqwest::StatusCode;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::networks::{Far, NEAR, is_inside};
@@ -169,4 +172,40 @@ async fn a_line_for_one_host_that_a_hundred_use_at_once_lets_one_in() {
     let tokens = collector.rest().get("/api/v1/join-tokens").await;
     let token = &tokens["join_tokens"][0];
     assert_eq!((&token["uses_left"], &token["state"]), (&0.into(), &"used_up".into()));
+}
+
+#[tokio::test]
+async fn on_one_machine_nobody_joins_and_nobody_needs_credentials() {
+    let home = tempfile::tempdir().expect("a folder");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/run-local.sh");
+    let mut run = command(&script, home.path());
+    // As `make run` does, on a port that is free.
+    run.arg(built("herdbook-agent").parent().expect("a folder of programs"));
+    run.env("HERDBOOK_LISTEN", "127.0.0.1:0").env("XDG_STATE_HOME", home.path());
+    let mut run = Program::start("run-local", run, home.path());
+    let page = async || {
+        let out = run.out();
+        let url = out.lines().find_map(|line| line.trim().strip_prefix("The page: "));
+        url.map(str::to_owned).ok_or(out)
+    };
+    let page = eventually("the page's address", PATIENCE, page).await;
+    assert!(page.starts_with("http://127.0.0.1:"), "{page}");
+
+    let rest = Rest::new(&page);
+    let online = async || match &rest.hosts().await[..] {
+        [one] if one["status"] == "online" => Ok(one["id"].clone()),
+        hosts => Err(format!("{hosts:?}")),
+    };
+    let id = eventually("this host is online", PATIENCE, online).await;
+    let path = format!("/api/v1/hosts/{}", id.as_str().expect("an id"));
+    let (status, told) = rest.patch(&path, &json!({"notes": "mine"})).await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    let session = rest.get("/api/v1/session").await;
+    assert_eq!(session["credentials_demanded"], false);
+    assert!(!run.out().contains("first admin"), "{}", run.out());
+    for file in ["agent/key", "agent/collector", "collector/tls.pem"] {
+        assert!(!home.path().join("herdbook").join(file).exists(), "{file}");
+    }
+    run.signal(Signal::TERM);
+    run.exit(PATIENCE).await;
 }

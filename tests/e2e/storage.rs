@@ -2,6 +2,7 @@
 //! in, whoever does it carelessly is caught, and every answer comes after its sync.
 
 mod backups;
+mod enrols;
 mod kills;
 mod syncs;
 mod traced;

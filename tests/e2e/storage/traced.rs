@@ -25,6 +25,19 @@ impl Place {
         Self(dir)
     }
 
+    /// One with a copy of this data.
+    pub(super) fn with_copy(data: &Path) -> Self {
+        let place = Self::empty();
+        for entry in std::fs::read_dir(data).expect("data") {
+            let path = entry.expect("an entry of it").path();
+            if path.is_file() {
+                let name = path.file_name().expect("a name");
+                std::fs::copy(&path, place.data().join(name)).expect("a copy");
+            }
+        }
+        place
+    }
+
     /// One with two hosts in it.
     pub(super) fn with_herd() -> Self {
         let place = Self::empty();
@@ -68,9 +81,14 @@ pub(super) struct Traced(pub(super) Program);
 impl Traced {
     /// Who answers there; `None` where it ended before it listened.
     pub(super) async fn listening(&mut self) -> Option<Rest> {
+        self.reached().await.map(|address| Rest::new(&format!("http://{address}")))
+    }
+
+    /// Where it listens; `None` where it ended before.
+    pub(super) async fn reached(&mut self) -> Option<SocketAddr> {
         let told = async || {
             if let Some(address) = address(&self.0.out()) {
-                return Ok(Some(Rest::new(&format!("http://{address}"))));
+                return Ok(Some(address));
             }
             if self.0.is_running() { Err(self.0.log_tail()) } else { Ok(None) }
         };
@@ -79,6 +97,7 @@ impl Traced {
 }
 
 fn address(out: &str) -> Option<SocketAddr> {
-    let lines = out.lines().filter_map(|line| line.strip_prefix("listening on http://"));
+    let lines = out.lines().filter_map(|line| line.strip_prefix("listening on http"));
+    let lines = lines.filter_map(|line| line.trim_start_matches('s').strip_prefix("://"));
     lines.filter_map(|address| address.trim_end_matches('/').parse().ok()).next()
 }

@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::fleet::{SETTINGS, start_collector};
 use super::program::{Program, built, command};
 use super::rest::Rest;
 use super::wait::eventually;
 
 /// How long a program may take to start, or a host to join, on a machine that is busy.
 const START: Duration = Duration::from_secs(30);
-const SETTINGS: &str = "collector.toml";
 /// TLS and credentials also on loopback, so that a story needs no network of its own.
 const ON_LOOPBACK: &str = "auth = \"required\"\n[tls]\nloopback = true\n";
 
@@ -256,25 +256,6 @@ impl Demanding {
         };
         eventually(&format!("one agent {state}"), START, look).await
     }
-}
-
-async fn start_collector(dir: &Path, listen: &str) -> (Program, SocketAddr) {
-    let mut command = command(&built("herdbook-collector"), dir);
-    command.args(["--listen", listen, "--data-dir"]).arg(dir.join("data"));
-    command.arg("--config").arg(dir.join(SETTINGS));
-    let mut collector = Program::start("collector", command, dir);
-    let listening = async || {
-        assert!(collector.is_running(), "the collector ended: {}", collector.log_tail());
-        listening_on(&collector.out()).ok_or_else(|| format!("stdout {:?}", collector.out()))
-    };
-    let address = eventually("the collector's ready line", START, listening).await;
-    (collector, address)
-}
-
-/// The address in the line `listening on https://127.0.0.1:6121`.
-fn listening_on(out: &str) -> Option<SocketAddr> {
-    let lines = out.lines().filter_map(|line| line.strip_prefix("listening on https://"));
-    lines.filter_map(|address| address.trim_end_matches('/').parse().ok()).next()
 }
 
 /// Runs a command line to its end, with this on stdin.

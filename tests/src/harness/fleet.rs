@@ -20,7 +20,7 @@ use crate::swarm::{SimulatedAgent, SimulatedHost};
 const START: Duration = Duration::from_secs(30);
 
 /// The collector's settings in the fleet's directory.
-const SETTINGS: &str = "collector.toml";
+pub(super) const SETTINGS: &str = "collector.toml";
 
 /// One collector, and where its agents keep their state.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Fleet {
     }
 }
 
-async fn start_collector(dir: &Path, listen: &str) -> (Program, SocketAddr) {
+pub(super) async fn start_collector(dir: &Path, listen: &str) -> (Program, SocketAddr) {
     let mut command = command(&built("herdbook-collector"), dir);
     command.args(["--listen", listen, "--data-dir"]).arg(dir.join("data"));
     command.arg("--config").arg(dir.join(SETTINGS));
@@ -189,9 +189,10 @@ async fn start_collector(dir: &Path, listen: &str) -> (Program, SocketAddr) {
     (collector, address)
 }
 
-/// The address in the line `listening on http://127.0.0.1:6121`.
+/// The address in the line `listening on http://127.0.0.1:6121`, or `https://`.
 fn listening_on(out: &str) -> Option<SocketAddr> {
-    let lines = out.lines().filter_map(|line| line.strip_prefix("listening on http://"));
+    let lines = out.lines().filter_map(|line| line.strip_prefix("listening on http"));
+    let lines = lines.filter_map(|line| line.trim_start_matches('s').strip_prefix("://"));
     lines.filter_map(|address| address.trim_end_matches('/').parse().ok()).next()
 }
 

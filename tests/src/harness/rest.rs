@@ -37,7 +37,9 @@ impl Rest {
     #[must_use]
     pub fn over_control(data: &Path) -> Self {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(10));
-        let client = client.unix_socket(data.join(CONTROL_FILE)).build().expect("an HTTP client");
+        // A story may be slower than the collector keeps a connection that nobody uses.
+        let client = client.unix_socket(data.join(CONTROL_FILE)).pool_max_idle_per_host(0);
+        let client = client.build().expect("an HTTP client");
         Self { base: format!("http://{CONTROL_HOST}"), client }
     }
 
