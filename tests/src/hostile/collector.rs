@@ -102,11 +102,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, manner: Manner) {
     let _ = misbehave(stream, acceptor, manner).await;
 }
 
-async fn misbehave(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    manner: Manner,
-) -> Result<(), Broken> {
+async fn misbehave(stream: TcpStream, acceptor: TlsAcceptor, manner: Manner) -> Result<(), Broken> {
     if manner == Manner::Mute {
         return std::future::pending().await;
     }

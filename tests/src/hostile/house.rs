@@ -137,7 +137,12 @@ impl House {
     /// # Panics
     ///
     /// Where nobody answers.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let rest = Rest::new(&format!("http://{}", self.plain));
         rest.send(method, path, &[("authorization", &self.bearer)], body).await
     }

@@ -4,9 +4,9 @@ use herdbook_shared::ids::SessionId;
 use herdbook_shared::limits;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::CollectorMessage;
+use herdbook_shared::wire::PROTOCOL;
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{RefusalCode, Refused, Welcome};
-use herdbook_shared::wire::PROTOCOL;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +89,7 @@ impl Manner {
             }
             Self::WrongProtocol => Welcome { protocol: PROTOCOL + 1, ..welcome },
             Self::RotatesForEver => Welcome { rotate_key: true, ..welcome },
-            Self::Hasty => {
-                Welcome { sample_interval_ms: 1, reconnect_spread_ms: 0, ..welcome }
-            }
+            Self::Hasty => Welcome { sample_interval_ms: 1, reconnect_spread_ms: 0, ..welcome },
             Self::ManyPins => return many_pins(),
             _ => welcome,
         })
@@ -118,7 +116,11 @@ fn said(welcome: Welcome) -> String {
 fn refused(retry_after_ms: u64) -> String {
     let message = "m".repeat(100 * 1024);
     let code = RefusalCode::Full;
-    encode(&CollectorMessage::Refused(Refused { code, message, retry_after_ms: Some(retry_after_ms) }))
+    encode(&CollectorMessage::Refused(Refused {
+        code,
+        message,
+        retry_after_ms: Some(retry_after_ms),
+    }))
 }
 
 /// As many as one frame holds, all of them different.
