@@ -18,9 +18,19 @@ use serde_json::{Value, json};
 use crate::soak::say;
 
 const DESCRIPTION: &str = include_str!("../../docs/openapi.json");
-/// Answered to anybody, whatever they show: how the collector does, how to sign in, where agents knock.
-const OPEN: [&str; 5] =
-    ["/healthz", "/readyz", "/api/v1/session", "/api/v1/first-admin", "/api/v1/agent"];
+/// Answered to anybody, whatever they show: how the collector does, what its API is, how to sign in,
+/// where agents knock.
+const OPEN: [&str; 9] = [
+    "/health",
+    "/healthz",
+    "/readyz",
+    "/docs",
+    "/docs.css",
+    "/openapi.json",
+    "/api/v1/session",
+    "/api/v1/first-admin",
+    "/api/v1/agent",
+];
 /// These go on for ever once they are let in.
 const ENDLESS: [&str; 2] = ["/api/v1/events/stream", "/api/v1/live"];
 /// The shortest life of a join token, and a little.

@@ -27,8 +27,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// Connections of strangers from one network, and in all, beside those of known hosts.
 const OF_NETWORK: usize = 64;
 const IN_ALL: usize = 1_024;
-/// What else comes and goes: the story's own questions, files of the store.
-const OTHERS: usize = 32;
+/// What else comes and goes: the story's own questions, files of the store, and connections that are
+/// being closed.
+const OTHERS: usize = 64;
 
 /// The first is the collector's; the others attack, all of one /24.
 fn addresses(n: u8) -> Vec<Ipv4Addr> {
