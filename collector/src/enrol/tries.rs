@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use tokio::time::{Duration, Instant};
 
-use super::door::network_of;
 use crate::budget::Budget;
+use crate::serve::Network;
 
 /// Bad tokens of one network, at once and each second.
 const TRIES: (f64, f64) = (10.0, 1.0);
@@ -19,13 +19,13 @@ const NETWORKS_MAX: usize = 4096;
 /// See the module's words.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
-    networks: HashMap<IpAddr, (Budget, Instant)>,
+    networks: HashMap<Network, (Budget, Instant)>,
 }
 
 impl Tries {
     /// Whether another may be tried from there.
     pub(super) fn may(&mut self, from: IpAddr, now: Instant) -> bool {
-        match self.networks.get_mut(&network_of(from)) {
+        match self.networks.get_mut(&Network::of(from)) {
             Some((budget, _)) => budget.has(1, now),
             None => self.has_room(now),
         }
@@ -37,7 +37,7 @@ impl Tries {
             return;
         }
         let full = || (Budget::new(TRIES.0, TRIES.1, now), now);
-        let (budget, at) = self.networks.entry(network_of(from)).or_insert_with(full);
+        let (budget, at) = self.networks.entry(Network::of(from)).or_insert_with(full);
         budget.take(1, now);
         *at = now;
     }
