@@ -101,7 +101,7 @@ impl Guard {
         if let Some(standing) = extensions.get::<Standing>()
             && caller.principal.role().is_some()
         {
-            standing.vouch();
+            standing.vouch_for(&caller.principal);
         }
         extensions.insert(caller.principal.clone());
         extensions.insert(caller);
