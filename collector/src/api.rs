@@ -155,7 +155,7 @@ pub fn routes(api: Api) -> Routes {
         .on(Action::Change, "/api/v1/services/{id}", patch(services::patch))
         .on(Action::Change, "/api/v1/services/{id}/promote", post(services::promote))
         .on(Action::Change, "/api/v1/services/{id}/drain", post(services::drain))
-        .on(Action::Register, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
+        .on(Action::Beat, "/api/v1/services/{id}/heartbeat", put(services::heartbeat::put))
         .on(Action::ReadFleet, "/api/v1/models", get(models::list))
         .on(Action::ReadFleet, "/api/v1/models/{name}", get(models::get))
         .on(Action::Pick, "/api/v1/pick", get(pick::get))

@@ -60,6 +60,17 @@ pub enum ControlError {
         /// Their fingerprints.
         all: String,
     },
+    /// A name does not say whom to let in.
+    #[error(
+        "a host is approved by its fingerprint, since any host may say that it is called {name:?}: \
+         compare with what the host itself shows; these wait: {all}"
+    )]
+    ByFingerprint {
+        /// Which name.
+        name: String,
+        /// Their fingerprints.
+        all: String,
+    },
     /// Nobody reads what is told.
     #[error("failed to write to standard output")]
     Out(#[source] io::Error),
@@ -99,6 +110,11 @@ fn tell(out: &mut (dyn Write + Send), text: &str) -> Result<(), ControlError> {
         _ => Ok(()),
     }
 }
+
+/// What a fingerprint begins with.
+const FINGERPRINT: &str = "sha256:";
+/// How many agents are asked for at a time.
+const AGENTS_A_PAGE: usize = 10_000;
 
 const TOKENS: &[Column] = &[
     ("ID", "id"),
@@ -182,43 +198,62 @@ async fn token(client: &mut Client, ask: TokenAsk) -> Result<String, ControlErro
 }
 
 async fn host(client: &mut Client, ask: HostAsk) -> Result<String, ControlError> {
-    let (which, deed) = match ask {
+    let (fingerprint, deed) = match ask {
         HostAsk::Pending { json } => {
             return Ok(shown(json, client.get("/agents?state=pending").await?, "agents", AGENTS));
         }
-        HostAsk::Approve { which } => (which, "approve"),
-        HostAsk::Revoke { which } => (which, "revoke"),
+        HostAsk::Approve { which } => (to_approve(client, which).await?, "approve"),
+        HostAsk::Revoke { which } => (to_revoke(client, which).await?, "revoke"),
     };
-    let fingerprint = fingerprint_of(client, &which, deed).await?;
     let path = format!("/agents/{}/{deed}", show::segment(&fingerprint));
     client.post(&path, &json!({})).await?;
     Ok(String::new())
 }
 
-/// The key that is meant: among those that this can be done to.
-async fn fingerprint_of(
-    client: &mut Client,
-    which: &str,
-    deed: &str,
-) -> Result<String, ControlError> {
-    if which.starts_with("sha256:") {
-        return Ok(which.to_owned());
+/// Only a fingerprint says who is let in: a name is what the host tells, and anybody may have told
+/// it first.
+async fn to_approve(client: &mut Client, which: String) -> Result<String, ControlError> {
+    if which.starts_with(FINGERPRINT) {
+        return Ok(which);
     }
-    let agents = client.get("/agents").await?;
-    let is_meant = |agent: &&Value| {
-        let state = agent["state"].as_str().unwrap_or_default();
-        let may_be = if deed == "approve" { state == "pending" } else { state != "revoked" };
-        agent["name"] == which && may_be
-    };
-    let meant = agents["agents"].as_array().into_iter().flatten().filter(is_meant);
-    let meant: Vec<_> = meant.filter_map(|agent| agent["fingerprint"].as_str()).collect();
-    match meant[..] {
-        [] => Err(ControlError::NoHost(which.to_owned())),
-        [one] => Ok(one.to_owned()),
-        _ => {
-            let (name, all) = (which.to_owned(), meant.join(", "));
-            Err(ControlError::SeveralHosts { name, all })
+    let waiting = called(client, &which, |state| state == "pending").await?;
+    if waiting.is_empty() {
+        return Err(ControlError::NoHost(which));
+    }
+    Err(ControlError::ByFingerprint { name: which, all: waiting.join(", ") })
+}
+
+async fn to_revoke(client: &mut Client, which: String) -> Result<String, ControlError> {
+    if which.starts_with(FINGERPRINT) {
+        return Ok(which);
+    }
+    let mut meant = called(client, &which, |state| state != "revoked").await?;
+    match (meant.pop(), meant.is_empty()) {
+        (None, _) => Err(ControlError::NoHost(which)),
+        (Some(one), true) => Ok(one),
+        (Some(last), false) => {
+            meant.push(last);
+            Err(ControlError::SeveralHosts { name: which, all: meant.join(", ") })
         }
+    }
+}
+
+/// The fingerprints of all keys of this name, in a state that may be.
+async fn called(
+    client: &mut Client,
+    name: &str,
+    may_be: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ControlError> {
+    let (mut all, mut path) = (Vec::new(), format!("/agents?limit={AGENTS_A_PAGE}"));
+    loop {
+        let page = client.get(&path).await?;
+        let is_meant = |agent: &&Value| {
+            agent["name"] == name && may_be(agent["state"].as_str().unwrap_or_default())
+        };
+        let meant = page["agents"].as_array().into_iter().flatten().filter(is_meant);
+        all.extend(meant.filter_map(|agent| agent["fingerprint"].as_str().map(str::to_owned)));
+        let Some(cursor) = page["next_cursor"].as_str() else { return Ok(all) };
+        path = format!("/agents?limit={AGENTS_A_PAGE}&cursor={}", show::segment(cursor));
     }
 }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 /// Most connections at once, upgraded ones included.
 pub const CONNECTIONS: usize = 20_000;
+/// Connections of the control socket, which take nothing from those.
+pub const CONTROL_CONNECTIONS: usize = 64;
+/// Connections of one principal that are spared where there are too many strangers.
+pub const VOUCHED_OF_PRINCIPAL: usize = 256;
 /// Connections for which nobody has vouched, from one network of peers (an IPv4 /24, an IPv6 /56);
 /// as many more as hosts are known there.
 pub const STRANGERS_OF_NETWORK: usize = 64;
@@ -62,6 +66,9 @@ pub const REGISTRATIONS: Rate = Rate { burst: 2_000.0, per_second: 200.0 };
 pub const HEARTBEATS: Rate = Rate { burst: 20_000.0, per_second: 2_000.0 };
 /// Sign-ins that failed and are told one by one in the audit log: 10 a minute.
 pub const FAILED_SIGN_INS_TOLD: Rate = Rate { burst: 10.0, per_second: 10.0 / 60.0 };
+/// Acts in the audit log that nobody has to be an admin for, of each sort: 20 an hour, 1,000 at once.
+/// Of all six sorts together 200,000 rows take more than 60 days.
+pub const OTHERS_ACTS_TOLD: Rate = Rate { burst: 1_000.0, per_second: 20.0 / 3_600.0 };
 /// Most callers whose rates are remembered.
 pub const CALLERS_MAX: usize = 10_000;
 /// Most people.

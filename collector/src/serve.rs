@@ -21,6 +21,7 @@ use herdbook_shared::wire::enrol::ChannelSecret;
 pub use accept::serve;
 pub use bind::{BindError, Listeners};
 pub use control::{CONTROL_FILE, CONTROL_HOST, ControlSocket, connect_control};
+pub use network::Network;
 pub use rarely::Rarely;
 pub use walls::{Standing, Turned, TurnedAway, Walls};
 

@@ -8,6 +8,7 @@ mod aside;
 mod audit;
 pub mod backup;
 mod copy;
+mod error;
 mod file;
 mod flush;
 mod history;
@@ -28,9 +29,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict, DETAIL_BYTES};
+pub use error::{OpenError, WriteError};
 pub use flush::{Batch, DirtySource, Extent, flush};
 pub use history::{Entry, SessionRow, StatusRow, Whose};
 pub use reader::{Numbered, ReadError, Reader};
@@ -38,7 +40,7 @@ pub use said::Said;
 pub use snapshots::keep_snapshots;
 pub use waiting::Waiting;
 
-use copy::CopyError;
+use audit::Fold;
 use writer::{Dirty, Job, Put, Writer};
 
 /// The name of the database in its directory.
@@ -57,6 +59,7 @@ pub struct Store {
     jobs: mpsc::Sender<Job>,
     state: watch::Sender<StoreState>,
     n_since_snapshot: Arc<AtomicU64>,
+    fold: Fold,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -151,86 +154,6 @@ impl StoreState {
     }
 }
 
-/// The store cannot be opened: a matter of the directory that was configured.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The directory cannot be used.
-    #[error("failed to use the data directory {}", dir.display())]
-    Directory {
-        /// Which.
-        dir: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Another collector is using it.
-    #[error("another collector{} is using {}; stop it, or choose another --data-dir",
-        pid.map_or_else(String::new, |pid| format!(" (process {pid})")), dir.display())]
-    InUse {
-        /// Which.
-        dir: PathBuf,
-        /// Its process, where it told.
-        pid: Option<u32>,
-    },
-    /// A newer version wrote it.
-    #[error(
-        "{} was written by a newer herdbook-collector (format {found}; this one knows up to \
-         {known}); install that version again, or choose another --data-dir", path.display()
-    )]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-        /// The newest that is known.
-        known: i64,
-    },
-    /// It is a database, but none of ours.
-    #[error("{} belongs to another program; choose another --data-dir", path.display())]
-    Foreign {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// No space left.
-    #[error("the disk of {} is full; free some space and start again", path.display())]
-    DiskFull {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// An older database cannot be kept as it was.
-    #[error("failed to keep {} as it is before it is brought up to date", path.display())]
-    NotKept {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: CopyError,
-    },
-    /// SQLite is older than what is safe.
-    #[error("SQLite {0} has a known fault in its write-ahead log; 3.51.3 or newer is needed")]
-    OldSqlite(&'static str),
-    /// Something else.
-    #[error("failed to open {}", path.display())]
-    Sqlite {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: Said,
-    },
-}
-
-/// A batch was not kept. The writer goes on, and the next batch may succeed.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WriteError {
-    /// No space left, on the disk or within the bound of the database.
-    #[error("the disk is full")]
-    DiskFull,
-    /// Something else.
-    #[error("failed to write to the database")]
-    Io(#[source] Arc<rusqlite::Error>),
-    /// The store is closed, or its writer is gone.
-    #[error("the store is closed")]
-    Closed,
-}
-
 impl Store {
     /// Opens or creates the store in `dir`, brings it up to date and reads it.
     ///
@@ -256,7 +179,8 @@ impl Store {
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
         let state = watch::Sender::new(StoreState::Ok);
-        Ok((Self { path, jobs, state, n_since_snapshot, writer: Some(writer) }, loaded))
+        let fold = Fold::new(Instant::now());
+        Ok((Self { path, jobs, state, n_since_snapshot, fold, writer: Some(writer) }, loaded))
     }
 
     /// Batches that wait for the writer.
@@ -310,6 +234,12 @@ impl Store {
         entries: Vec<Entry>,
     ) -> Result<Receipt, WriteError> {
         let (done, answer) = oneshot::channel();
+        let now = Instant::now();
+        let told = |entry| match entry {
+            Entry::Audit(row) => self.fold.pass(row, now).map(Entry::Audit),
+            entry => Some(entry),
+        };
+        let entries = entries.into_iter().filter_map(told).collect();
         let job = Job::Put(Put { rows, entries, done });
         self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
         Ok(Receipt(answer))

@@ -106,7 +106,7 @@ async fn a_host_that_waits_has_told_its_name_and_its_key_alone() {
     }
     assert_eq!(collector.rest().hosts().await, [Value::Null; 0]);
 
-    collector.told(&["host", "approve", "gpu-1"]).await;
+    collector.told(&["host", "approve", &fingerprint]).await;
     let listed = collector.online_within("gpu-1", PATIENCE).await;
     assert_eq!(listed["id"], host_id.trim());
     let agent = collector.one_agent("approved").await;

@@ -98,22 +98,10 @@ impl Guard {
         checks::content(request.headers())?;
         let caller = self.recognise(request, host.kind)?;
         let extensions = request.extensions_mut();
-        if caller.principal.role().is_some()
-            && let Some(standing) = extensions.get::<Standing>()
-        {
-            standing.vouch();
-        }
-        if let (Some(PeerAddr(peer)), Some(address)) =
-            (extensions.get_mut::<PeerAddr>(), caller.address)
-            && peer.ip().to_canonical() != address
-        {
-            // Behind a proxy that is trusted nobody knows the port.
-            *peer = (address, 0).into();
-        }
         if let Some(standing) = extensions.get::<Standing>()
             && caller.principal.role().is_some()
         {
-            standing.vouch();
+            standing.vouch_for(&caller.principal);
         }
         extensions.insert(caller.principal.clone());
         extensions.insert(caller);

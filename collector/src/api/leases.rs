@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use herdbook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::auth;
 use crate::registry::encode::json as encode;
 use crate::registry::lease::{Lease, Outcome, TTL_S, TTL_S_MAX, TakeError, Taken, Target};
 use crate::registry::moment::Moment;
@@ -53,13 +54,14 @@ pub struct Request {
 pub async fn take(
     State(api): State<Api>,
     Extension(peer): Extension<PeerAddr>,
+    asking: auth::Caller,
     _: NoParameters,
     Body(request): Body<Request>,
 ) -> Result<Response, Problem> {
     let ttl = Duration::from_secs(request.ttl_s()?);
     let target = request.target()?;
     let wanted = Wanted {
-        caller: caller(&api, request.from.as_deref(), peer.0.ip())?,
+        caller: caller(&api, request.from.as_deref(), asking.address.unwrap_or(peer.0.ip()))?,
         model: said("model", request.model)?,
         r#type: request.r#type,
         role: request.role,

@@ -20,7 +20,7 @@ use super::{Api, graph};
 pub fn routes() -> Routes<Api> {
     Routes::new()
         .on(Action::Register, "/register", post(write::register))
-        .on(Action::Register, "/heartbeat", put(write::heartbeat))
+        .on(Action::Beat, "/heartbeat", put(write::heartbeat))
         .on(Action::Deregister, "/deregister", post(write::deregister))
         .on(Action::Change, "/promote", post(write::promote))
         .on(Action::ReadFleet, "/discover", get(read::discover))

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::auth;
 use crate::registry::encode::json as encode;
 use crate::registry::pick::{
     Caller, Chosen, Label, NoneUsable, Picked, Rejected, UnknownCaller, Wanted,
@@ -46,9 +47,10 @@ pub struct Asked {
 pub async fn get(
     State(api): State<Api>,
     Extension(peer): Extension<PeerAddr>,
+    asking: auth::Caller,
     Checked(Query(asked)): Checked<Query<Asked>>,
 ) -> Result<Response, Problem> {
-    let wanted = asked.wanted(&api, peer.0.ip())?;
+    let wanted = asked.wanted(&api, asking.address.unwrap_or(peer.0.ip()))?;
     if api.registry.is_wide(&wanted) {
         return beside(move || Ok(answer(&api, &wanted))).await;
     }

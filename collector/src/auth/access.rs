@@ -256,5 +256,8 @@ impl Access {
 }
 
 #[cfg(test)]
+#[path = "access/kept_tests.rs"]
+mod kept_tests;
+#[cfg(test)]
 #[path = "access/tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! People, tokens and sign-ins: who is there and whose right holds at a moment. It neither waits
 //! nor writes; what is kept of each is its document.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use herdbook_shared::time::Timestamp;
@@ -120,8 +120,17 @@ pub(super) struct Book {
     pub(super) tokens: BTreeMap<Arc<str>, Token>,
     by_digest: HashMap<Digest, Arc<str>>,
     pub(super) sign_ins: HashMap<Digest, SignIn>,
-    /// Whose time of last use is newer than what is kept.
-    used: HashMap<(&'static str, String), Row>,
+    /// Whose time of last use is newer than what is kept. What they are is asked for when that is
+    /// written: it may have changed since.
+    used: HashSet<Used>,
+}
+
+/// Something that was used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Used {
+    Token(Arc<str>),
+    SignIn(Digest),
+    Person(Arc<str>),
 }
 
 impl Token {
@@ -232,7 +241,7 @@ impl Book {
         }
         if token.last_used_at.is_none_or(|at| now.ms_since(at) >= USED_MS) {
             token.last_used_at = Some(now);
-            self.used.insert(("token", token.id.to_string()), token.row());
+            self.used.insert(Used::Token(Arc::clone(&token.id)));
         }
         Some(token)
     }
@@ -251,8 +260,8 @@ impl Book {
         if now.ms_since(sign_in.last_used_at) >= USED_MS {
             sign_in.last_used_at = now;
             person.last_seen_at = Some(now);
-            self.used.insert(("sign_in", sign_in.digest.clone()), sign_in.row());
-            self.used.insert(("person", person.name.to_string()), person.row());
+            self.used.insert(Used::SignIn(*digest));
+            self.used.insert(Used::Person(Arc::clone(&person.name)));
         }
         Some((person, sign_in))
     }
@@ -274,7 +283,6 @@ impl Book {
     pub(super) fn end_sign_ins(&mut self, digests: &[Digest]) {
         for sign_in in digests.iter().filter_map(|digest| self.sign_ins.remove(digest)) {
             sign_in.lapse.end();
-            self.used.remove(&("sign_in", sign_in.digest));
         }
     }
 
@@ -287,7 +295,6 @@ impl Book {
 
     pub(super) fn remove_person(&mut self, name: &str) {
         self.people.remove(name);
-        self.used.remove(&("person", name.to_owned()));
         self.end_sign_ins(&self.sign_ins_of(name));
     }
 
@@ -325,9 +332,18 @@ impl Book {
         }
     }
 
-    /// What was used since this was asked last.
+    /// What was used since this was asked last, as it is now; nothing of what is gone.
     pub(super) fn take_used(&mut self) -> Vec<Row> {
-        std::mem::take(&mut self.used).into_values().collect()
+        let used = std::mem::take(&mut self.used);
+        used.iter().filter_map(|used| self.row_of(used)).collect()
+    }
+
+    fn row_of(&self, used: &Used) -> Option<Row> {
+        match used {
+            Used::Token(id) => self.tokens.get(id).map(Token::row),
+            Used::SignIn(digest) => self.sign_ins.get(digest).map(SignIn::row),
+            Used::Person(name) => self.people.get(name).map(Person::row),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Via {
 
 impl Via {
     /// What these headers say, of a request from `peer`, a trusted proxy: the last address in them
-    /// that is none of the trusted ones.
+    /// that is none of the trusted ones, or the last where all of them are.
     pub(super) fn read(proxy: &Proxy, peer: IpAddr, headers: &HeaderMap) -> Self {
         let (addresses, is_https) = if headers.contains_key("x-forwarded-for") {
             let https = values(headers, "x-forwarded-proto").pop();
@@ -33,16 +33,11 @@ impl Via {
             let addresses = hops.iter().filter_map(|hop| of_hop(hop, "for"));
             (addresses.map(str::to_owned).collect(), is_https)
         };
-        let mut address = peer;
-        for text in addresses.iter().rev().take(HOPS_MAX) {
-            // What cannot be read was not written by a proxy that is trusted.
-            let Some(hop) = read_address(text) else { break };
-            address = hop;
-            if !proxy.trusts(hop) {
-                break;
-            }
-        }
-        Self { address, is_https }
+        // What cannot be read was not written by a proxy that is trusted, and nothing before it.
+        let hops = addresses.iter().rev().take(HOPS_MAX).map_while(|text| read_address(text));
+        let hops: Vec<_> = hops.collect();
+        let sender = hops.iter().find(|hop| !proxy.trusts(**hop));
+        Self { address: *sender.or(hops.first()).unwrap_or(&peer), is_https }
     }
 }
 
@@ -110,7 +105,7 @@ mod tests {
             ("192.0.2.1", "192.0.2.1"),
             ("127.0.0.1, 192.0.2.1", "192.0.2.1"),
             ("203.0.113.5, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
-            ("10.2.2.2, 10.1.1.1", "10.2.2.2"),
+            ("10.2.2.2, 10.1.1.1", "10.1.1.1"),
             ("192.0.2.1:4711", "192.0.2.1"),
             ("2001:db8::1", "2001:db8::1"),
             ("[2001:db8::1]:99", "2001:db8::1"),

@@ -4,12 +4,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use herdbook_shared::time::Timestamp;
 
 use super::proxy::{Via, signed_in};
 use super::secret::{Digest, digest};
-use super::{Access, Caller, HostKind, Principal, Role, Unknown, Who};
+use super::{Access, Caller, HostKind, Lapse, Principal, Role, Unknown, Who};
 use crate::serve::Channel;
 
 /// Headers that say "somebody else sent this first". What begins with `x-forwarded` is one too.
@@ -28,6 +30,9 @@ const PAGE: (&str, &str) = ("x-herdbook", "page");
 /// Cookies of a sign-in: over TLS one that a browser accepts over nothing else.
 const SECURE_COOKIE: &str = "__Host-herdbook";
 const PLAIN_COOKIE: &str = "herdbook";
+
+/// How long what a proxy said of somebody is believed by an answer that goes on.
+const PROXY_ASKED_EVERY_MS: i64 = 10 * 60_000;
 
 /// What of a request tells who sends it.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +73,14 @@ pub fn recognise(asking: Asking<'_>, access: Option<&Access>) -> Result<Caller, 
     let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else {
         return Ok(Caller::of(Principal::Anonymous(Unknown::Unseen)));
     };
-    let by_proxy = access.filter(|access| access.proxy().trusts(peer) && is_forwarded(headers));
-    let demanding = access.filter(|access| access.demands_credentials());
-    let Some(access) = by_proxy.or(demanding) else {
-        return Ok(Caller::of(in_loopback_mode(peer, host, headers)).at(peer));
+    let Some(access) = access.filter(|access| access.demands_credentials()) else {
+        let names = access.and_then(|access| access.proxy().user_header.as_ref());
+        let is_named = names.is_some_and(|name| headers.contains_key(name));
+        let is_forwarded = is_named || is_forwarded(headers);
+        return Ok(Caller::of(in_loopback_mode(peer, host, is_forwarded)).at(peer));
     };
-    let via = by_proxy.map(|access| Via::read(access.proxy(), peer, headers));
+    let is_by_proxy = access.proxy().trusts(peer) && is_forwarded(headers);
+    let via = is_by_proxy.then(|| Via::read(access.proxy(), peer, headers));
     let is_secure = match via {
         Some(via) => via.is_https,
         None => matches!(channel, Channel::Tls(_)),
@@ -83,10 +90,10 @@ pub fn recognise(asking: Asking<'_>, access: Option<&Access>) -> Result<Caller, 
     Ok(Caller { is_secure, ..caller }.at(address))
 }
 
-fn in_loopback_mode(peer: IpAddr, host: HostKind, headers: &HeaderMap) -> Principal {
+fn in_loopback_mode(peer: IpAddr, host: HostKind, is_forwarded: bool) -> Principal {
     if !peer.is_loopback() {
         Principal::Anonymous(Unknown::NotLoopback)
-    } else if is_forwarded(headers) {
+    } else if is_forwarded {
         Principal::Anonymous(Unknown::Forwarded)
     } else if host != HostKind::Loopback {
         Principal::Anonymous(Unknown::PublicName)
@@ -102,7 +109,7 @@ fn with_credentials(
     is_secure: bool,
 ) -> Result<Caller, NotFromPage> {
     let headers = asking.headers;
-    if headers.contains_key(header::AUTHORIZATION) {
+    if shows_bearer(headers) {
         let caller = bearer(headers).and_then(|token| access.by_token(&token));
         return Ok(caller.unwrap_or_else(|| Caller::nobody(Unknown::BadToken)));
     }
@@ -111,7 +118,7 @@ fn with_credentials(
         && let Some((name, role)) = signed_in(access.proxy(), headers)
     {
         let who = Who::Proxy(Arc::from(name));
-        return from_page(asking).map(|()| Caller::of(Principal::Known { role, who }));
+        return from_page(asking).map(|()| named_by_proxy(role, who));
     }
     if let Some(sign_in) = cookie(headers, is_secure) {
         from_page(asking)?;
@@ -119,6 +126,17 @@ fn with_credentials(
         return Ok(caller.unwrap_or_else(|| Caller::nobody(Unknown::SignedOut)));
     }
     Ok(Caller::nobody(Unknown::NoCredentials))
+}
+
+/// Nobody tells when the proxy would no longer let them in, so that long answers end, and whoever
+/// reads them asks it again.
+fn named_by_proxy(role: Role, who: Who) -> Caller {
+    let until = Timestamp::now().unix_ms().saturating_add(PROXY_ASKED_EVERY_MS);
+    Caller {
+        lapse: Lapse::after(Duration::from_millis(PROXY_ASKED_EVERY_MS.unsigned_abs())),
+        expires_at: Some(Timestamp::from_unix_ms(until)),
+        ..Caller::of(Principal::Known { role, who })
+    }
 }
 
 fn from_page(asking: &Asking<'_>) -> Result<(), NotFromPage> {
@@ -131,6 +149,16 @@ fn from_page(asking: &Asking<'_>) -> Result<(), NotFromPage> {
         return Err(NotFromPage::Origin);
     }
     Ok(())
+}
+
+/// Whether a token is shown. Credentials of other schemes are for a proxy, which passed them on.
+fn shows_bearer(headers: &HeaderMap) -> bool {
+    let is_bearer = |value: &HeaderValue| {
+        let bytes = value.as_bytes().trim_ascii_start();
+        let scheme = bytes.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"bearer")
+    };
+    headers.get_all(header::AUTHORIZATION).iter().any(is_bearer)
 }
 
 /// The digest of the one token that the request shows.

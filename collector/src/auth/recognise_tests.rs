@@ -1,6 +1,9 @@
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
+use herdbook_shared::time::Timestamp;
 
 use super::*;
+use crate::api::testing::App;
+use crate::config::Proxy;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &str)| {
@@ -65,6 +68,46 @@ fn whoever_opens_the_control_socket_is_admin() {
     let asking = Asking { channel, peer: None, host, headers: &headers, is_safe: false };
     let caller = recognise(asking, None).unwrap();
     assert_eq!(caller.principal, Principal::Known { role: Role::Admin, who: Who::Control });
+}
+
+fn proxied() -> Proxy {
+    Proxy {
+        trusted: vec!["127.0.0.1/32".parse().unwrap()],
+        user_header: Some(HeaderName::from_static("x-user")),
+        ..Proxy::default()
+    }
+}
+
+#[tokio::test]
+async fn whom_a_proxy_names_is_never_whoever_is_on_this_machine() {
+    let app = App::behind(false, proxied());
+    for (name, status) in [("x-user", 403), ("x-other", 200)] {
+        let answer = app.send(Method::GET, "/api/v1/hosts", &[(name, "anna")], "").await;
+        assert_eq!(answer.status, status, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_for_the_proxy_are_none_of_ours() {
+    let app = App::behind(true, proxied());
+    let user = ("x-user", "anna");
+    for (shown, status) in [("Basic YW5uYTp4", 200), ("Bearer hbt_x", 401)] {
+        let headers = [user, ("authorization", shown)];
+        let answer = app.send(Method::GET, "/api/v1/hosts", &headers, "").await;
+        assert_eq!(answer.status, status, "{shown}");
+    }
+    let two = [user, ("authorization", "Basic YW5uYTp4"), ("authorization", "Bearer hbt_x")];
+    assert_eq!(app.send(Method::GET, "/api/v1/hosts", &two, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_stream_of_whom_a_proxy_signed_in_ends_for_it_to_be_asked_again() {
+    let app = App::behind(true, proxied());
+    let session = app.send(Method::GET, "/api/v1/session", &[("x-user", "anna")], "").await;
+    assert_eq!(session.body["principal"]["kind"], "proxy");
+    let until: Timestamp = serde_json::from_value(session.body["expires_at"].clone()).unwrap();
+    let ms = until.ms_since(Timestamp::now());
+    assert!((590_000..=600_000).contains(&ms), "{ms}");
 }
 
 #[test]

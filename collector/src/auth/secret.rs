@@ -15,13 +15,13 @@ pub const JOIN_TOKEN: &str = "hbj_";
 /// How long the id of something is, characters.
 const ID_CHARACTERS: usize = 12;
 
-/// The SHA-256 of a secret text.
+/// A SHA-256, of a secret text mostly.
 pub type Digest = [u8; 32];
 
-/// What is kept of a secret text.
+/// What is kept of a secret text, or by what a public key is known.
 #[must_use]
-pub fn digest(text: &str) -> Digest {
-    sha2::Sha256::digest(text).into()
+pub fn digest(of: impl AsRef<[u8]>) -> Digest {
+    sha2::Sha256::digest(of).into()
 }
 
 /// A secret text that nobody has seen, with this beginning. `None`: the system gives no randomness.

@@ -40,6 +40,21 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Where nobody needs credentials, whoever comes by the proxy would be admin as soon as it
+    /// leaves out the header by which that shows.
+    pub(super) fn check_beside(&self, demands_credentials: bool) -> Result<(), ConfigError> {
+        if !demands_credentials && !self.trusted.is_empty() {
+            return Err(ConfigError::Contradiction {
+                table: Self::NAME,
+                words: "trusted needs auth = \"required\": without it everybody who comes by the \
+                        proxy is on this machine",
+            });
+        }
+        Ok(())
+    }
+}
+
 impl Table for Proxy {
     const NAME: &'static str = "proxy";
 
@@ -73,7 +88,7 @@ fn several<T>(
 }
 
 fn network(given: &Given) -> Result<IpNet, ConfigError> {
-    const EXPECTED: &str = "networks such as 10.0.0.0/8, 127.0.0.1/32 or fd00::/8";
+    const EXPECTED: &str = "networks such as 127.0.0.1/32: the addresses of proxies alone";
     given.as_text(EXPECTED)?.parse().map_err(|_| given.bad(EXPECTED))
 }
 

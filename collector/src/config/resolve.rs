@@ -99,7 +99,7 @@ impl Resolver<'_> {
         let format = self.log_format(flags.log_format, file.log_format)?;
         let catalog = self.table::<Catalogs>(&file.catalog)?;
         let catalog = catalog.with_defaults(file.path.as_deref(), &data_dir);
-        Ok(Config {
+        let config = Config {
             listen,
             auth,
             tls: self.table(&file.tls)?,
@@ -118,7 +118,9 @@ impl Resolver<'_> {
             notify: self.table(&file.notify)?,
             catalog,
             told: self.told,
-        })
+        };
+        config.proxy.check_beside(config.demands_credentials())?;
+        Ok(config)
     }
 
     fn file(&self, flag: Option<PathBuf>) -> Result<File, ConfigError> {

@@ -229,6 +229,17 @@ fn credentials_and_tls_are_demanded_as_soon_as_other_machines_can_ask() {
 }
 
 #[test]
+fn a_proxy_is_trusted_only_where_credentials_are_demanded() {
+    let proxy = "[proxy]\ntrusted = ['127.0.0.1/32']\nuser_header = 'x-user'";
+    let mistake = Said::default().file(proxy).mistake();
+    assert!(mistake.starts_with("proxy: trusted needs auth = \"required\""), "{mistake}");
+    let required = Said::default().file(&format!("auth = 'required'\n{proxy}"));
+    assert_eq!(required.config().proxy.trusted.len(), 1);
+    let off_loopback = Said::flags(&["--listen", "0.0.0.0:6121"]).file(proxy);
+    assert!(off_loopback.config().demands_credentials());
+}
+
+#[test]
 fn a_missing_file_or_an_unknown_flag_is_told() {
     let said = Said::default().variable("HERDBOOK_CONFIG", "/nowhere/x.toml");
     assert_eq!(said.mistake(), "failed to read /nowhere/x.toml (given by HERDBOOK_CONFIG)");

@@ -74,8 +74,8 @@ pub enum HostAsk {
     },
     /// Let a host in that waits; compare the fingerprint with what the host shows
     Approve {
-        /// Its fingerprint, or its name where only one has it
-        #[arg(value_name = "FINGERPRINT|NAME")]
+        /// Its fingerprint: a name is what any host may tell
+        #[arg(value_name = "FINGERPRINT")]
         which: String,
     },
     /// Shut a host out; its session ends at once

@@ -121,3 +121,49 @@ async fn whoever_stops_reading_has_read_enough() {
     let _serving = serve(&app, dir.path());
     run(dir.path(), Ask::Person(PersonAsk::List { json: false }), &mut Closed).await.unwrap();
 }
+
+/// Serves two pages of agents, and agrees to whatever is done to one.
+fn serve_agents(dir: &Path) -> JoinSet<()> {
+    let listener = UnixListener::bind(dir.join(CONTROL_FILE)).unwrap();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| async move {
+                let agent = |fingerprint: &str, state: &str| {
+                    json!({ "name": "gpu-1", "fingerprint": fingerprint, "state": state })
+                };
+                let query = request.uri().query().unwrap_or_default();
+                let page = match (request.method(), query.contains("cursor=sha256:a")) {
+                    (&hyper::Method::GET, false) => json!({
+                        "agents": [agent("sha256:a", "approved")], "next_cursor": "sha256:a",
+                    }),
+                    (&hyper::Method::GET, true) => json!({
+                        "agents": [agent("sha256:b", "pending")], "next_cursor": null,
+                    }),
+                    _ => json!({}),
+                };
+                let body = axum::body::Body::from(page.to_string());
+                Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+            });
+            let served = hyper::server::conn::http1::Builder::new();
+            drop(served.serve_connection(TokioIo::new(stream), service).await);
+        }
+    });
+    serving
+}
+
+#[tokio::test]
+async fn a_host_is_approved_by_its_fingerprint_and_never_by_the_name_that_it_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let _serving = serve_agents(dir.path());
+    let approve = |which: &str| Ask::Host(HostAsk::Approve { which: which.to_owned() });
+    let refused = asked(dir.path(), approve("gpu-1")).await.unwrap_err().to_string();
+    assert!(refused.contains("sha256:b") && !refused.contains("sha256:a"), "{refused}");
+    asked(dir.path(), approve("sha256:b")).await.unwrap();
+    let none = asked(dir.path(), approve("gpu-2")).await.unwrap_err();
+    assert!(matches!(none, ControlError::NoHost(_)), "{none}");
+    // Both pages are looked at.
+    let revoke = Ask::Host(HostAsk::Revoke { which: "gpu-1".to_owned() });
+    let refused = asked(dir.path(), revoke).await.unwrap_err().to_string();
+    assert!(refused.contains("sha256:a, sha256:b"), "{refused}");
+}

@@ -290,7 +290,7 @@ impl Enrolment {
             return Err(TokenError::Full);
         }
         let made = JoinToken::make(order, Arc::clone(&by.actor), at);
-        let (token, text) = made.map_err(|_| TokenError::NoRandom)?;
+        let (token, text) = made.ok_or(TokenError::NoRandom)?;
         let detail = format!("uses: {}, until {}", token.uses, token.expires_at);
         let entry = by.did(at, "makeJoinToken", token.id.to_string(), detail);
         let over = gone.iter().map(|(_, id)| no_token(id));

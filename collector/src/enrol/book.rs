@@ -17,8 +17,9 @@ use super::door::{Door, Waiting};
 use super::key::{AgentKey, AgentView, How, KeyState};
 use super::live::Live;
 use super::refusal::Refusal;
-use super::token::{JoinToken, TokenRefusal, hash_of};
+use super::token::{JoinToken, TokenRefusal};
 use super::tries::Tries;
+use crate::auth::digest;
 use crate::config::Enrol;
 
 /// A moment by both clocks.
@@ -363,7 +364,7 @@ impl Book {
 
 /// What is looked for of a token that came.
 pub(super) fn token_key(token: Option<&str>) -> Option<Octets<32>> {
-    token.map(hash_of)
+    token.map(|token| Octets(digest(token)))
 }
 
 #[cfg(test)]

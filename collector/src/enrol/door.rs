@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::key::{AgentView, KeyState};
 use crate::budget::Budget;
+use crate::serve::Network;
 
 /// Most agents that wait at one time.
 pub(super) const WAITING_MAX: usize = 256;
@@ -58,8 +59,8 @@ impl Door {
             return false;
         }
         self.waiting.retain(|_, waiting| at.ms_since(waiting.last_seen_at) < GONE_AFTER_MS);
-        let network = network_of(from);
-        let of_network = |waiting: &&Waiting| network_of(waiting.from) == network;
+        let network = Network::of(from);
+        let of_network = |waiting: &&Waiting| Network::of(waiting.from) == network;
         let n_of_network = self.waiting.values().filter(of_network).count();
         let has_room = self.waiting.len() < WAITING_MAX && n_of_network < WAITING_A_NETWORK;
         if !has_room || !self.new.take(1, now) {
@@ -107,14 +108,6 @@ impl Waiting {
     }
 }
 
-/// The network that one household or company has: what somebody gets many addresses of at once.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::from((v4.to_bits() & 0xffff_ff00).to_be_bytes()),
-        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() & !((1_u128 << 72) - 1)).to_be_bytes()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +151,5 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         assert!(door.knocked(fingerprint(1000), "a", of(1), moment(120_000)));
         assert!(!door.knocked(fingerprint(1001), "a", of(1), moment(120_000)));
-    }
-
-    #[test]
-    fn a_network_is_24_bits_or_56() {
-        let network = |text: &str| network_of(text.parse().unwrap()).to_string();
-        assert_eq!(network("192.0.2.77"), "192.0.2.0");
-        assert_eq!(network("::ffff:192.0.2.77"), "192.0.2.0");
-        assert_eq!(network("2001:db8:1:2ff:3::4"), "2001:db8:1:200::");
     }
 }

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use herdbook_shared::fingerprint::Fingerprint;
 use herdbook_shared::wire::enrol::{ChannelSecret, Octets, Proof, Rekey, proven, rekeyed};
 
-use super::token::sha256;
+use crate::auth::digest;
 
 /// What one connection asked an agent to sign, and what only its two ends know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Asked {
 
 /// What a key is known by.
 pub(super) fn fingerprint_of(public_key: &Octets<32>) -> Fingerprint {
-    Fingerprint::of_digest(sha256(&public_key.0))
+    Fingerprint::of_digest(digest(public_key.0))
 }
 
 fn verifies(key: &Octets<32>, message: &[u8], signature: &Octets<64>) -> bool {

@@ -4,21 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use herdbook_shared::time::Timestamp;
 use herdbook_shared::wire::enrol::Octets;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::glob;
+use crate::auth::{JOIN_TOKEN, digest, made, random_id};
 use crate::secret::Secret;
-
-/// What every token begins with, so that people and scanners of secrets know one.
-pub(crate) const PREFIX: &str = "hbj_";
-/// The characters of an id.
-const ID_CHARS: usize = 12;
 
 /// A token as it is kept. Of the token itself only the hash is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,23 +92,12 @@ pub struct TokenOrder {
 impl JoinToken {
     /// A fresh one, and its text, which nobody can tell again.
     ///
-    /// # Errors
-    ///
-    /// Where the system has no random bytes.
-    pub(super) fn make(
-        order: TokenOrder,
-        by: Arc<str>,
-        at: Timestamp,
-    ) -> Result<(Self, Secret), aws_lc_rs::error::Unspecified> {
-        let (mut secret, mut id) = ([0; 32], [0; 9]);
-        aws_lc_rs::rand::fill(&mut secret)?;
-        aws_lc_rs::rand::fill(&mut id)?;
-        let text = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(secret));
-        let id = BASE64_URL_SAFE_NO_PAD.encode(id);
-        debug_assert_eq!(id.len(), ID_CHARS);
+    /// `None`: the system gives no randomness.
+    pub(super) fn make(order: TokenOrder, by: Arc<str>, at: Timestamp) -> Option<(Self, Secret)> {
+        let (text, id) = (made(JOIN_TOKEN)?, random_id()?);
         let token = Self {
             id: id.into(),
-            hash: hash_of(&text),
+            hash: Octets(digest(text.expose())),
             uses: order.uses,
             used: 0,
             name_pattern: order.name_pattern,
@@ -125,7 +107,7 @@ impl JoinToken {
             expires_at: order.expires_at,
             revoked_at: None,
         };
-        Ok((token, Secret::new(text)))
+        Some((token, text))
     }
 
     /// How it does.
@@ -168,16 +150,6 @@ impl JoinToken {
     }
 }
 
-/// What is kept of a token.
-pub(super) fn hash_of(token: &str) -> Octets<32> {
-    Octets(sha256(token.as_bytes()))
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    // The digest of this algorithm has 32 bytes.
-    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +164,7 @@ mod tests {
         TokenOrder { uses: 2, expires_at: at(1000), name_pattern: None, from: None }
     }
 
-    fn made(order: TokenOrder) -> JoinToken {
+    fn token(order: TokenOrder) -> JoinToken {
         JoinToken::make(order, "ada".into(), at(0)).unwrap().0
     }
 
@@ -202,17 +174,19 @@ mod tests {
     fn a_token_is_random_and_only_its_hash_is_kept() {
         let (token, text) = JoinToken::make(order(), "ada".into(), at(0)).unwrap();
         let (other, _) = JoinToken::make(order(), "ada".into(), at(0)).unwrap();
-        assert_eq!(text.expose().len(), PREFIX.len() + 43);
-        assert_eq!(hash_of(text.expose()), token.hash);
+        assert_eq!(text.expose().len(), JOIN_TOKEN.len() + 43);
+        assert_eq!(Octets(digest(text.expose())), token.hash);
         assert!(other.hash != token.hash && other.id != token.id);
         let kept = serde_json::to_string(&token).unwrap();
-        assert!(!kept.contains(text.expose()) && !kept.contains(&text.expose()[PREFIX.len()..]));
+        assert!(
+            !kept.contains(text.expose()) && !kept.contains(&text.expose()[JOIN_TOKEN.len()..])
+        );
         assert_eq!(serde_json::from_str::<JoinToken>(&kept).unwrap(), token);
     }
 
     #[test]
     fn it_ends_by_use_by_time_and_by_word() {
-        let token = made(order());
+        let token = token(order());
         assert_eq!(token.admits("a", HERE, at(999)), Ok(()));
         let refused = |token: &JoinToken, ms| token.admits("a", HERE, at(ms)).unwrap_err();
         assert_eq!(refused(&token, 1000), TokenRefusal::Not(TokenState::Expired));
@@ -226,11 +200,11 @@ mod tests {
     #[test]
     fn it_is_for_names_and_addresses() {
         let of_name = TokenOrder { name_pattern: Some("gpu-*".into()), ..order() };
-        assert_eq!(made(of_name.clone()).admits("GPU-1", HERE, at(0)), Ok(()));
-        let refused = made(of_name).admits("web-1", HERE, at(0)).unwrap_err();
+        assert_eq!(token(of_name.clone()).admits("GPU-1", HERE, at(0)), Ok(()));
+        let refused = token(of_name).admits("web-1", HERE, at(0)).unwrap_err();
         assert!(refused.to_string().contains("names like \"gpu-*\""), "{refused}");
         let of_net = TokenOrder { from: Some("10.0.0.0/29".parse().unwrap()), ..order() };
-        let token = made(of_net);
+        let token = token(of_net);
         assert_eq!(token.admits("a", HERE, at(0)), Ok(()));
         assert_eq!(token.admits("a", "::ffff:10.0.0.7".parse().unwrap(), at(0)), Ok(()));
         let refused = token.admits("a", "10.0.0.8".parse().unwrap(), at(0)).unwrap_err();

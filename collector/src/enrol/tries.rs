@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use tokio::time::{Duration, Instant};
 
-use super::door::network_of;
 use crate::budget::Budget;
 
 /// Bad tokens of one address, at once and each second.
@@ -26,7 +25,8 @@ pub(super) struct Tries {
 fn origin(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(_) => network_of(from),
+        // What one household or company has of them.
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() & !((1_u128 << 72) - 1)).to_be_bytes()),
     }
 }
 

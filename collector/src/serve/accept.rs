@@ -17,7 +17,7 @@ use super::load::Load;
 use super::socket::{Counted, Stream};
 use super::{Listeners, Rarely, Walls};
 use crate::api::guard::Guarded;
-use crate::limits::{CONNECTIONS, LOAD_BYTES};
+use crate::limits::{CONNECTIONS, CONTROL_CONNECTIONS, LOAD_BYTES};
 
 /// How long open requests may go on after the stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -53,6 +53,11 @@ async fn serve_within(
     let mut loops = JoinSet::new();
     for (door, tls) in listeners.into_doors() {
         let (Bounded { walls, slots, load }, router) = (bounded.clone(), app.router());
+        // Its owner gets in however many others are there.
+        let slots = match door {
+            Door::Control(_) => Arc::new(Semaphore::new(CONTROL_CONNECTIONS)),
+            Door::Port(_) => slots,
+        };
         let port = Port {
             door,
             shared: Shared { router, load, tls },

@@ -4,14 +4,17 @@ use std::net::IpAddr;
 
 /// An IPv4 /24 or an IPv6 /56.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Network {
+pub enum Network {
+    /// The first three of four bytes.
     V4([u8; 3]),
+    /// The first seven of sixteen.
     V6([u8; 7]),
 }
 
 impl Network {
     /// The one that an address is of. An IPv4 address in an IPv6 one is an IPv4 address.
-    pub(super) fn of(ip: IpAddr) -> Self {
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(v4) => {
                 let [a, b, c, _] = v4.octets();

@@ -3,8 +3,10 @@
 //! never starve those who are quick, and those who are many not those who are few. It knows no
 //! socket, and time comes in.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use herdbook_shared::fingerprint::Fingerprint;
 use tokio::time::Instant;
@@ -21,6 +23,7 @@ pub(super) struct Bounds {
     pub(super) strangers: usize,
     pub(super) connections: usize,
     pub(super) hosts: usize,
+    pub(super) of_principal: usize,
 }
 
 impl Default for Bounds {
@@ -30,6 +33,7 @@ impl Default for Bounds {
             strangers: limits::STRANGERS,
             connections: limits::CONNECTIONS,
             hosts: limits::HOSTS_KNOWN,
+            of_principal: limits::VOUCHED_OF_PRINCIPAL,
         }
     }
 }
@@ -46,7 +50,10 @@ pub(super) struct Pools {
     /// Where all of them come from.
     sources: Sources,
     networks: HashMap<Network, Crowd>,
-    vouched: HashSet<Id>,
+    /// With the principal whose they are, where those of one are bounded.
+    vouched: HashMap<Id, Option<Arc<str>>>,
+    /// How many each principal has of them.
+    principals: HashMap<Arc<str>, usize>,
     /// Hosts that proved who they are, and the network that they did it from. One that no bound
     /// applies to has none.
     hosts: HashMap<Fingerprint, Option<Network>>,
@@ -92,7 +99,8 @@ impl Pools {
             strangers: BTreeMap::new(),
             sources: Sources::default(),
             networks: HashMap::new(),
-            vouched: HashSet::new(),
+            vouched: HashMap::new(),
+            principals: HashMap::new(),
             hosts: HashMap::new(),
         }
     }
@@ -100,7 +108,7 @@ impl Pools {
     /// Lets in somebody who needs nobody to vouch.
     pub(super) fn admit_vouched(&mut self) -> Id {
         let id = self.id();
-        self.vouched.insert(id);
+        self.vouched.insert(id, None);
         id
     }
 
@@ -147,8 +155,24 @@ impl Pools {
     /// Takes a connection out of the strangers for good. One that had to go stays gone.
     pub(super) fn vouch(&mut self, id: Id) {
         if self.remove_stranger(id).is_some() {
-            self.vouched.insert(id);
+            self.vouched.insert(id, None);
         }
+    }
+
+    /// The same for a connection of this principal, unless that has as many as one may have: it
+    /// stays a stranger then.
+    pub(super) fn vouch_for(&mut self, id: Id, principal: &dyn Display) {
+        if !self.strangers.contains_key(&id) {
+            return;
+        }
+        let principal: Arc<str> = principal.to_string().into();
+        let n = self.principals.entry(Arc::clone(&principal)).or_default();
+        if *n >= self.bounds.of_principal {
+            return;
+        }
+        *n += 1;
+        self.remove_stranger(id);
+        self.vouched.insert(id, Some(principal));
     }
 
     /// Remembers from which network a host comes, so that there is room for it when it comes back.
@@ -175,8 +199,16 @@ impl Pools {
 
     /// A connection is closed.
     pub(super) fn leave(&mut self, id: Id) {
-        if !self.vouched.remove(&id) {
+        let Some(principal) = self.vouched.remove(&id) else {
             self.remove_stranger(id);
+            return;
+        };
+        let Some(principal) = principal else { return };
+        if let Some(n) = self.principals.get_mut(&principal) {
+            *n -= 1;
+            if *n == 0 {
+                self.principals.remove(&principal);
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BOUNDS: Bounds = Bounds { of_network: 2, strangers: 4, connections: 100, hosts: 3 };
+const BOUNDS: Bounds =
+    Bounds { of_network: 2, strangers: 4, connections: 100, hosts: 3, of_principal: 2 };
 const SPARED: Duration = limits::STRANGER_SPARED_FOR;
 
 fn network(n: u8) -> Option<Network> {
@@ -82,6 +83,23 @@ async fn whoever_opens_many_crowds_out_itself_and_not_its_neighbours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_principal_has_so_many_that_are_spared_and_the_rest_are_strangers() {
+    let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
+    let all: Vec<_> = (0..3).map(|n| pools.admit(network(n), begin).unwrap()).collect();
+    all.iter().for_each(|one| pools.vouch_for(one.id, &"token a"));
+    all.iter().for_each(|one| pools.vouch_for(one.id, &"token a"));
+    assert_eq!(pools.n_strangers(), 1, "and twice by one connection counts once");
+    pools.vouch_for(all[2].id, &"token b");
+    assert_eq!(pools.n_strangers(), 0);
+    pools.leave(all[0].id);
+    let again = pools.admit(network(1), begin).unwrap();
+    pools.vouch_for(again.id, &"token a");
+    assert_eq!(pools.n_strangers(), 0, "one that is closed makes room");
+    [all[1].id, all[2].id, again.id].into_iter().for_each(|id| pools.leave(id));
+    assert!(pools.principals.is_empty() && pools.vouched.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_vouched_for_takes_no_room_and_is_spared() {
     let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
     let (first, second) = (pools.admit(from(1), begin), pools.admit(from(1), begin));
@@ -123,7 +141,8 @@ async fn hosts_that_are_known_make_room_where_they_come_from() {
 
 #[tokio::test(start_paused = true)]
 async fn strangers_never_take_the_room_of_those_who_are_vouched_for() {
-    let bounds = Bounds { connections: 5, strangers: 50, of_network: 50, hosts: 3 };
+    let bounds =
+        Bounds { connections: 5, strangers: 50, of_network: 50, hosts: 3, of_principal: 100 };
     let (mut pools, begin) = (Pools::new(bounds), Instant::now());
     for _ in 0..3 {
         pools.admit_vouched();
@@ -185,7 +204,7 @@ proptest! {
             }
             prop_assert!(pools.hosts.len() <= BOUNDS.hosts);
             prop_assert!(pools.strangers.len() <= BOUNDS.strangers + BOUNDS.hosts);
-            let with_network = pools.strangers.values().filter(|one| one.network.is_some()).count();
+            let with_network = pools.strangers.values().filter(|one| one.peer.network.is_some()).count();
             let n_crowded: usize = pools.networks.values().map(|crowd| crowd.strangers.len()).sum();
             prop_assert_eq!(with_network, n_crowded);
             let known = pools.hosts.values().flatten().count();

@@ -1,6 +1,7 @@
 //! The walls in front of the collector: who gets a connection while nobody vouches for them. Where
 //! no credentials are demanded there are none.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -177,9 +178,10 @@ fn bounded(address: IpAddr) -> Option<Network> {
 }
 
 impl Standing {
-    /// Somebody proved who they are over this connection: from now on it is spared.
-    pub fn vouch(&self) {
-        self.walls.pools().vouch(self.id);
+    /// Somebody proved who they are over this connection: from now on it is spared, unless that
+    /// principal has as many that are as one may have.
+    pub fn vouch_for(&self, principal: &dyn Display) {
+        self.walls.pools().vouch_for(self.id, principal);
     }
 
     /// The same of an enrolled host, for which there is room from now on when it comes back.
@@ -229,7 +231,7 @@ mod tests {
     const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn tight() -> Bounds {
-        Bounds { of_network: 1, strangers: 2, connections: 100, hosts: 10 }
+        Bounds { of_network: 1, strangers: 2, connections: 100, hosts: 10, of_principal: 100 }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod fold;
+
+pub(super) use fold::Fold;
+
 /// Most characters of a text in a row.
 const TEXT_CHARACTERS: usize = 256;
 /// Most bytes of a row's detail.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use herdbook_shared::time::Timestamp;
 use rusqlite::Connection;
 
 use super::*;
@@ -224,4 +225,35 @@ fn sqlite_is_new_enough_and_settings_are_as_promised() {
     assert_eq!(number("busy_timeout").unwrap(), 5000);
     assert_eq!(number("max_page_count").unwrap(), i64::from(PAGES_MAX));
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_pushes_what_admins_did_out_of_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap().0;
+    let act = |action: &str| {
+        Entry::Audit(AuditRow {
+            at: Timestamp::from_unix_ms(1_000),
+            actor: "nobody".to_owned(),
+            action: action.to_owned(),
+            subject: None,
+            from_address: None,
+            detail: "wrong".to_owned(),
+        })
+    };
+    store.append(vec![act("revokeToken")]).await.unwrap();
+    for action in ["signIn", "signInFailed", "signOut", "changePassword", "joinAgent", "rekeyAgent"]
+    {
+        for _ in 0..3 {
+            store.append(vec![act(action); 500]).await.unwrap();
+        }
+    }
+    store.append(vec![act("patchHost"); 1_100]).await.unwrap();
+    let log = || store.reader().audit(None, 100_000).unwrap();
+    assert_eq!(log().len(), 1 + 6 * 1_000 + 1_100);
+    tokio::time::advance(Duration::from_hours(1)).await;
+    store.append(vec![act("joinAgent"); 30]).await.unwrap();
+    assert_eq!(log().len(), 1 + 6 * 1_000 + 1_100 + 20);
+    assert_eq!(log()[19].detail, "500 more before this one are not told one by one; wrong");
+    assert!(store.reader().verify_audit().unwrap().intact);
 }

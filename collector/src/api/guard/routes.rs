@@ -94,8 +94,8 @@ async fn require(State(route): State<Arc<Declared>>, mut request: Request, next:
         return denied.into_response();
     }
     let access = request.extensions().get::<Arc<Access>>().cloned();
-    if let Some(access) = access.as_deref().filter(|_| action == Action::Register)
-        && let Err(wait) = within_rate(access, &caller, &route.path)
+    if let Some(access) = access.as_deref()
+        && let Err(wait) = within_rate(access, &caller, action)
     {
         return Problem::too_many("too many requests of this caller", wait).into_response();
     }
@@ -110,7 +110,8 @@ async fn require(State(route): State<Arc<Declared>>, mut request: Request, next:
         Err(problem) => return problem.into_response(),
     };
     let is_safe = request.method().is_safe();
-    let Some(access) = access.filter(|_| !is_safe && goes_on(action)) else {
+    let goes_on = deed.is_some() || goes_on(action);
+    let Some(access) = access.filter(|_| !is_safe && goes_on) else {
         return while_it_lasts(caller.lapse, is_safe, next.run(request)).await;
     };
     // Whoever asked may hang up: what is done is told all the same.
@@ -129,11 +130,15 @@ async fn require(State(route): State<Arc<Declared>>, mut request: Request, next:
 /// What is not for others: beats come by the thousand, and a lease that nobody hears of helps
 /// nobody.
 fn goes_on(action: Action) -> bool {
-    !matches!(action, Action::Register | Action::Lease)
+    !matches!(action, Action::Register | Action::Beat | Action::Lease)
 }
 
-fn within_rate(access: &Access, caller: &Caller, path: &str) -> Result<(), Duration> {
-    if path.ends_with("/heartbeat") { access.may_beat(caller) } else { access.may_register(caller) }
+fn within_rate(access: &Access, caller: &Caller, action: Action) -> Result<(), Duration> {
+    match action {
+        Action::Register => access.may_register(caller),
+        Action::Beat => access.may_beat(caller),
+        _ => Ok(()),
+    }
 }
 
 /// An answer that takes long, or never ends, ends with the right to it.

@@ -3,15 +3,19 @@
 
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, Method, Request};
 use axum::routing::{any, delete, get, post};
 use http_body_util::BodyExt;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::*;
 use crate::auth::{Action, Principal, Unknown, authorize};
+use crate::config::Proxy;
+use crate::store::Store;
 
 fn routes() -> Routes {
     Routes::new()
@@ -63,6 +67,22 @@ async fn answered(app: Router, request: Request<Body>) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.into_body().collect().await.unwrap().to_bytes();
     Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+#[tokio::test]
+async fn the_peer_is_that_of_the_connection_whatever_a_trusted_proxy_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, loaded) = Store::open(dir.path()).unwrap();
+    let trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    let rules = (true, Proxy { trusted, ..Proxy::default() });
+    let access = Access::with_rules(rules, &loaded, Arc::new(store), TaskTracker::new());
+    let told = |Extension(peer): Extension<PeerAddr>, caller: Caller| async move {
+        format!("{} {:?}", peer.0, caller.address)
+    };
+    let routes = Routes::new().on(Action::Health, "/told", get(told));
+    let app = Guarded::with_access(routes, AllowedHosts::new([]), Arc::new(access)).router();
+    let forwarded = with(local(Method::GET, "/told"), &[("x-forwarded-for", "10.0.0.9")]);
+    assert_eq!(answered(app, forwarded).await.body, "127.0.0.1:40000 Some(10.0.0.9)");
 }
 
 /// Asks under a Host (as the header says it) with an Origin, if any.

@@ -174,6 +174,54 @@ async fn the_first_admin_signs_up_by_the_code_once() {
 }
 
 #[tokio::test]
+async fn no_number_of_wrong_codes_keeps_the_first_admin_out() {
+    let app = App::demanding();
+    let code = app.access.first_admin_code().unwrap();
+    let from = |n: u8| {
+        let nobody = Caller::nobody(crate::auth::Unknown::NoCredentials);
+        nobody.at(std::net::IpAddr::from([192, 0, 2, n]))
+    };
+    let password = || Secret::new(PASSWORD.to_owned());
+    let wrong = Secret::new("AAAAA-AAAAA-AAAAA-AAAAA".to_owned());
+    for n in 0..30 {
+        let refused = app.access.make_first_admin(&from(n), &wrong, "eve", password()).await;
+        assert!(matches!(refused, Err(crate::auth::AccessError::BadCode)), "{n}: {refused:?}");
+    }
+    for n in 0..10 {
+        let refused = app.access.make_first_admin(&from(99), &wrong, "eve", password()).await;
+        let is_limited = matches!(refused, Err(crate::auth::AccessError::Limited(_)));
+        assert_eq!(is_limited, n >= 5, "{n}: {refused:?}");
+    }
+    app.access.make_first_admin(&from(100), &code, "anna", password()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_admin_registers_is_told_and_not_what_a_client_does_nor_a_beat() {
+    let form = json!({
+        "name": "finder", "type": "tool", "url": "http://10.0.0.9:8888", "ttl_s": 90,
+    });
+    let app = App::demanding();
+    for (role, url) in [(Role::Admin, "http://10.0.0.9:1"), (Role::Client, "http://10.0.0.9:2")] {
+        let (_, bearer) = token(&app, role).await;
+        let with = [("authorization", bearer.as_str())];
+        let mut form = form.clone();
+        form["url"] = url.into();
+        let form = form.to_string();
+        let added = app.send(Method::POST, "/api/v1/services", &with, &form).await;
+        assert_eq!(added.status, 201, "{added:?}");
+        let id = added.body["service"]["id"].as_str().or(added.body["id"].as_str()).unwrap();
+        let path = format!("/api/v1/services/{}/heartbeat", id.replace(':', "%3A"));
+        let beat = app.send(Method::PUT, &path, &with, "{}").await;
+        assert_eq!(beat.status / 100, 2, "{beat:?}");
+    }
+    let told: Vec<_> = audit(&app).into_iter().filter(|row| row.1 != "makeToken").collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let local = App::new();
+    local.post("/api/v1/services", form).await;
+    assert!(audit(&local).is_empty(), "where everybody is admin, registering is no act of one");
+}
+
+#[tokio::test]
 async fn another_password_ends_the_other_sign_ins() {
     let app = App::demanding();
     add(&app, "anna", Role::Viewer).await;

@@ -1,7 +1,8 @@
 //! How often callers may do what costs the collector something.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,15 +14,44 @@ use crate::limits::{
     CALLERS_MAX, FAILED_SIGN_INS_TOLD, HEARTBEATS, REGISTRATIONS, SIGN_INS_A_PERSON,
     SIGN_INS_AN_ADDRESS,
 };
+use crate::serve::Network;
+
+type Address = (Network, u8);
+
+/// How long it is known from where somebody signed in.
+const KNOWN_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// See the module's words.
 #[derive(Debug)]
 pub(super) struct Rates {
-    addresses: Buckets<IpAddr>,
+    addresses: Buckets<Address>,
     names: Buckets<String>,
     registrations: Buckets<String>,
     heartbeats: Buckets<String>,
+    known: Mutex<Known>,
     failures: Mutex<Failures>,
+}
+
+/// From where people signed in, and when.
+#[derive(Debug, Default)]
+struct Known(HashMap<(Address, String), Instant>);
+
+impl Known {
+    fn knows(&self, address: IpAddr, name: &str, now: Instant) -> bool {
+        let at = self.0.get(&(one(address), name.to_owned()));
+        at.is_some_and(|at| now.duration_since(*at) < KNOWN_FOR)
+    }
+
+    fn note(&mut self, address: IpAddr, name: &str, now: Instant) {
+        let key = (one(address), name.to_owned());
+        if !self.0.contains_key(&key) && self.0.len() >= CALLERS_MAX {
+            let oldest = self.0.iter().min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                self.0.remove(&oldest);
+            }
+        }
+        self.0.insert(key, now);
+    }
 }
 
 /// Sign-ins that failed, and how many of them nobody was told of.
@@ -40,19 +70,42 @@ impl Default for Rates {
             names: Buckets::new(SIGN_INS_A_PERSON, CALLERS_MAX),
             registrations: Buckets::new(REGISTRATIONS, CALLERS_MAX),
             heartbeats: Buckets::new(HEARTBEATS, CALLERS_MAX),
+            known: Mutex::default(),
             failures: Mutex::new(Failures { budget, n_untold: 0 }),
         }
     }
 }
 
 impl Rates {
-    /// Whether somebody may try to sign in now, from this address and as this person.
+    /// Whether somebody may try to sign in now, from this address and as this person. Strangers
+    /// who use up the tries of a name do not keep out whoever signed in by it from there before.
     pub(super) fn try_sign_in(&self, from: Option<IpAddr>, name: &str) -> Result<(), Duration> {
         let now = Instant::now();
-        if let Some(address) = from {
-            self.addresses.take(network(address), now)?;
+        self.take_address(from, now)?;
+        if from.is_some_and(|address| self.known().knows(address, name, now)) {
+            return Ok(());
         }
         self.names.take(name.to_owned(), now)
+    }
+
+    /// Whether somebody may try a code of the first admin now, from this address.
+    pub(super) fn try_first_admin(&self, from: Option<IpAddr>) -> Result<(), Duration> {
+        self.take_address(from, Instant::now())
+    }
+
+    /// Notes that somebody signed in from this address.
+    pub(super) fn signed_in(&self, from: Option<IpAddr>, name: &str) {
+        if let Some(address) = from {
+            self.known().note(address, name, Instant::now());
+        }
+    }
+
+    fn take_address(&self, from: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
+        from.map_or(Ok(()), |address| self.addresses.take(one(address), now))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a failure is told: then how many were not since the last one that was.
@@ -95,15 +148,15 @@ fn limited(caller: &Caller) -> Option<String> {
     }
 }
 
-/// What counts as one address: whoever has an IPv6 address has a whole network of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0).into()
-        }
-    }
+/// What counts as one address: whoever has an IPv6 address has a whole network of them. Of IPv4
+/// each counts for itself: many people share one already, and neighbours must not use up their
+/// tries.
+fn one(address: IpAddr) -> Address {
+    let last = match address.to_canonical() {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(_) => 0,
+    };
+    (Network::of(address), last)
 }
 
 #[cfg(test)]
@@ -112,10 +165,11 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2345:6::7"), "2001:db8:1:2300::");
-        assert_eq!(network("2001:db8:1:23ff::1"), "2001:db8:1:2300::");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        let one = |text: &str| one(text.parse().unwrap());
+        assert_eq!(one("2001:db8:1:2345:6::7"), one("2001:db8:1:23ff::1"));
+        assert_ne!(one("2001:db8:1:2345:6::7"), one("2001:db8:1:2445:6::7"));
+        assert_eq!(one("::ffff:192.0.2.1"), one("192.0.2.1"));
+        assert_ne!(one("192.0.2.2"), one("192.0.2.1"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,7 +51,9 @@ impl Access {
         let person =
             self.person(&name).ok().filter(|person| Some(&person.password) == kept.as_ref());
         let person = person.ok_or(AccessError::Refused)?;
-        self.begin(caller, person, "signIn").await
+        let signed_in = self.begin(caller, person, "signIn").await?;
+        self.rates.signed_in(caller.address, &name);
+        Ok(signed_in)
     }
 
     /// Ends the sign-in by which this caller is known.
@@ -81,11 +83,11 @@ impl Access {
         if self.book().has_admin() {
             return Err(AccessError::HasAdmin);
         }
-        if let Err(wait) = self.rates.try_sign_in(caller.address, "?first") {
+        if let Err(wait) = self.rates.try_first_admin(caller.address) {
             return Err(AccessError::Limited(wait));
         }
         let now = Instant::now();
-        if !self.first_admin().as_mut().is_some_and(|first| first.is(code.expose(), now)) {
+        if !self.first_admin().as_ref().is_some_and(|first| first.is(code.expose(), now)) {
             self.tell_failure(caller, "?", "wrong code of the first admin").await;
             return Err(AccessError::BadCode);
         }

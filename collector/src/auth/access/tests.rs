@@ -111,6 +111,21 @@ async fn a_person_has_so_many_sign_ins_and_the_oldest_ends() {
     assert_eq!(app.access.book().sign_ins.len(), 32);
 }
 
+#[tokio::test]
+async fn strangers_cannot_lock_out_whoever_signed_in_from_there_before() {
+    let app = App::demanding();
+    app.access.add_person(&operator(), "anna", secret(PASSWORD), Role::Viewer).await.unwrap();
+    let at = |n: u8| std::net::IpAddr::from([192, 0, 2, n]);
+    let from = |n: u8| Caller::nobody(crate::auth::Unknown::NoCredentials).at(at(n));
+    app.access.sign_in(&from(200), "anna", secret(PASSWORD)).await.unwrap();
+    for n in 0..20 {
+        let _ = app.access.rates.try_sign_in(Some(at(n)), "anna");
+    }
+    let stranger = app.access.sign_in(&from(100), "anna", secret(PASSWORD)).await;
+    assert!(matches!(stranger, Err(AccessError::Limited(_))), "{stranger:?}");
+    app.access.sign_in(&from(200), "anna", secret(PASSWORD)).await.unwrap();
+}
+
 /// Everybody who asks, and what they show. `None` for what they may: nothing that needs
 /// credentials.
 async fn everybody(app: &App) -> Vec<(&'static str, Option<Role>, Option<(&'static str, String)>)> {

@@ -229,7 +229,7 @@ async fn who_is_slow_with_a_handshake_or_with_the_first_request_after_it_is_cut_
 /// Vouches for its peer.
 fn vouching() -> Routes {
     let handler = |Extension(standing): Extension<Standing>| async move {
-        standing.vouch();
+        standing.vouch_for(&"anna");
         "vouched"
     };
     Routes::new().on(Action::ReadFleet, "/vouch", get(handler)).merge(hello())
@@ -239,7 +239,8 @@ const VOUCH: &[u8] = b"GET /vouch HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test(start_paused = true)]
 async fn in_a_full_pool_the_oldest_goes_and_who_is_vouched_for_stays() {
-    let bounds = PoolBounds { of_network: 9, strangers: 2, connections: 100, hosts: 9 };
+    let bounds =
+        PoolBounds { of_network: 9, strangers: 2, connections: 100, hosts: 9, of_principal: 100 };
     let server = start_with(vouching(), 100, Walls::within(bounds), |_| {});
     let (mut known, mut slow) = (server.connect().await, server.connect().await);
     known.write_all(VOUCH).await.unwrap();
@@ -258,7 +259,8 @@ async fn in_a_full_pool_the_oldest_goes_and_who_is_vouched_for_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hundred_dribblers_starve_nobody_who_is_quick() {
-    let bounds = PoolBounds { of_network: 99, strangers: 20, connections: 90, hosts: 9 };
+    let bounds =
+        PoolBounds { of_network: 99, strangers: 20, connections: 90, hosts: 9, of_principal: 100 };
     let server = start_with(vouching(), 100, Walls::within(bounds), |_| {});
     let mut dribblers = Vec::new();
     for round in 0..10 {
@@ -278,9 +280,9 @@ async fn a_hundred_dribblers_starve_nobody_who_is_quick() {
 }
 
 #[tokio::test]
-async fn the_control_socket_carries_requests_to_control_alone() {
+async fn the_control_socket_carries_requests_to_control_alone_however_many_others_are_there() {
     let dir = tempfile::tempdir().unwrap();
-    let server = start_with(channel(), 100, Walls::up(Arc::default()), |listeners| {
+    let server = start_with(channel(), 0, Walls::up(Arc::default()), |listeners| {
         listeners.take_control(ControlSocket::bind(dir.path()).unwrap());
     });
     for (host, expected) in [("control", "Control."), ("localhost", "421"), ("evil.example", "421")]
