@@ -210,7 +210,8 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let now = Instant::now();
         let mut session = Session::open(&welcome, wish, self.random.fork(), now);
         let asked = if welcome.rotate_key { Wish::Asked } else { Wish::None };
-        let mut rekeying = Rekeying::new(self.membership.keys().zip(opened), asked, now);
+        let reached = self.target.as_ref().zip(self.dial.channel(&socket));
+        let mut rekeying = Rekeying::new(&mut self.membership, reached, opened, asked, now);
         let conversation = socket::converse(
             &mut socket,
             &mut session,

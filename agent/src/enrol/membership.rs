@@ -19,6 +19,7 @@ pub(super) use joining::JOIN;
 use joining::{Joining, Source};
 
 mod joining;
+mod pins;
 
 /// Why the agent cannot know its collector.
 #[derive(Debug, thiserror::Error)]
@@ -196,7 +197,7 @@ impl Membership {
             None => Origin::Told,
         };
         let pins = match &target.trust {
-            Trust::Pins(expected) => pins_of(welcome, channel, expected),
+            Trust::Pins(expected) => pins::expected(&welcome.pins, channel, expected),
             Trust::Roots if self.told.is_none() => Vec::new(),
             Trust::Roots => return,
         };
@@ -344,20 +345,6 @@ impl Membership {
         };
         Self::open(&Settings::load(&flags, &|_| None).unwrap(), "gpu-1").unwrap()
     }
-}
-
-/// The pins to expect from here on. A list without the key that was just seen would lock the agent
-/// out, so it is none.
-fn pins_of(welcome: &Welcome, channel: &Channel, expected: &[Fingerprint]) -> Vec<Fingerprint> {
-    let pins = &welcome.pins;
-    if pins.is_empty() {
-        return expected.to_vec();
-    }
-    if pins.len() > PINS_MAX || !pins.contains(&channel.pin) {
-        warn!("the collector told keys without the one that it has; those known before stay");
-        return expected.to_vec();
-    }
-    pins.clone()
 }
 
 #[cfg(test)]
