@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::outcome::Outcome;
-use super::{Channel, JoinLineError, Origin, PINS_MAX, Remembered, StateError, Target, Trust};
+use super::{
+    Channel, JoinLine, JoinLineError, Origin, PINS_MAX, Remembered, StateError, Target, Trust,
+};
 use crate::config::{CollectorUrl, Settings};
 use crate::error_chain::Chain;
 use crate::find::Finder;
@@ -262,6 +264,11 @@ impl Membership {
         if !matches!(joining.source, Source::Asked(_)) {
             return Next::Same;
         }
+        if joining.is_taken_back(&self.dir) {
+            info!("the join line for {} was taken back", joining.line.target());
+            self.joining = None;
+            return Next::Other;
+        }
         let has_other = self.remembered.is_some() || self.told.is_some();
         let why = why.to_owned();
         if has_other && joining.is_over(refused.map(|refused| refused.code), now) {
@@ -301,6 +308,11 @@ impl Membership {
                 self.forget_join();
             }
         }
+    }
+
+    /// Joins by this line, which is nowhere but in memory.
+    pub(super) fn join(&mut self, line: JoinLine) {
+        self.joining = Some(Joining::pasted(line));
     }
 
     fn begin(&mut self, joining: Option<Joining>) {
