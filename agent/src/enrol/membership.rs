@@ -135,7 +135,8 @@ impl Membership {
     }
 
     /// Whether a collector can only be one that was found.
-    fn is_found(&self) -> bool {
+    #[must_use]
+    pub fn is_found(&self) -> bool {
         self.joining.is_none() && self.told.is_none() && self.remembered.is_none()
     }
 
