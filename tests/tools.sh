@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that what the tests need is here, and installs what a build does not: a browser, the
-# tools for network namespaces, and those by which a network names its services. Fetches what is only to be run, not installed: Prometheus and
-# Alertmanager. Says what is missing where it cannot be had.
+# tools for network namespaces, and those by which a network names its services. Fetches what is only
+# to be run, not installed: Prometheus and Alertmanager. Says what is missing where it cannot be had.
 set -euo pipefail
 
 node_major_min=20
@@ -83,13 +83,36 @@ command -v unshare >/dev/null || install "unshare is missing" util-linux
 unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null ||
     missing "no network namespace can be made: run as root, or let users make namespaces"
 
+# without_start COMMAND…: what it installs is neither started now nor, where systemd runs services, at
+# the next boot. A machine that has a policy of its own keeps it.
+without_start() {
+    local policy=/usr/sbin/policy-rc.d root=()
+    [ "$(id -u)" -eq 0 ] || root=(sudo -n)
+    (
+        if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+            trap '"${root[@]}" rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null &&
+                "${root[@]}" chmod 755 "$policy" || missing "cannot write $policy as root"
+        fi
+        "$@"
+    )
+}
+
 # has PROGRAM: also where root's programs are.
 has() {
     PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null
 }
 
-has avahi-daemon && has avahi-browse && has dbus-daemon ||
-    install "avahi is missing" avahi-daemon avahi-utils dbus
+# The stories run a responder of their own. One of the machine would answer on its network.
+if ! has avahi-daemon; then
+    without_start install "avahi is missing" avahi-daemon
+    if has systemctl; then
+        root=()
+        [ "$(id -u)" -eq 0 ] || root=(sudo -n)
+        "${root[@]}" systemctl disable --quiet avahi-daemon.socket avahi-daemon.service || true
+    fi
+fi
+has avahi-browse && has dbus-daemon || install "avahi is missing" avahi-utils dbus
 has dnsmasq || install "dnsmasq is missing" dnsmasq-base
 
 debian_tool prometheus prometheus promtool

@@ -49,14 +49,24 @@ pub(crate) fn give_to_owner(dir: &Path, file: &File) -> io::Result<()> {
 /// The whole of a file that is no longer than `bytes_max`; one byte more of one that is, so that it
 /// can be told. None where there is no file. No link is followed: root reads here too.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    open(path)?.map(|file| whole(file, bytes_max)).transpose()
+}
+
+/// The file, where there is one, to look at what is then read.
+pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut bytes = Vec::new();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    match opened.and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What [`read`] reads of a file.
+pub(crate) fn whole(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Gives a file another name, in place of what has it.

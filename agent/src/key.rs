@@ -2,6 +2,7 @@
 //! alone. It never leaves the machine.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -98,17 +99,22 @@ impl Key {
     /// Where it cannot be read, is open to others, or is none. It is left alone.
     pub fn read(path: &Path) -> Result<Option<Self>, KeyError> {
         let failed = |source| KeyError::Io { action: "read", path: path.to_owned(), source };
-        let Some(bytes) = durable::read(path, FILE_BYTES_MAX).map_err(failed)? else {
-            return Ok(None);
-        };
-        let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+        let Some(file) = durable::open(path).map_err(failed)? else { return Ok(None) };
+        Self::from_open(file, path).map(Some)
+    }
+
+    /// The mode is that of the very file that is read, whatever has its name by now.
+    fn from_open(file: File, path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Io { action: "read", path: path.to_owned(), source };
+        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Open { path: path.to_owned(), mode });
         }
+        let bytes = durable::whole(file, FILE_BYTES_MAX).map_err(failed)?;
         // What the parser says could quote the key.
         let garbage = || KeyError::Garbage { path: path.to_owned() };
         let file: KeyFile = serde_json::from_slice(&bytes).map_err(|_| garbage())?;
-        Self::from_file(&file).map(Some).ok_or_else(garbage)
+        Self::from_file(&file).ok_or_else(garbage)
     }
 
     /// Makes a key and writes it, whole or not, before anybody can be told of it.
@@ -211,6 +217,18 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let words = Key::read(&path).unwrap_err().to_string();
         assert!(words.contains("mode 640") && words.contains("chmod 600"), "{words}");
+    }
+
+    #[test]
+    fn the_mode_is_that_of_the_file_that_is_read_and_not_of_what_has_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        Key::make(dir.path(), "key", now()).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let open = durable::open(&path).unwrap().unwrap();
+        Key::make(dir.path(), "key", now()).unwrap();
+        assert!(matches!(Key::from_open(open, &path), Err(KeyError::Open { mode: 0o644, .. })));
+        assert!(Key::read(&path).unwrap().is_some());
     }
 
     #[test]

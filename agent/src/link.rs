@@ -26,6 +26,7 @@ use crate::error_chain::Chain;
 use crate::sampling::Depth;
 
 mod beat;
+mod first_use;
 mod inbound;
 mod outage;
 mod outbox;
@@ -44,6 +45,7 @@ pub use end::End;
 
 use backoff::Backoff;
 use dial::Dial;
+use first_use::FirstUse;
 use greeting::{Credentials, Greeted};
 use outage::Outage;
 use rekeying::{Rekeying, Wish};
@@ -91,6 +93,7 @@ pub struct Link<D, V> {
     random: fastrand::Rng,
     backoff: Backoff,
     outage: Outage,
+    first_use: FirstUse,
 }
 
 impl<D: Dial, V: HostView> Link<D, V> {
@@ -104,8 +107,18 @@ impl<D: Dial, V: HostView> Link<D, V> {
         resumed: watch::Receiver<u64>,
         random: fastrand::Rng,
     ) -> Self {
-        let (backoff, outage) = (Backoff::default(), Outage::default());
-        Self { dial, view, hello, membership, target: None, resumed, random, backoff, outage }
+        Self {
+            dial,
+            view,
+            hello,
+            membership,
+            target: None,
+            resumed,
+            random,
+            backoff: Backoff::default(),
+            outage: Outage::default(),
+            first_use: FirstUse::default(),
+        }
     }
 
     /// Keeps the host connected until `stop`, then says goodbye.
@@ -185,7 +198,14 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let (key, token) = (self.membership.key(), self.membership.token());
         let credentials =
             channel.zip(key).map(|(channel, key)| Credentials { key, channel, token });
-        let greeted = greeting::greet(&mut socket, &self.hello, credentials).await?;
+        let is_found = self.membership.is_found();
+        let challenged = || {
+            if let Some(credentials) = credentials.filter(|_| is_found) {
+                self.first_use.challenged(&credentials);
+            }
+        };
+        let greeted =
+            greeting::greet_watched(&mut socket, &self.hello, credentials, challenged).await?;
         match &channel {
             Some(channel) => self.membership.welcomed(&greeted.welcome, target, channel),
             None => self.membership.welcomed_here(target),
@@ -210,7 +230,8 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let now = Instant::now();
         let mut session = Session::open(&welcome, wish, self.random.fork(), now);
         let asked = if welcome.rotate_key { Wish::Asked } else { Wish::None };
-        let mut rekeying = Rekeying::new(self.membership.keys().zip(opened), asked, now);
+        let reached = self.target.as_ref().zip(self.dial.channel(&socket));
+        let mut rekeying = Rekeying::new(&mut self.membership, reached, opened, asked, now);
         let conversation = socket::converse(
             &mut socket,
             &mut session,
@@ -272,6 +293,7 @@ impl<D: Dial, V: HostView> Link<D, V> {
             self.backoff = Backoff::default();
         }
         if end.is_pending() {
+            self.first_use.waited(self.membership.seen());
             // Nothing is wrong, so nothing grows.
             self.backoff.lived();
         }

@@ -9,7 +9,7 @@ use clap::Parser as _;
 use herdbook_agent::config::{
     Command, Flags, JoinOptions, LogFormat, LogLevel, LogSettings, Settings,
 };
-use herdbook_agent::enrol::join;
+use herdbook_agent::enrol::join::{self, Interrupts, JoinError};
 use herdbook_agent::error_chain::Chain;
 use herdbook_agent::run::{RunError, run};
 use herdbook_agent::{gpu, once};
@@ -84,8 +84,11 @@ fn join_collector(options: &JoinOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error, UNEXPECTED),
     };
-    let joined = join::read_line(options)
-        .and_then(|line| runtime.block_on(join::join(&line, options, settings)));
+    let joined = runtime.block_on(async {
+        let mut interrupts = Interrupts::watch().map_err(JoinError::Signals)?;
+        let line = join::read_line(options, &mut interrupts).await?;
+        join::join(&line, options, settings, &mut interrupts).await
+    });
     runtime.shutdown_background();
     match joined {
         Ok(joined) => {

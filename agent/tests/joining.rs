@@ -7,6 +7,9 @@ use std::process::{Output, Stdio};
 
 use herdbook_shared::wire::CollectorMessage;
 use herdbook_shared::wire::hello::RefusalCode;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -110,6 +113,77 @@ async fn an_agent_that_runs_takes_the_line_and_tells_how_it_went() {
     let (code, _, err) = ended(child).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("stop it before it gets a new identity"), "{err}");
+}
+
+fn interrupt(child: &Child) {
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+}
+
+#[tokio::test]
+async fn a_line_is_not_left_behind_where_the_join_is_cut_short() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, second) = (Door::open().await, Door::open().await);
+    let left = home.path().join("state/join");
+    let mut child = join(home.path(), &first.line(), &[]).await;
+    let mut guest = first.accept().await;
+    guest.knock().await;
+    assert!(!left.exists(), "even SIGKILL finds nothing to leave");
+    child.kill().await.unwrap();
+
+    let child = join(home.path(), &first.line(), &[]).await;
+    let mut guest = first.accept().await;
+    guest.knock().await;
+    interrupt(&child);
+    let (code, _, err) = ended(child).await;
+    assert!(code == Some(1) && err.contains("interrupted"), "{err}");
+
+    let file = home.path().join("line");
+    std::fs::write(&file, first.line()).unwrap();
+    let _agent = agent(home.path(), &["--join-file", file.to_str().unwrap()]).spawn().unwrap();
+    let _before = first.welcome().await;
+    let child = join(home.path(), &second.line(), &[]).await;
+    let mut guest = second.accept().await;
+    guest.knock().await;
+    assert!(left.exists());
+    interrupt(&child);
+    let (code, _, err) = ended(child).await;
+    assert!(code == Some(1) && err.contains("the line is not kept"), "{err}");
+    assert!(!left.exists());
+    // The agent lets go of it as well.
+    guest.refuse(RefusalCode::Full, Some(10)).await;
+    first.welcome().await;
+}
+
+/// A terminal of a test: the end that a person types at, and the one that a program has.
+fn terminal() -> (std::fs::File, std::fs::File) {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let program = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    (std::fs::File::from(person), program)
+}
+
+#[tokio::test]
+async fn a_terminal_shows_again_what_is_typed_where_the_join_is_interrupted() {
+    let home = tempfile::tempdir().unwrap();
+    let (_person, program) = terminal();
+    let shows = || tcgetattr(&program).unwrap().local_modes.contains(LocalModes::ECHO);
+    let mut command = agent(home.path(), &["join"]);
+    command.stdin(program.try_clone().unwrap());
+    assert!(shows());
+    let child = command.spawn().unwrap();
+    let silent = async {
+        while shows() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, silent).await.unwrap();
+    interrupt(&child);
+    let (code, _, err) = ended(child).await;
+    assert!(shows());
+    assert!(code == Some(1) && err.contains("interrupted"), "{code:?} {err}");
 }
 
 #[tokio::test]

@@ -26,8 +26,10 @@ use crate::link::greeting::{Credentials, greet};
 use crate::run::hello;
 use crate::sampling::Roots;
 use echo::Silenced;
+pub use interrupts::Interrupts;
 
 mod echo;
+mod interrupts;
 
 /// How long an agent that runs is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +49,12 @@ pub enum JoinError {
         #[source]
         source: io::Error,
     },
+    /// Signals cannot be watched for.
+    #[error("cannot watch for SIGINT and SIGTERM")]
+    Signals(#[source] io::Error),
+    /// SIGINT or SIGTERM came first.
+    #[error("interrupted before this host was known to have joined; the line is not kept")]
+    Interrupted,
     /// The line is none.
     #[error(transparent)]
     Line(#[from] JoinLineError),
@@ -95,7 +103,14 @@ impl JoinError {
     /// Whether what was given is wrong, apart from whether the collector can be had.
     #[must_use]
     pub fn is_told_wrong(&self) -> bool {
-        !matches!(self, Self::Ended { .. } | Self::GivenUp(_) | Self::NotYet(_))
+        !matches!(
+            self,
+            Self::Ended { .. }
+                | Self::GivenUp(_)
+                | Self::NotYet(_)
+                | Self::Interrupted
+                | Self::Signals(_)
+        )
     }
 }
 
@@ -119,29 +134,40 @@ enum Agent {
 ///
 /// # Errors
 ///
-/// Where it cannot be read, or is none.
-pub fn read_line(options: &JoinOptions) -> Result<JoinLine, JoinError> {
-    let Some(path) = &options.file else {
-        let failed = |source| JoinError::Read { from: "stdin".to_owned(), source };
-        return Ok(JoinLine::parse(&read_stdin().map_err(failed)?)?);
+/// Where it cannot be read, is none, or somebody interrupts.
+pub async fn read_line(
+    options: &JoinOptions,
+    interrupts: &mut Interrupts,
+) -> Result<JoinLine, JoinError> {
+    let file = options.file.clone();
+    let from = file.as_ref().map_or_else(|| "stdin".to_owned(), |path| path.display().to_string());
+    let is_typed = file.is_none() && io::stdin().is_terminal();
+    let failed = |source| JoinError::Read { from, source };
+    let silenced = is_typed.then(|| Silenced::new(&io::stdin()));
+    if is_typed {
+        // Where stderr has gone, the line can be pasted all the same.
+        let _ = write!(io::stderr(), "paste the join line (it is not shown): ");
+    }
+    // A thread that waits for a line cannot be stopped; it ends with the process.
+    let reading = tokio::task::spawn_blocking(move || match file {
+        Some(path) => bounded(std::fs::File::open(path)?),
+        None if is_typed => typed(),
+        None => bounded(io::stdin().lock()),
+    });
+    let read = tokio::select! {
+        read = reading => Ok(read.map_err(io::Error::other).flatten()),
+        () = interrupts.come() => Err(JoinError::Interrupted),
     };
-    let failed = |source| JoinError::Read { from: path.display().to_string(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    Ok(JoinLine::parse(&bounded(file).map_err(failed)?)?)
+    drop(silenced);
+    if is_typed {
+        let _ = writeln!(io::stderr());
+    }
+    Ok(JoinLine::parse(&read?.map_err(failed)?)?)
 }
 
-fn read_stdin() -> io::Result<String> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return bounded(stdin.lock());
-    }
+fn typed() -> io::Result<String> {
     let mut line = String::new();
-    write!(io::stderr(), "paste the join line (it is not shown): ")?;
-    {
-        let _silenced = Silenced::new(&stdin);
-        io::BufRead::read_line(&mut Read::take(stdin.lock(), LINE_BYTES_MAX + 1), &mut line)?;
-    }
-    writeln!(io::stderr())?;
+    io::BufRead::read_line(&mut Read::take(io::stdin().lock(), LINE_BYTES_MAX + 1), &mut line)?;
     Ok(line)
 }
 
@@ -160,14 +186,23 @@ pub async fn join(
     line: &JoinLine,
     options: &JoinOptions,
     settings: Settings,
+    interrupts: &mut Interrupts,
 ) -> Result<Joined, JoinError> {
     let dir = settings.state_dir.clone();
     let opened =
         if options.new_identity { Identity::open_anew(&dir) } else { Identity::open(&dir) };
     match opened {
-        Ok(identity) => by_itself(line, settings, identity).await,
+        Ok(identity) => by_itself(line, settings, identity, interrupts).await,
         Err(IdentityError::Taken { .. }) if options.new_identity => Err(JoinError::Running { dir }),
-        Err(IdentityError::Taken { .. }) => through_agent(line, &dir).await,
+        Err(IdentityError::Taken { .. }) => {
+            tokio::select! {
+                joined = through_agent(line, &dir) => joined,
+                () = interrupts.come() => {
+                    take_back(&dir)?;
+                    Err(JoinError::Interrupted)
+                }
+            }
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -201,19 +236,30 @@ fn hand_over(line: &JoinLine, dir: &Path) -> Result<(), StateError> {
     durable::write(dir, JOIN, line.text().as_bytes()).map_err(failed)
 }
 
+/// What is not joined now is not joined by surprise later. The agent that runs lets go of a line
+/// that was taken back.
+fn take_back(dir: &Path) -> Result<(), StateError> {
+    let failed = |source| StateError::Io { action: "remove", path: dir.join(JOIN), source };
+    durable::remove(dir, JOIN).map_err(failed)?;
+    Outcome::forget(dir)
+}
+
 /// Joins in this process: one connection, and a goodbye to an agent that follows.
 async fn by_itself(
     line: &JoinLine,
     settings: Settings,
     identity: Identity,
+    interrupts: &mut Interrupts,
 ) -> Result<Joined, JoinError> {
     if settings.collector.as_ref().is_some_and(|told| *told != line.target().url) {
         return Err(JoinError::Told);
     }
-    let dir = settings.state_dir.clone();
-    hand_over(line, &dir)?;
+    // A line that an agent before has left is not to follow this one.
+    take_back(&settings.state_dir)?;
+    let settings = Settings { join_file: None, ..settings };
     let hello = hello(&settings, &identity, &Roots::under(&settings.host_root));
     let mut membership = Membership::open(&settings, &hello.name)?;
+    membership.join(line.clone());
     membership.need_key().map_err(MembershipError::Key)?;
     let target = line.target();
     let ended = |end| JoinError::Ended { target: line.target(), end: Box::new(end) };
@@ -225,18 +271,13 @@ async fn by_itself(
         let greeted = greet(&mut socket, &hello, Some(credentials)).await?;
         Ok::<_, End>((socket, channel, greeted.welcome))
     };
-    let (mut socket, channel, welcome) = match connected.await {
-        Ok(connected) => connected,
-        Err(end) => {
-            // What is not joined now is not joined by surprise later.
-            let failed = |source| StateError::Io { action: "remove", path: dir.join(JOIN), source };
-            durable::remove(&dir, JOIN).map_err(failed)?;
-            return Err(ended(end));
-        }
+    let connected = tokio::select! {
+        connected = connected => connected,
+        () = interrupts.come() => return Err(JoinError::Interrupted),
     };
+    let (mut socket, channel, welcome) = connected.map_err(ended)?;
     let fingerprint = membership.fingerprint();
     membership.welcomed(&welcome, &target, &channel);
-    Outcome::forget(&dir)?;
     let session_id = welcome.session_id;
     let goodbye = AgentMessage::Goodbye(Goodbye { reason: GoodbyeReason::Upgrade, session_id });
     let leaving = async {

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::outcome::Outcome;
-use super::{Channel, JoinLineError, Origin, PINS_MAX, Remembered, StateError, Target, Trust};
+use super::{
+    Channel, JoinLine, JoinLineError, Origin, PINS_MAX, Remembered, StateError, Target, Trust,
+};
 use crate::config::{CollectorUrl, Settings};
 use crate::error_chain::Chain;
 use crate::find::Finder;
@@ -19,6 +21,7 @@ pub(super) use joining::JOIN;
 use joining::{Joining, Source};
 
 mod joining;
+mod pins;
 
 /// Why the agent cannot know its collector.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +135,8 @@ impl Membership {
     }
 
     /// Whether a collector can only be one that was found.
-    fn is_found(&self) -> bool {
+    #[must_use]
+    pub fn is_found(&self) -> bool {
         self.joining.is_none() && self.told.is_none() && self.remembered.is_none()
     }
 
@@ -196,7 +200,7 @@ impl Membership {
             None => Origin::Told,
         };
         let pins = match &target.trust {
-            Trust::Pins(expected) => pins_of(welcome, channel, expected),
+            Trust::Pins(expected) => pins::expected(&welcome.pins, channel, expected),
             Trust::Roots if self.told.is_none() => Vec::new(),
             Trust::Roots => return,
         };
@@ -261,6 +265,11 @@ impl Membership {
         if !matches!(joining.source, Source::Asked(_)) {
             return Next::Same;
         }
+        if joining.is_taken_back(&self.dir) {
+            info!("the join line for {} was taken back", joining.line.target());
+            self.joining = None;
+            return Next::Other;
+        }
         let has_other = self.remembered.is_some() || self.told.is_some();
         let why = why.to_owned();
         if has_other && joining.is_over(refused.map(|refused| refused.code), now) {
@@ -300,6 +309,11 @@ impl Membership {
                 self.forget_join();
             }
         }
+    }
+
+    /// Joins by this line, which is nowhere but in memory.
+    pub(super) fn join(&mut self, line: JoinLine) {
+        self.joining = Some(Joining::pasted(line));
     }
 
     fn begin(&mut self, joining: Option<Joining>) {
@@ -344,20 +358,6 @@ impl Membership {
         };
         Self::open(&Settings::load(&flags, &|_| None).unwrap(), "gpu-1").unwrap()
     }
-}
-
-/// The pins to expect from here on. A list without the key that was just seen would lock the agent
-/// out, so it is none.
-fn pins_of(welcome: &Welcome, channel: &Channel, expected: &[Fingerprint]) -> Vec<Fingerprint> {
-    let pins = &welcome.pins;
-    if pins.is_empty() {
-        return expected.to_vec();
-    }
-    if pins.len() > PINS_MAX || !pins.contains(&channel.pin) {
-        warn!("the collector told keys without the one that it has; those known before stay");
-        return expected.to_vec();
-    }
-    pins.clone()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use herdbook_shared::fingerprint::Fingerprint;
-use herdbook_shared::wire::enrol::{Rekeyed, rekeyed};
+use herdbook_shared::wire::enrol::{Pins, Rekeyed, rekeyed};
 use herdbook_shared::wire::hello::RefusalCode;
 use herdbook_shared::wire::{AgentMessage, CollectorMessage};
 use tempfile::TempDir;
@@ -161,6 +161,27 @@ async fn a_collector_tells_its_next_key_before_it_has_it() {
         let welcome = Welcome { pins: told, ..welcome() };
         guest.say(&CollectorMessage::Welcome(welcome)).await;
         assert!(matches!(guest.hear().await, Some(AgentMessage::Inventory(_))));
+        assert_eq!(agent.remembered().unwrap().pins, kept);
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_collector_tells_its_next_key_while_the_agent_is_connected() {
+    let (door, next) = (Door::open().await, Door::open().await);
+    let agent = Agent::start(knows(&door, door.pin));
+    for (told, kept) in [
+        (vec![vec![next.pin]], vec![door.pin]),
+        (vec![vec![door.pin; 5]], vec![door.pin]),
+        // The second within a minute is not listened to.
+        (vec![vec![door.pin, next.pin], vec![door.pin]], vec![door.pin, next.pin]),
+        (vec![vec![]], vec![door.pin, next.pin]),
+    ] {
+        let (mut guest, _) = door.welcome().await;
+        for pins in told {
+            guest.say(&CollectorMessage::Pins(Pins { pins })).await;
+        }
+        guest.refuse(RefusalCode::ShuttingDown, Some(10)).await;
         assert_eq!(agent.remembered().unwrap().pins, kept);
     }
     agent.stop().await;

@@ -53,7 +53,17 @@ pub async fn greet(
     hello: &Hello,
     credentials: Option<Credentials<'_>>,
 ) -> Result<Greeted, End> {
-    let greeted = timeout(DEADLINE, exchange(socket, hello, credentials)).await;
+    greet_watched(socket, hello, credentials, || ()).await
+}
+
+/// The same; `challenged` is called between the collector's challenge and the hello.
+pub(super) async fn greet_watched(
+    socket: &mut impl Socket,
+    hello: &Hello,
+    credentials: Option<Credentials<'_>>,
+    challenged: impl FnOnce(),
+) -> Result<Greeted, End> {
+    let greeted = timeout(DEADLINE, exchange(socket, hello, credentials, challenged)).await;
     greeted.unwrap_or(Err(End::NoWelcome))
 }
 
@@ -61,12 +71,14 @@ async fn exchange(
     socket: &mut impl Socket,
     hello: &Hello,
     credentials: Option<Credentials<'_>>,
+    challenged: impl FnOnce(),
 ) -> Result<Greeted, End> {
     let mut inbound = Inbound::new(Instant::now());
     let mut hello = hello.clone();
     let mut opened = None;
     if let Some(credentials) = credentials {
         let nonce = knock(socket, &mut inbound, &hello.name, &credentials).await?;
+        challenged();
         hello.proof = Some(proof(&credentials, &nonce, &hello.host_id));
         opened = Some(Opened { nonce, secret: credentials.channel.secret });
     }

@@ -1,4 +1,5 @@
-//! The change of the agent's key within a session: when to begin, and what the answer means.
+//! The change of keys within a session. Of the agent's: when to begin, and what the answer means. Of
+//! the collector's: which it tells.
 
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::beat::Beat;
+use crate::enrol::{Channel, Membership, Target};
 use crate::error_chain::Chain;
-use crate::key::KeyRing;
 
 /// How often the key's age is looked at, and what was not answered asked again.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// The collector's keys are not listened to more often: each time may be a write.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What this connection has that a signature binds to.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +28,17 @@ pub struct Opened {
     pub secret: ChannelSecret,
 }
 
-/// The change of the key within one session.
+/// The change of keys within one session.
 #[derive(Debug)]
 pub(super) struct Rekeying<'a> {
-    /// None without TLS, where no key was shown.
-    shown: Option<(&'a mut KeyRing, Opened)>,
+    membership: &'a mut Membership,
+    /// Where the collector is and what shows its key; none without TLS.
+    reached: Option<(&'a Target, Channel)>,
+    /// None without TLS, where no key of the agent was shown.
+    opened: Option<Opened>,
     look: Beat,
     wish: Wish,
+    told_at: Option<Instant>,
 }
 
 /// Whether the collector asked for another key.
@@ -42,17 +49,25 @@ pub(super) enum Wish {
 }
 
 impl<'a> Rekeying<'a> {
-    pub(super) fn new(shown: Option<(&'a mut KeyRing, Opened)>, wish: Wish, now: Instant) -> Self {
-        Self { shown, look: Beat::new(now, LOOK_EVERY), wish }
+    pub(super) fn new(
+        membership: &'a mut Membership,
+        reached: Option<(&'a Target, Channel)>,
+        opened: Option<Opened>,
+        wish: Wish,
+        now: Instant,
+    ) -> Self {
+        let look = Beat::new(now, LOOK_EVERY);
+        Self { membership, reached, opened, look, wish, told_at: None }
     }
 
     /// What to say, where a change is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<AgentMessage> {
-        let (keys, opened) = self.shown.as_mut()?;
+        let opened = self.opened?;
         if !self.look.take(now) {
             return None;
         }
         let at = Timestamp::now();
+        let keys = self.membership.keys()?;
         if self.wish == Wish::None && !keys.is_due(at) {
             return None;
         }
@@ -67,7 +82,7 @@ impl<'a> Rekeying<'a> {
 
     /// The collector says that this key counts.
     pub(super) fn heard(&mut self, fingerprint: Fingerprint) {
-        let Some((keys, _)) = &mut self.shown else { return };
+        let Some(keys) = self.opened.and_then(|_| self.membership.keys()) else { return };
         match keys.rekeyed(fingerprint) {
             Ok(true) => {
                 self.wish = Wish::None;
@@ -76,5 +91,15 @@ impl<'a> Rekeying<'a> {
             Ok(false) => {}
             Err(error) => error!("the agent's key cannot be changed: {}", Chain(&error)),
         }
+    }
+
+    /// The collector tells its own keys. Whether that was listened to.
+    pub(super) fn told(&mut self, pins: &[Fingerprint], now: Instant) -> bool {
+        if self.told_at.is_some_and(|at| now < at + TOLD_EVERY) {
+            return false;
+        }
+        self.told_at = Some(now);
+        self.membership.told_pins(pins, self.reached);
+        true
     }
 }

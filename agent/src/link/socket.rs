@@ -74,6 +74,7 @@ fn on_event(
             session.heard(now);
             match inbound.read(frame, now)? {
                 Some(CollectorMessage::Rekeyed(rekeyed)) => rekeying.heard(rekeyed.fingerprint),
+                Some(CollectorMessage::Pins(told)) if rekeying.told(&told.pins, now) => {}
                 // A second welcome: nothing that it could say is of use.
                 Some(_) => inbound.ignore(),
                 None => {}

@@ -34,7 +34,7 @@ pub(super) struct Joining {
 pub(super) enum Source {
     /// Somebody pasted it, and it is removed when it was used.
     Asked(Stamp),
-    /// It lies where somebody else put it, and stays there.
+    /// It lies where somebody else put it and stays there, or is in memory alone.
     Given,
 }
 
@@ -69,6 +69,16 @@ impl Joining {
         // A link to it is the rule where systemd or Kubernetes hands it over.
         let real = fs::canonicalize(path).map_err(|_| empty())?;
         Self::read(&real, Source::Given)?.ok_or_else(empty)
+    }
+
+    /// A line that this process was given.
+    pub(super) fn pasted(line: JoinLine) -> Self {
+        Self { line, source: Source::Given, since: Instant::now() }
+    }
+
+    /// Whether whoever pasted it does not want it used any more.
+    pub(super) fn is_taken_back(&self, dir: &Path) -> bool {
+        matches!(self.source, Source::Asked(_)) && Stamp::of(&dir.join(JOIN)).is_none()
     }
 
     fn read(path: &Path, source: Source) -> Result<Option<Self>, MembershipError> {

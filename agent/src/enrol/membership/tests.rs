@@ -213,3 +213,27 @@ async fn a_collector_that_was_told_and_is_known_by_its_name_is_not_pinned() {
     membership.welcomed(&Welcome { pins, ..welcome() }, &target, &channel());
     assert_eq!(Remembered::read(home.path()).unwrap(), None);
 }
+
+#[tokio::test]
+async fn keys_that_are_told_within_a_session_count_only_where_one_was_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    let mut membership = open(dir, Flags::default()).unwrap();
+    let local = membership.target().await;
+    membership.told_pins(&[pin(1)], None);
+    membership.told_pins(&[pin(1)], Some((&local, channel())));
+    assert_eq!(Remembered::read(dir).unwrap(), None);
+    remember(dir, "https://127.0.0.2:1", vec![pin(1)]);
+    let mut membership = open(dir, Flags::default()).unwrap();
+    let target = membership.target().await;
+    membership.told_pins(&[pin(1), pin(2)], Some((&local, channel())));
+    membership.told_pins(&[pin(1), pin(2)], None);
+    assert_eq!(membership.target().await, target, "another collector than that of the session");
+    membership.told_pins(&[pin(1), pin(2)], Some((&target, channel())));
+    assert_eq!(Remembered::read(dir).unwrap().unwrap().pins, [pin(1), pin(2)]);
+    // By its name, as in the welcome.
+    remember(dir, "https://127.0.0.2:1", Vec::new());
+    let mut membership = open(dir, Flags::default()).unwrap();
+    membership.told_pins(&[pin(1)], Some((&target, channel())));
+    assert_eq!(Remembered::read(dir).unwrap().unwrap().pins, []);
+}
