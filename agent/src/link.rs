@@ -186,8 +186,9 @@ impl<D: Dial, V: HostView> Link<D, V> {
         let credentials =
             channel.zip(key).map(|(channel, key)| Credentials { key, channel, token });
         let greeted = greeting::greet(&mut socket, &self.hello, credentials).await?;
-        if let Some(channel) = &channel {
-            self.membership.welcomed(&greeted.welcome, target, channel);
+        match &channel {
+            Some(channel) => self.membership.welcomed(&greeted.welcome, target, channel),
+            None => self.membership.welcomed_here(target),
         }
         Ok((socket, greeted))
     }

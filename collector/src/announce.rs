@@ -2,12 +2,17 @@
 //! none find it, and its pin beside it. Nothing that comes in over mDNS is used.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use herdbook_shared::fingerprint::Fingerprint;
 use mdns_sd::{IfKind, IfPredicate, ServiceDaemon, ServiceInfo};
 use tokio::time::timeout;
-use tracing::{debug, info};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::auth::HostName;
+use crate::tls::Keys;
 
 /// What agents look for.
 const SERVICE: &str = "_herdbook._tcp.local.";
@@ -24,6 +29,33 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[error("cannot announce the collector by mDNS; set announce = false, or give agents a join line")]
 pub struct AnnounceError(#[from] mdns_sd::Error);
+
+/// Announces the collector until `stop`, and anew whenever it is to be known by other keys. It can be
+/// found by other ways as well: that it cannot be announced ends nothing.
+pub async fn run(listeners: Vec<SocketAddr>, keys: Arc<Keys>, stop: CancellationToken) {
+    let name = HostName::of_machine().into_iter().next().map(|name| name.to_string());
+    let name = name.unwrap_or_else(|| "collector".to_owned());
+    let mut changes = keys.changes();
+    loop {
+        let announced = Announcement::start(&name, &listeners, &keys.pins());
+        let announced = announced.unwrap_or_else(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            warn!(%error, cause, "nobody on the network is told of this collector");
+            None
+        });
+        let is_over = tokio::select! {
+            () = stop.cancelled() => true,
+            changed = changes.changed() => changed.is_err(),
+        };
+        if let Some(announced) = announced {
+            announced.stop().await;
+        }
+        if is_over {
+            // A part that ends before the collector is told to would end it.
+            return stop.cancelled().await;
+        }
+    }
+}
 
 /// A collector that is announced, until it is stopped.
 pub struct Announcement {

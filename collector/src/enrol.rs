@@ -121,7 +121,7 @@ impl Enrolment {
                     fingerprint = %view.fingerprint, name = &*view.name, %from,
                     "an agent waits to be approved"
                 );
-                self.tell(ChangeKind::HostPending, &view);
+                self.tell(ChangeKind::HostPending);
             }
             refusal.told()
         })
@@ -148,6 +148,10 @@ impl Enrolment {
 
     async fn claim(&self, claim: Claim) -> Result<bool, Refusal> {
         let now = (Timestamp::now(), Instant::now());
+        // Whoever is known waits for nobody: a fleet that comes back is not held up by a disk.
+        if let Some(rotate) = self.book().claim_known(&claim)? {
+            return Ok(rotate);
+        }
         let order = self.order.lock().await;
         let claimed = self.book().claim(claim, now)?;
         let writing = match claimed {
@@ -162,9 +166,8 @@ impl Enrolment {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, kind: ChangeKind, view: &AgentView) {
-        let data = serde_json::to_value(view).unwrap_or_default();
-        self.registry.tell_agent(kind, data, Moment::now());
+    fn tell(&self, kind: ChangeKind) {
+        self.registry.tell_agent(kind, Moment::now());
     }
 }
 
@@ -181,7 +184,10 @@ impl Reserved<'_> {
         at: Timestamp,
     ) -> Result<bool, Refusal> {
         let Some(writing) = &self.writing else { return Ok(false) };
-        let (rows, entry) = (rows_of(writing), joined(&writing.key, at));
+        let registry = &self.enrolment.registry;
+        let host_id = writing.key.host_id.as_ref();
+        let was_listed = host_id.is_some_and(|id| registry.host(id.as_str()).is_some());
+        let (rows, entry) = (rows_of(writing), joined(&writing.key, was_listed, at));
         let queued = self.enrolment.store.enqueue(rows, vec![entry]).await;
         drop(order);
         let written = match queued {
@@ -201,7 +207,7 @@ impl Reserved<'_> {
         };
         if let Some(view) = view {
             tracing::info!(%fingerprint, name = &*view.name, how = ?view.how, "an agent joined");
-            self.enrolment.tell(ChangeKind::HostApproved, &view);
+            self.enrolment.tell(ChangeKind::HostApproved);
         }
         Ok(rotate)
     }
@@ -253,9 +259,10 @@ fn token_row(token: &JoinToken) -> Row {
 }
 
 /// That an agent was let in, for the log of acts: the act of whoever let it.
-fn joined(key: &AgentKey, at: Timestamp) -> Entry {
+fn joined(key: &AgentKey, was_listed: bool, at: Timestamp) -> Entry {
     let token = key.token.as_ref().map_or_else(String::new, |id| format!(", join token {id}"));
-    let detail = format!("{}{token}, approved by {}", key.name, key.approved_by);
+    let before = if was_listed { ", a host that was listed before without this key" } else { "" };
+    let detail = format!("{}{token}, approved by {}{before}", key.name, key.approved_by);
     Entry::Audit(AuditRow {
         at,
         actor: format!("agent {}", key.fingerprint),

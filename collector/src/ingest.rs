@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use herdbook_shared::fingerprint::Fingerprint;
 
+use tokio::sync::watch;
+
 use crate::serve::Rarely;
 use crate::tls::Keys;
 
@@ -58,6 +60,12 @@ impl Desk {
     #[must_use]
     pub fn with_keys(self, keys: Option<Arc<Keys>>) -> Self {
         Self { keys, ..self }
+    }
+
+    /// Wakes when they change.
+    #[must_use]
+    pub fn pins_changed(&self) -> Option<watch::Receiver<()>> {
+        self.keys.as_ref().map(|keys| keys.changes())
     }
 
     /// By which keys the collector can be known from here on.

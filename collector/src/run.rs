@@ -4,7 +4,6 @@ mod parts;
 mod urls;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
-use crate::announce::Announcement;
+use crate::announce;
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -138,17 +137,18 @@ pub async fn run(
     let samples = series::Recorder::new(Arc::clone(&registry), keeper, history_state);
     parts.spawn_until_kept(|kept| samples.run(kept));
     parts.tell(&config, &api, &link);
-    let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys);
+    let reloader = Reloader::new(signals, &config, Arc::clone(&api.catalogs), keys.clone());
     parts.spawn(reloader.run());
 
-    let (walls, announced) = (walls(&config, &api), announced(&config, &addresses, &api));
+    let walls = walls(&config, &api);
+    if let (true, Some(keys)) = (config.announces(), keys) {
+        let secure = addresses.iter().copied().filter(|at| config.speaks_tls(*at)).collect();
+        parts.spawn(announce::run(secure, keys, stop));
+    }
     let app = guarded(config, &api, readiness);
     listeners.announce(out).map_err(RunError::Announce)?;
     invite_first_admin(&api.access, &link, out).map_err(RunError::Announce)?;
     let served = parts.serve_until_broken(listeners, app, walls).await;
-    if let Some(announced) = announced {
-        announced.stop().await;
-    }
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
     tell_the_end(&api);
@@ -157,25 +157,6 @@ pub async fn run(
         store.close().await;
     }
     outcome
-}
-
-/// Tells the network where it is, where that is wanted. It can be found by other ways as well: that
-/// it cannot be told ends nothing.
-fn announced(config: &Config, addresses: &[SocketAddr], api: &Api) -> Option<Announcement> {
-    if !config.announces() {
-        return None;
-    }
-    let secure: Vec<_> = addresses.iter().copied().filter(|at| config.speaks_tls(*at)).collect();
-    let name = HostName::of_machine().into_iter().next().map(|name| name.to_string());
-    let name = name.unwrap_or_else(|| "collector".to_owned());
-    match Announcement::start(&name, &secure, &api.desk.pins()) {
-        Ok(announcement) => announcement,
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "nobody on the network is told of this collector");
-            None
-        }
-    }
 }
 
 /// All that is answered, behind the guard.

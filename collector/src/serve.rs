@@ -11,6 +11,7 @@ mod opening;
 mod pools;
 mod rarely;
 mod socket;
+mod sources;
 mod walls;
 
 use std::net::SocketAddr;

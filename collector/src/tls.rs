@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use herdbook_shared::fingerprint::Fingerprint;
 use herdbook_shared::time::Timestamp;
+use tokio::sync::watch;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -55,6 +56,7 @@ pub enum KeysError {
 pub struct Keys {
     origin: Origin,
     held: ArcSwap<Held>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl Keys {
         };
         let held = origin.read()?;
         held.tell();
-        Ok(Self { origin, held: ArcSwap::from_pointee(held) })
+        Ok(Self { origin, held: ArcSwap::from_pointee(held), changes: watch::Sender::new(()) })
     }
 
     /// Reads the files anew. They are shown to whoever connects from now on; where they cannot be
@@ -100,8 +102,18 @@ impl Keys {
     pub fn reload(&self) -> Result<(), KeysError> {
         let held = self.origin.read()?;
         held.tell();
+        let before = self.pins();
         self.held.store(Arc::new(held));
+        if self.pins() != before {
+            self.changes.send_replace(());
+        }
         Ok(())
+    }
+
+    /// Wakes when the pins change.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// By which keys the collector is known: the current one's pin first, then the next one's.

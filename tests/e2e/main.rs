@@ -61,7 +61,11 @@ mod web_edges;
 mod demo;
 mod hostile_agent;
 mod hostile_collector;
+mod hostile_credentials;
 mod hostile_frames;
+mod hostile_herd;
+mod hostile_network;
+mod hostile_slowloris;
 mod start;
 
 mod agent_soak;

@@ -11,5 +11,9 @@ pub mod too_much;
 pub mod collector;
 pub mod manner;
 
+pub mod dribble;
+pub mod namespace;
+pub mod network;
+
 pub use house::House;
 pub use member::{Member, Tally};

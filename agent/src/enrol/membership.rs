@@ -82,7 +82,9 @@ impl Membership {
         let dir = &settings.state_dir;
         let remembered = Remembered::read(dir)?;
         let mut joining = Joining::asked(dir)?;
-        if let (None, None, Some(path)) = (&joining, &remembered, &settings.join_file) {
+        // One on this machine is no more than what was there.
+        let chosen = remembered.as_ref().filter(|known| known.origin != Origin::Local);
+        if let (None, None, Some(path)) = (&joining, chosen, &settings.join_file) {
             joining = Some(Joining::given(path)?);
         }
         let mut membership = Self {
@@ -125,8 +127,8 @@ impl Membership {
     /// Whether the collector that is known is spoken to over TLS.
     #[must_use]
     pub fn uses_tls(&self) -> bool {
-        let told = self.told.as_ref();
-        self.joining.is_some() || told.map_or(self.remembered.is_some(), CollectorUrl::is_tls)
+        let known = self.remembered.as_ref().map(|known| &known.url);
+        self.joining.is_some() || self.told.as_ref().or(known).is_some_and(CollectorUrl::is_tls)
     }
 
     /// Whether a collector can only be one that was found.
@@ -198,22 +200,39 @@ impl Membership {
             Trust::Roots if self.told.is_none() => Vec::new(),
             Trust::Roots => return,
         };
-        let remembered = Remembered { url: target.url.clone(), pins, origin };
-        if self.remembered.as_ref() != Some(&remembered) {
-            if let Err(error) = remembered.write(&self.dir) {
-                error!("the collector cannot be remembered: {}", Chain(&error));
-                return;
-            }
-            if was_found {
-                info!(
-                    "this agent belongs to the collector at {target} from here on; delete {} to \
-                     look for another one",
-                    self.dir.join("collector").display()
-                );
-            }
-            self.remembered = Some(remembered);
+        if self.remember(Remembered { url: target.url.clone(), pins, origin }) {
+            self.joined(target);
         }
-        self.joined(target);
+    }
+
+    /// The collector of this machine took the host in, without TLS. It is kept where nobody chose
+    /// another one, so that nobody on the network is asked for one while it does not run.
+    pub fn welcomed_here(&mut self, target: &Target) {
+        let local = Remembered::local();
+        if self.is_found() && target.url == local.url {
+            self.remember(local);
+        }
+    }
+
+    /// Whether it is kept.
+    fn remember(&mut self, remembered: Remembered) -> bool {
+        if self.remembered.as_ref() == Some(&remembered) {
+            return true;
+        }
+        if let Err(error) = remembered.write(&self.dir) {
+            error!("the collector cannot be remembered: {}", Chain(&error));
+            return false;
+        }
+        if self.is_found() {
+            info!(
+                "this agent belongs to the collector at {} from here on; delete {} to look for \
+                 another one",
+                remembered.url,
+                self.dir.join("collector").display()
+            );
+        }
+        self.remembered = Some(remembered);
+        true
     }
 
     fn joined(&mut self, target: &Target) {

@@ -34,6 +34,8 @@ pub enum Origin {
     Told,
     /// It was found on the network, and may be found elsewhere there.
     Found,
+    /// It is this machine's own, spoken to without TLS.
+    Local,
 }
 
 /// What is in the file.
@@ -92,8 +94,14 @@ impl Remembered {
     }
 
     fn from_file(file: CollectorFile) -> Option<Self> {
-        let url = CollectorUrl::read(&file.url).ok().filter(CollectorUrl::is_tls)?;
-        (file.pins.len() <= PINS_MAX).then_some(Self { url, pins: file.pins, origin: file.origin })
+        let CollectorFile { url, pins, origin } = file;
+        let url = CollectorUrl::read(&url).ok()?;
+        let is_one = match origin {
+            // Without TLS nothing shows a key. Such a URL is of this machine, or is none.
+            Origin::Local => !url.is_tls() && pins.is_empty(),
+            Origin::Told | Origin::Found => url.is_tls() && pins.len() <= PINS_MAX,
+        };
+        is_one.then_some(Self { url, pins, origin })
     }
 
     /// Keeps it, whole or not.
@@ -107,6 +115,12 @@ impl Remembered {
         let failed = |source| StateError::Io { action: "write", path: dir.join(COLLECTOR), source };
         let text = serde_json::to_vec(&file).map_err(|error| failed(error.into()))?;
         durable::write(dir, COLLECTOR, &text).map_err(failed)
+    }
+
+    /// The collector of this machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { url: CollectorUrl::local(), pins: Vec::new(), origin: Origin::Local }
     }
 
     /// Where to dial, and whom to expect.
@@ -130,6 +144,17 @@ mod tests {
             remembered.write(dir.path()).unwrap();
             assert_eq!(Remembered::read(dir.path()).unwrap(), Some(remembered));
         }
+        let local = Remembered::local();
+        local.write(dir.path()).unwrap();
+        assert_eq!(Remembered::read(dir.path()).unwrap(), Some(local));
+    }
+
+    #[test]
+    fn a_file_from_before_origins_were_kept_was_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = br#"{"url":"https://gpu-0:1","pins":[]}"#;
+        durable::write(dir.path(), COLLECTOR, before).unwrap();
+        assert_eq!(Remembered::read(dir.path()).unwrap().unwrap().origin, Origin::Told);
     }
 
     #[test]
@@ -141,7 +166,9 @@ mod tests {
             r#"{{"url":"https://gpu-0:1","pins":{}}}"#,
             serde_json::to_string(&pins).unwrap()
         );
-        for garbage in ["", "https://gpu-0:6121", "{}", plain, &many] {
+        let local = r#"{"url":"https://127.0.0.1:1","pins":[],"origin":"local"}"#;
+        let distant = r#"{"url":"http://gpu-0:1","pins":[],"origin":"local"}"#;
+        for garbage in ["", "https://gpu-0:6121", "{}", plain, local, distant, &many] {
             durable::write(dir.path(), COLLECTOR, garbage.as_bytes()).unwrap();
             let error = Remembered::read(dir.path()).unwrap_err().to_string();
             assert!(error.contains("names no collector"), "{error}");

@@ -168,7 +168,7 @@ impl Engine {
             | Subject::Model(..)
             | Subject::Alert(_)
             | Subject::Catalog(_)
-            | Subject::Agent(_) => {}
+            | Subject::Agent => {}
         }
     }
 

@@ -17,6 +17,8 @@ use crate::store::{AuditRow, Entry, Row, RowKind, WriteError};
 /// Tokens that are over are listed for so long, milliseconds.
 const OVER_KEPT_MS: i64 = 30 * 86_400_000;
 
+const COMING_IN: &str = "the agent is being let in at this moment: ask again";
+
 /// Who does something, and from where.
 #[derive(Clone, Debug)]
 pub struct By {
@@ -44,6 +46,12 @@ pub enum AgentError {
     /// It is not in the state for it.
     #[error("{0}")]
     State(&'static str),
+    /// It is revoked, and that is not in the audit log.
+    #[error(
+        "the key is revoked, and neither the database nor the audit log tells so yet: the \
+         collector's disk is full, or its log says why"
+    )]
+    Unlogged(#[source] WriteError),
     /// It could not be kept.
     #[error("it could not be kept")]
     Write(#[from] WriteError),
@@ -101,7 +109,7 @@ impl Enrolment {
         self.store.commit(vec![key_row(&key)], vec![entry]).await?;
         let view = self.hold(key, at);
         tracing::info!(%fingerprint, name = &*view.name, by = &*by.actor, "an agent was approved");
-        self.tell(ChangeKind::HostApproved, &view);
+        self.tell(ChangeKind::HostApproved);
         Ok(view)
     }
 
@@ -116,6 +124,9 @@ impl Enrolment {
             let words = "the key was revoked, for ever: its agent joins again with herdbook-agent \
                          join --new-identity";
             return Err(AgentError::State(words));
+        }
+        if book.is_enrolling(&fingerprint) {
+            return Err(AgentError::State(COMING_IN));
         }
         if book.keys.contains_key(&fingerprint) {
             return Err(AgentError::State("the agent is approved already"));
@@ -150,8 +161,7 @@ impl Enrolment {
     pub async fn revoke(&self, fingerprint: Fingerprint, by: &By) -> Result<AgentView, AgentError> {
         let at = Timestamp::now();
         let _order = self.order.lock().await;
-        let key = self.book().keys.get(&fingerprint).cloned();
-        let key = key.ok_or(AgentError::Unknown(fingerprint))?;
+        let key = self.settled(fingerprint)?;
         if key.state == KeyState::Revoked {
             return Err(AgentError::State("the key was revoked already"));
         }
@@ -159,13 +169,25 @@ impl Enrolment {
         let detail = format!("{} ({})", key.name, host_of(&key));
         let entry = by.did(at, "revokeAgent", fingerprint.to_string(), detail);
         self.note_revoked(fingerprint).await?;
-        self.store.commit(vec![key_row(&key)], vec![entry]).await?;
+        // From here on it is revoked, whatever becomes of the row: a key that somebody else may have
+        // does not wait for a full disk.
+        let written = self.store.commit(vec![key_row(&key)], vec![entry]).await;
         self.book().revoke_all([fingerprint]);
         self.book().live.end(&fingerprint);
         let view = self.hold(key, at);
         tracing::info!(%fingerprint, name = &*view.name, by = &*by.actor, "a key was revoked");
-        self.tell(ChangeKind::HostRevoked, &view);
+        self.tell(ChangeKind::HostRevoked);
+        written.map_err(AgentError::Unlogged)?;
         Ok(view)
+    }
+
+    /// A key that is not just being let in: what is known of it is on the disk.
+    fn settled(&self, fingerprint: Fingerprint) -> Result<AgentKey, AgentError> {
+        let book = self.book();
+        if book.is_enrolling(&fingerprint) {
+            return Err(AgentError::State(COMING_IN));
+        }
+        book.keys.get(&fingerprint).cloned().ok_or(AgentError::Unknown(fingerprint))
     }
 
     async fn note_revoked(&self, fingerprint: Fingerprint) -> Result<(), WriteError> {
@@ -192,8 +214,7 @@ impl Enrolment {
     pub async fn rotate(&self, fingerprint: Fingerprint, by: &By) -> Result<AgentView, AgentError> {
         let at = Timestamp::now();
         let _order = self.order.lock().await;
-        let key = self.book().keys.get(&fingerprint).cloned();
-        let key = key.ok_or(AgentError::Unknown(fingerprint))?;
+        let key = self.settled(fingerprint)?;
         if key.state == KeyState::Revoked {
             return Err(AgentError::State("the key was revoked: there is nothing to replace"));
         }

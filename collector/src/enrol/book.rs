@@ -122,6 +122,11 @@ impl Book {
             || self.revoked.contains(fingerprint)
     }
 
+    /// Whether it is being let in at this moment.
+    pub(super) fn is_enrolling(&self, fingerprint: &Fingerprint) -> bool {
+        self.enrolling.contains(fingerprint)
+    }
+
     pub(super) fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
         self.revoked.contains(fingerprint)
     }
@@ -154,8 +159,10 @@ impl Book {
             return refuse(Refusal::UnknownKey);
         }
         let is_new = self.door.knocked(fingerprint, &knock.name, from, now);
-        let waiting = self.door.get(&fingerprint).filter(|_| is_new).cloned();
-        Err((Refusal::Pending(fingerprint), waiting))
+        match self.door.get(&fingerprint) {
+            Some(waiting) => Err((Refusal::Pending(fingerprint), is_new.then(|| waiting.clone()))),
+            None => refuse(Refusal::Crowded),
+        }
     }
 
     fn how_without_token(&self, from: IpAddr) -> Option<How> {
@@ -169,6 +176,25 @@ impl Book {
         }
     }
 
+    /// Whether it is known and counts, and then whether it shall make itself another key; nothing
+    /// where that has to be decided.
+    pub(super) fn claim_known(&mut self, claim: &Claim) -> Result<Option<bool>, Refusal> {
+        if self.revoked.contains(&claim.fingerprint) {
+            return Err(Refusal::Revoked);
+        }
+        let Some(key) = self.keys.get_mut(&claim.fingerprint) else { return Ok(None) };
+        match &key.host_id {
+            Some(host_id) if *host_id != claim.host_id => {
+                Err(Refusal::NotYours(claim.host_id.clone()))
+            }
+            Some(_) => {
+                key.name = Arc::clone(&claim.name);
+                Ok(Some(key.rotate))
+            }
+            None => Ok(None),
+        }
+    }
+
     /// What an agent that proved its key may do. What is new is reserved until it is settled.
     pub(super) fn claim(&mut self, claim: Claim, now: Now) -> Result<Claimed, Refusal> {
         let fingerprint = claim.fingerprint;
@@ -178,6 +204,8 @@ impl Book {
         if self.enrolling.contains(&fingerprint) {
             return Err(Refusal::Busy);
         }
+        // Whose a host is, is told to nobody who could not come in at all.
+        self.may_come(&claim, now)?;
         let owner = self.owners.get(&claim.host_id);
         if owner.is_some_and(|owner| *owner != fingerprint) {
             return Err(Refusal::NotYours(claim.host_id));
@@ -207,7 +235,7 @@ impl Book {
             return Err(Refusal::Full);
         }
         let (how, token) = match &claim.token {
-            Some(hash) => (How::Token, Some(self.use_token(hash, claim, now)?)),
+            Some(hash) => (How::Token, Some(self.use_token(hash)?)),
             None => (self.how_without_token(claim.from).ok_or(Refusal::UnknownKey)?, None),
         };
         let by = match &token {
@@ -233,26 +261,29 @@ impl Book {
         Ok(Writing { key, token })
     }
 
-    fn use_token(
-        &mut self,
-        hash: &Octets<32>,
-        claim: &Claim,
-        now: Now,
-    ) -> Result<JoinToken, Refusal> {
-        let admitted = match self.tokens.get_mut(hash) {
-            Some(token) => token.admits(&claim.name, claim.from, now.0).map(|()| token),
+    /// Whether whoever is unknown may come in by a token, or without one.
+    fn may_come(&mut self, claim: &Claim, now: Now) -> Result<(), Refusal> {
+        if self.keys.contains_key(&claim.fingerprint) {
+            return Ok(());
+        }
+        let Some(hash) = &claim.token else {
+            return self.how_without_token(claim.from).map(drop).ok_or(Refusal::UnknownKey);
+        };
+        let admitted = match self.tokens.get(hash) {
+            Some(token) => token.admits(&claim.name, claim.from, now.0),
             None => Err(TokenRefusal::Unknown),
         };
-        match admitted {
-            Ok(token) => {
-                token.used += 1;
-                Ok(token.clone())
-            }
-            Err(refusal) => {
-                self.tries.failed(claim.from, now.1);
-                Err(Refusal::Token(refusal))
-            }
-        }
+        admitted.map_err(|refusal| {
+            self.tries.failed(claim.from, now.1);
+            Refusal::Token(refusal)
+        })
+    }
+
+    /// Uses a token that lets this one in.
+    fn use_token(&mut self, hash: &Octets<32>) -> Result<JoinToken, Refusal> {
+        let token = self.tokens.get_mut(hash).ok_or(Refusal::Token(TokenRefusal::Unknown))?;
+        token.used += 1;
+        Ok(token.clone())
     }
 
     /// It is on the disk, and counts.

@@ -8,10 +8,14 @@ use herdbook_shared::wire::enrol::Rekey;
 use herdbook_shared::wire::hello::{RefusalCode, Refused};
 use tokio_util::sync::CancellationToken;
 
-use super::key::AgentKey;
+use super::key::{AgentKey, KeyState};
 use super::refusal::Refusal;
 use super::{Asked, Enrolment, Entry, key_row};
 use crate::store::{AuditRow, Row, RowKind};
+
+/// A key is not replaced sooner than this, unless it was asked for: each replacement is a row of the
+/// audit log for ever.
+const REKEY_EVERY_MS: i64 = 3_600_000;
 
 /// See the module's words. When it is dropped, its agent is no longer here.
 #[derive(Debug)]
@@ -79,7 +83,13 @@ impl Pass {
         let (enrolment, old) = (&self.enrolment, self.fingerprint);
         let at = Timestamp::now();
         let order = enrolment.order.lock().await;
-        let key = enrolment.book().keys.get(&old).cloned().ok_or(Refusal::Revoked)?;
+        let key = enrolment.book().keys.get(&old).cloned();
+        let key = key.filter(|key| key.state == KeyState::Approved).ok_or(Refusal::Revoked)?;
+        // One that has just come in may have an old key to replace.
+        let is_first = key.key_made_at == key.approved_at;
+        if at.ms_since(key.key_made_at) < REKEY_EVERY_MS && !key.rotate && !is_first {
+            return Err(Refusal::TooSoon);
+        }
         let public_key = key.public_key.ok_or(Refusal::BadProof)?;
         if !self.asked.holds_both(&public_key, rekey) {
             return Err(Refusal::BadProof);

@@ -17,6 +17,8 @@ const SOON_MS: u64 = 1_000;
 pub(super) enum Refusal {
     /// A person has to approve it.
     Pending(Fingerprint),
+    /// So many wait already that it is not listed.
+    Crowded,
     /// Nobody is let in without a token.
     UnknownKey,
     /// The key was revoked.
@@ -33,6 +35,8 @@ pub(super) enum Refusal {
     Busy,
     /// There is no room for another key.
     Full,
+    /// The key was replaced just now.
+    TooSoon,
     /// It cannot be kept.
     NotKept,
 }
@@ -54,6 +58,12 @@ impl Refusal {
                 );
                 (RefusalCode::Pending, words, PENDING_RETRY_MS)
             }
+            Self::Crowded => later(
+                RefusalCode::Pending,
+                "so many agents wait to be approved, from this network or in all, that this one is \
+                 not listed: approve or forget some under Access, or join by a line (herdbook-collector \
+                 token create)",
+            ),
             Self::UnknownKey => later(
                 RefusalCode::UnknownKey,
                 "this collector lets agents in by a join line only: make one with \
@@ -91,6 +101,10 @@ impl Refusal {
                 let words = format!("there are {KEYS_MAX} keys already: forget revoked ones");
                 (RefusalCode::Full, words, RETRY_MS)
             }
+            Self::TooSoon => later(
+                RefusalCode::TooManyErrors,
+                "the key of this agent is younger than an hour: keep it",
+            ),
             Self::NotKept => {
                 let words = "the collector cannot write to its database now: its log says why";
                 (RefusalCode::Full, words.to_owned(), RETRY_MS)

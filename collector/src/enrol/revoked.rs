@@ -39,8 +39,12 @@ impl RevokedFile {
         let path = dir.join(NAME);
         let mut text = String::new();
         let read =
-            File::open(&path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
+            File::open(&path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
         match read {
+            Ok(n) if n as u64 > BYTES_MAX => {
+                let source = io::Error::other("it is larger than 32 MiB");
+                return Err(RevokedError { path, source });
+            }
             Ok(_) => (),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
             Err(source) => return Err(RevokedError { path, source }),

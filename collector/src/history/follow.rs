@@ -154,7 +154,7 @@ impl Follower {
             | Subject::Fleet(_)
             | Subject::Alert(_)
             | Subject::Catalog(_)
-            | Subject::Agent(_) => {}
+            | Subject::Agent => {}
         }
     }
 

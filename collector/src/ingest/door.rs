@@ -8,7 +8,7 @@ use futures_util::{Sink, Stream};
 use herdbook_shared::ids::HostId;
 use herdbook_shared::wire::CollectorMessage;
 use herdbook_shared::wire::codec::encode;
-use herdbook_shared::wire::enrol::{Challenge, ChannelSecret, Knock, Rekey, Rekeyed};
+use herdbook_shared::wire::enrol::{Challenge, ChannelSecret, Knock, Pins, Rekey, Rekeyed};
 use herdbook_shared::wire::hello::{Hello, RefusalCode, Refused};
 
 use crate::enrol::{Asked, Enrolment};
@@ -99,8 +99,13 @@ where
     /// no more, so that the agent looks at what it has.
     pub(super) async fn rekey(&mut self, rekey: &Rekey) -> Flow {
         let Some(pass) = &mut self.pass else { return Err(CloseReason::Refused) };
+        let old = pass.fingerprint();
         match pass.rekey(rekey).await {
             Ok(fingerprint) => {
+                if let Door::Proof(_, _, Some(standing)) = &self.door {
+                    standing.forget_host(&old);
+                    standing.vouch_for_host(fingerprint);
+                }
                 let rekeyed = CollectorMessage::Rekeyed(Rekeyed { fingerprint });
                 self.send(Message::Text(Utf8Bytes::from(encode(&rekeyed)))).await
             }
@@ -108,11 +113,25 @@ where
         }
     }
 
+    /// Tells by which keys the collector can be known from here on.
+    pub(super) async fn tell_pins(&mut self) -> Flow {
+        if self.opened.is_none() {
+            return Ok(());
+        }
+        let pins = CollectorMessage::Pins(Pins { pins: self.desk.pins() });
+        self.send(Message::Text(Utf8Bytes::from(encode(&pins)))).await
+    }
+
     pub(super) async fn turn_out(&mut self, refused: Refused) -> Flow {
         let reason = match refused.code {
             RefusalCode::Revoked => CloseReason::Revoked,
             _ => CloseReason::Refused,
         };
+        if let (Door::Proof(_, _, Some(standing)), Some(pass), CloseReason::Revoked) =
+            (&self.door, &self.pass, reason)
+        {
+            standing.forget_host(&pass.fingerprint());
+        }
         self.refuse(refused).await;
         Err(reason)
     }

@@ -352,6 +352,16 @@ async fn an_agent_gets_another_key_and_the_old_one_counts_no_more() {
         agent.say(&AgentMessage::Rekey(rekey)).await;
         let Some(CollectorMessage::Rekeyed(told)) = agent.hear().await else { panic!() };
         assert_eq!(told.fingerprint, new.fingerprint());
+        let again = Key::of_host(1);
+        let message = rekeyed(&challenge.nonce, &CHANNEL, &again.public());
+        let rekey = enrol::Rekey {
+            public_key: again.public(),
+            signature_by_old: new.sign(&message),
+            signature_by_new: again.sign(&message),
+        };
+        agent.say(&AgentMessage::Rekey(rekey)).await;
+        let refused = code(agent.hear().await);
+        assert_eq!(refused, Some(RefusalCode::TooManyErrors), "not twice within an hour");
 
         let (_, answer) = collector.join(&old, None).await;
         assert_eq!(code(answer), Some(RefusalCode::UnknownKey));

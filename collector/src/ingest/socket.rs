@@ -11,6 +11,7 @@ use herdbook_shared::ids::HostId;
 use herdbook_shared::wire::codec::encode;
 use herdbook_shared::wire::hello::{Goodbye, GoodbyeReason, Hello, RefusalCode, Refused, Welcome};
 use herdbook_shared::wire::{CollectorMessage, PROTOCOL};
+use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,7 @@ pub async fn run<S, E>(
         socket,
         ends,
         protocol: Protocol::new(door.begins(), now),
+        pins: desk.pins_changed().filter(|_| !matches!(door, Door::Open)),
         door,
         asked: None,
         pass: None,
@@ -81,6 +83,8 @@ pub(super) struct Connection<S> {
     socket: S,
     pub(super) ends: Ends,
     pub(super) door: Door,
+    /// Wakes when the collector is to be known by other keys.
+    pins: Option<watch::Receiver<()>>,
     /// What the agent was asked to sign.
     pub(super) asked: Option<Asked>,
     /// What it has once it did.
@@ -119,6 +123,7 @@ where
                 biased;
                 () = &mut ended => self.end(stop).await,
                 message = self.socket.next() => self.receive(message).await,
+                () = changed(&mut self.pins) => self.tell_pins().await,
                 () = &mut alarm => {
                     let flow = self.tick().await;
                     alarm.as_mut().reset(self.deadline());
@@ -350,6 +355,17 @@ impl<S> Connection<S> {
         tracing::info!(host = %opened.host_id, reason = reason.word(), "agent disconnected");
         let moment = Moment::now();
         self.registry.close_session(&opened.host_id, &opened.session.id, reason, moment);
+    }
+}
+
+/// Waits for another key of the collector, for ever where none can come.
+async fn changed(pins: &mut Option<watch::Receiver<()>>) {
+    let changes = match pins {
+        Some(pins) => pins.changed().await.is_ok(),
+        None => false,
+    };
+    if !changes {
+        std::future::pending::<()>().await;
     }
 }
 

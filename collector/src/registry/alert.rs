@@ -168,8 +168,8 @@ impl Registry {
         self.transaction(moment).tell(kind, Subject::Catalog(data), cause);
     }
 
-    /// Tells what became of the key of an agent.
-    pub fn tell_agent(&self, kind: ChangeKind, data: serde_json::Value, moment: Moment) {
-        self.transaction(moment).tell(kind, Subject::Agent(data), None);
+    /// Tells that something became of the key of an agent.
+    pub fn tell_agent(&self, kind: ChangeKind, moment: Moment) {
+        self.transaction(moment).tell(kind, Subject::Agent, None);
     }
 }

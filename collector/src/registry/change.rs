@@ -175,8 +175,9 @@ pub enum Subject {
     Alert(Arc<Alert>),
     /// A catalog: its name, and what came of loading it.
     Catalog(Value),
-    /// The key of an agent, whose host need not be listed.
-    Agent(Value),
+    /// The key of an agent: that something became of it. Who it is, only admins may read, and
+    /// changes are told to everybody who may watch.
+    Agent,
 }
 
 /// One numbered change. It carries its whole entity, encoded once a view, when first asked for.
@@ -232,7 +233,7 @@ impl Change {
             Subject::NoHost(id) | Subject::Session(id, _) => Some(id),
             Subject::NoService(_, id) => id.as_ref(),
             Subject::Service(service) | Subject::Model(service, _) => service.host_id(),
-            Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) | Subject::Agent(_) => None,
+            Subject::Fleet(_) | Subject::Alert(_) | Subject::Catalog(_) | Subject::Agent => None,
         }
     }
 

@@ -94,10 +94,11 @@ fn subject(subject: &Subject, view: View) -> String {
         Subject::Model(service, name) => {
             json(&service.model(name).map(|model| ModelView::of(service, model)))
         }
-        Subject::Fleet(value) | Subject::Catalog(value) | Subject::Agent(value) => json(value),
+        Subject::Fleet(value) | Subject::Catalog(value) => json(value),
         Subject::Alert(alert) => json(alert.as_ref()),
         Subject::Session(_, SessionChange::Closed(..))
         | Subject::NoHost(_)
+        | Subject::Agent
         | Subject::NoService(..) => "null".to_owned(),
     }
 }

@@ -271,7 +271,7 @@ impl Registry {
         let entity = kind.word().split('.').next().unwrap();
         let service = ServiceId::from_text("gpu-1:1");
         let subject = match entity {
-            _ if kind.is_of_agent() => Subject::Agent(serde_json::json!({ "name": "gpu-1" })),
+            _ if kind.is_of_agent() => Subject::Agent,
             "service" => Subject::NoService(service, Some(host_id(1))),
             "model" => {
                 let records = Records::default();

@@ -1,14 +1,17 @@
 //! Which connections nobody has vouched for, and who must go where there are too many: the oldest
-//! one in favour of the newcomer, so that those who are slow on purpose never starve those who are
-//! quick. It knows no socket, and time comes in.
+//! one of the address that has most, in favour of the newcomer, so that those who are slow on purpose
+//! never starve those who are quick, and those who are many not those who are few. It knows no
+//! socket, and time comes in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
 use herdbook_shared::fingerprint::Fingerprint;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
+use super::sources::Sources;
 use crate::limits;
 
 /// How many there may be.
@@ -39,8 +42,9 @@ pub(super) type Id = u64;
 pub(super) struct Pools {
     bounds: Bounds,
     next_id: Id,
-    /// The oldest first.
     strangers: BTreeMap<Id, Stranger>,
+    /// Where all of them come from.
+    sources: Sources,
     networks: HashMap<Network, Crowd>,
     vouched: HashSet<Id>,
     /// Hosts that proved who they are, and the network that they did it from. One that no bound
@@ -50,7 +54,7 @@ pub(super) struct Pools {
 
 #[derive(Debug)]
 struct Stranger {
-    network: Option<Network>,
+    peer: Peer,
     since: Instant,
     leave: CancellationToken,
 }
@@ -58,8 +62,16 @@ struct Stranger {
 /// Who is of one network.
 #[derive(Debug, Default)]
 struct Crowd {
-    strangers: BTreeSet<Id>,
+    strangers: Sources,
     n_hosts: usize,
+}
+
+/// Where somebody comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    /// Without one, only the bound over all applies.
+    pub(super) network: Option<Network>,
 }
 
 /// A newcomer that was let in.
@@ -78,6 +90,7 @@ impl Pools {
             bounds,
             next_id: 0,
             strangers: BTreeMap::new(),
+            sources: Sources::default(),
             networks: HashMap::new(),
             vouched: HashSet::new(),
             hosts: HashMap::new(),
@@ -91,37 +104,44 @@ impl Pools {
         id
     }
 
-    /// Lets a stranger in, or not. Where there is no network, only the bound over all applies.
-    pub(super) fn admit(&mut self, network: Option<Network>, now: Instant) -> Option<Admitted> {
-        let oldest = self.in_the_way(network);
-        if let Some(oldest) = oldest {
-            let since = self.strangers.get(&oldest)?.since;
-            if now.duration_since(since) < limits::STRANGER_SPARED_FOR {
+    /// Lets a stranger in, or not. Whoever is in the way is spared while it is new, unless its
+    /// address would still have no fewer than the newcomer's.
+    pub(super) fn admit(&mut self, peer: Peer, now: Instant) -> Option<Admitted> {
+        let in_the_way = self.in_the_way(&peer);
+        if let Some((n_theirs, n_own, id)) = in_the_way {
+            let since = self.strangers.get(&id)?.since;
+            let is_new = now.duration_since(since) < limits::STRANGER_SPARED_FOR;
+            if is_new && n_theirs <= n_own + 1 {
                 return None;
             }
-            self.remove_stranger(oldest)?.leave.cancel();
+            self.remove_stranger(id)?.leave.cancel();
         }
         let (id, leave) = (self.id(), CancellationToken::new());
-        self.strangers.insert(id, Stranger { network, since: now, leave: leave.clone() });
-        if let Some(network) = network {
-            self.networks.entry(network).or_default().strangers.insert(id);
+        self.strangers.insert(id, Stranger { peer, since: now, leave: leave.clone() });
+        self.sources.insert(peer.address, id);
+        if let Some(network) = peer.network {
+            self.networks.entry(network).or_default().strangers.insert(peer.address, id);
         }
-        Some(Admitted { id, leave, has_replaced: oldest.is_some() })
+        Some(Admitted { id, leave, has_replaced: in_the_way.is_some() })
     }
 
-    /// Who must go before a stranger of this network may come; nobody where there is room.
-    fn in_the_way(&self, network: Option<Network>) -> Option<Id> {
-        let crowd = network.and_then(|network| self.networks.get(&network));
+    /// Who must go before a stranger may come, how many its address has, and how many the newcomer's;
+    /// nobody where there is room.
+    fn in_the_way(&self, peer: &Peer) -> Option<(usize, usize, Id)> {
+        let of = |sources: &Sources| {
+            let (n_theirs, id) = sources.oldest_of_the_most()?;
+            Some((n_theirs, sources.n_of(peer.address), id))
+        };
+        let crowd = peer.network.and_then(|network| self.networks.get(&network));
         if let Some(crowd) = crowd
             && crowd.strangers.len() >= self.bounds.of_network + crowd.n_hosts
         {
-            return crowd.strangers.first().copied();
+            return of(&crowd.strangers);
         }
         // Those who are vouched for keep their room, and one more place is for whoever comes.
         let room = self.bounds.connections.saturating_sub(self.vouched.len() + 1).max(1);
         let n_allowed = (self.bounds.strangers + self.hosts.len()).min(room);
-        let is_full = self.strangers.len() >= n_allowed;
-        is_full.then(|| self.strangers.first_key_value().map(|(id, _)| *id))?
+        if self.strangers.len() >= n_allowed { of(&self.sources) } else { None }
     }
 
     /// Takes a connection out of the strangers for good. One that had to go stays gone.
@@ -162,9 +182,11 @@ impl Pools {
 
     fn remove_stranger(&mut self, id: Id) -> Option<Stranger> {
         let stranger = self.strangers.remove(&id)?;
-        if let Some(network) = stranger.network {
+        let Peer { address, network } = stranger.peer;
+        self.sources.remove(address, id);
+        if let Some(network) = network {
             if let Some(crowd) = self.networks.get_mut(&network) {
-                crowd.strangers.remove(&id);
+                crowd.strangers.remove(address, id);
             }
             self.tidy(network);
         }

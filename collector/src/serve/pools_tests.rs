@@ -1,5 +1,6 @@
 //! Rows for what must hold, and any order of comings and goings for the bounds.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -13,6 +14,15 @@ fn network(n: u8) -> Option<Network> {
     Some(Network::V4([192, 0, n]))
 }
 
+/// The one host of a network.
+fn from(n: u8) -> Peer {
+    Peer { address: IpAddr::from([192, 0, n, 1]), network: network(n) }
+}
+
+fn nowhere() -> Peer {
+    Peer { address: IpAddr::from([127, 0, 0, 1]), network: None }
+}
+
 fn host(n: u8) -> Fingerprint {
     Fingerprint::of_digest([n; 32])
 }
@@ -24,11 +34,11 @@ fn at(begin: Instant, ms: u64) -> Instant {
 #[tokio::test(start_paused = true)]
 async fn a_full_network_loses_its_oldest_and_no_other_network_loses_any() {
     let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
-    let other = pools.admit(network(2), begin).unwrap();
-    let first = pools.admit(network(1), begin).unwrap();
-    let second = pools.admit(network(1), at(begin, 10)).unwrap();
-    assert!(pools.admit(network(1), at(begin, 999)).is_none(), "nobody is old enough to go");
-    let third = pools.admit(network(1), at(begin, 1000)).unwrap();
+    let other = pools.admit(from(2), begin).unwrap();
+    let first = pools.admit(from(1), begin).unwrap();
+    let second = pools.admit(from(1), at(begin, 10)).unwrap();
+    assert!(pools.admit(from(1), at(begin, 999)).is_none(), "nobody is old enough to go");
+    let third = pools.admit(from(1), at(begin, 1000)).unwrap();
     assert!(third.has_replaced && first.leave.is_cancelled());
     assert!(!second.leave.is_cancelled() && !other.leave.is_cancelled());
     assert_eq!(pools.n_strangers(), 3);
@@ -38,21 +48,47 @@ async fn a_full_network_loses_its_oldest_and_no_other_network_loses_any() {
 async fn over_all_networks_the_oldest_goes() {
     let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
     let strangers: Vec<_> =
-        (0..4).map(|n| pools.admit(network(n), at(begin, n.into())).unwrap()).collect();
-    let newcomer = pools.admit(network(9), begin + SPARED).unwrap();
+        (0..4).map(|n| pools.admit(from(n), at(begin, n.into())).unwrap()).collect();
+    let newcomer = pools.admit(from(9), begin + SPARED).unwrap();
     assert!(newcomer.has_replaced && strangers[0].leave.is_cancelled());
     assert!(strangers[1..].iter().all(|stranger| !stranger.leave.is_cancelled()));
-    assert!(pools.admit(None, begin + SPARED).is_none(), "of loopback, the bound over all counts");
+    assert!(
+        pools.admit(nowhere(), begin + SPARED).is_none(),
+        "of loopback, the bound over all counts"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_opens_many_crowds_out_itself_and_not_its_neighbours() {
+    let bounds = Bounds { of_network: 4, strangers: 5, ..BOUNDS };
+    let (mut pools, begin) = (Pools::new(bounds), Instant::now());
+    let neighbour = |last: u8| Peer { address: IpAddr::from([192, 0, 1, last]), ..from(1) };
+    let many: Vec<_> = (0..4).map(|_| pools.admit(neighbour(1), begin).unwrap()).collect();
+    let few = pools.admit(neighbour(2), begin).unwrap();
+    assert!(few.has_replaced && many[0].leave.is_cancelled(), "new as it is");
+    let mut now = begin;
+    for _ in 0..9 {
+        assert!(pools.admit(neighbour(1), now).is_none());
+        now += SPARED;
+        assert!(pools.admit(neighbour(1), now).is_some());
+    }
+    assert!(!few.leave.is_cancelled(), "the oldest by now, and of an address that has one");
+    // The same over all networks.
+    let other = pools.admit(from(2), now).unwrap();
+    let (far, on_this_machine) = (pools.admit(from(3), now), nowhere());
+    assert!(far.unwrap().has_replaced);
+    assert!(pools.admit(on_this_machine, now).is_some_and(|one| one.has_replaced));
+    assert!(!few.leave.is_cancelled() && !other.leave.is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_is_vouched_for_takes_no_room_and_is_spared() {
     let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
-    let (first, second) = (pools.admit(network(1), begin), pools.admit(network(1), begin));
+    let (first, second) = (pools.admit(from(1), begin), pools.admit(from(1), begin));
     let (first, second) = (first.unwrap(), second.unwrap());
     pools.vouch(first.id);
     for n in 0..5 {
-        pools.admit(network(1), at(begin, 2000 * n)).unwrap();
+        pools.admit(from(1), at(begin, 2000 * n)).unwrap();
     }
     assert!(!first.leave.is_cancelled() && second.leave.is_cancelled());
     // Whoever had to go cannot be vouched for any more.
@@ -69,16 +105,16 @@ async fn hosts_that_are_known_make_room_where_they_come_from() {
         pools.know(host(n), network(from));
     }
     for _ in 0..4 {
-        assert!(!pools.admit(network(1), begin).unwrap().has_replaced);
+        assert!(!pools.admit(from(1), begin).unwrap().has_replaced);
     }
-    assert!(pools.admit(network(1), begin).is_none());
+    assert!(pools.admit(from(1), begin).is_none());
     for _ in 0..2 {
-        assert!(!pools.admit(network(3), begin).unwrap().has_replaced);
+        assert!(!pools.admit(from(3), begin).unwrap().has_replaced);
     }
-    assert!(pools.admit(network(4), begin).is_none(), "four and two hosts in all");
+    assert!(pools.admit(from(4), begin).is_none(), "four and two hosts in all");
     pools.forget(&host(1));
     pools.forget(&host(1));
-    assert!(pools.admit(network(1), begin + SPARED).unwrap().has_replaced);
+    assert!(pools.admit(from(1), begin + SPARED).unwrap().has_replaced);
     for n in 10..20 {
         pools.know(host(n), network(1));
     }
@@ -92,9 +128,9 @@ async fn strangers_never_take_the_room_of_those_who_are_vouched_for() {
     for _ in 0..3 {
         pools.admit_vouched();
     }
-    pools.admit(network(1), begin).unwrap();
-    assert!(pools.admit(network(2), begin).is_none());
-    assert!(pools.admit(network(2), begin + SPARED).unwrap().has_replaced);
+    pools.admit(from(1), begin).unwrap();
+    assert!(pools.admit(from(2), begin).is_none());
+    assert!(pools.admit(from(2), begin + SPARED).unwrap().has_replaced);
 }
 
 #[derive(Clone, Debug)]
@@ -132,8 +168,9 @@ proptest! {
             match step {
                 Step::Admit(from) => {
                     let network = from.and_then(network);
+                    let peer = Peer { network, ..nowhere() };
                     let n_before = pools.n_strangers();
-                    let admitted = pools.admit(network, now);
+                    let admitted = pools.admit(peer, now);
                     let grew = pools.n_strangers() - n_before.min(pools.n_strangers());
                     let expected = admitted.as_ref().is_some_and(|admitted| !admitted.has_replaced);
                     prop_assert_eq!(grew == 1, expected);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Rarely;
 use super::network::Network;
-use super::pools::{Bounds, Id, Pools};
+use super::pools::{Bounds, Id, Peer, Pools};
 
 /// Refused and dropped connections are logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -132,8 +132,8 @@ impl Walls {
         if !self.are_up {
             return Some(self.admit_owner());
         }
-        let network = bounded(peer);
-        let Some(admitted) = self.pools().admit(network, Instant::now()) else {
+        let (address, network) = (peer.to_canonical(), bounded(peer));
+        let Some(admitted) = self.pools().admit(Peer { address, network }, Instant::now()) else {
             self.turn_away(TurnedAway::Crowded);
             return None;
         };
@@ -187,6 +187,11 @@ impl Standing {
         let mut pools = self.walls.pools();
         pools.vouch(self.id);
         pools.know(host, self.network);
+    }
+
+    /// A host is enrolled no more, or has another key.
+    pub fn forget_host(&self, host: &Fingerprint) {
+        self.walls.forget(host);
     }
 
     pub(super) fn turn_away(&self, why: TurnedAway) {

@@ -72,6 +72,41 @@ async fn what_is_told_comes_before_what_is_remembered_before_this_machine() {
 }
 
 #[tokio::test]
+async fn the_collector_of_this_machine_is_kept_so_that_no_other_is_looked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    let mut membership = open(dir, told("http://127.0.0.1:6121")).unwrap();
+    let target = membership.target().await;
+    membership.welcomed_here(&target);
+    assert_eq!(Remembered::read(dir).unwrap(), None, "what is told may be told otherwise");
+
+    let mut membership = open(dir, Flags::default()).unwrap();
+    let target = membership.target().await;
+    membership.welcomed_here(&target);
+    assert_eq!(Remembered::read(dir).unwrap(), Some(Remembered::local()));
+    let flags = Flags { state_dir: Some(dir.into()), ..Flags::default() };
+    let searching = Settings::load(&flags, &|_| None).unwrap();
+    let mut again = Membership::open(&searching, "gpu-1").unwrap();
+    assert!(!again.uses_tls() && again.key().is_none());
+    for _ in 0..3 {
+        again.failed("cannot connect", None, Instant::now());
+        assert_eq!(again.target().await, target);
+    }
+    // A person still chooses.
+    let other = open(dir, told("https://127.0.0.3:1")).unwrap().target().await;
+    assert_eq!(other.to_string(), "https://127.0.0.3:1");
+    let file = dir.join("given");
+    std::fs::write(&file, format!("{LINE}{}", pin(1))).unwrap();
+    let given = Flags { join_file: Some(file.into()), ..Flags::default() };
+    let mut joining = open(dir, given).unwrap();
+    let target = joining.target().await;
+    assert_eq!(target.trust, Trust::Pins(vec![pin(1)]));
+    joining.welcomed(&welcome(), &target, &channel());
+    let remembered = Remembered::read(dir).unwrap().unwrap();
+    assert_eq!((remembered.url, remembered.origin), (target.url, Origin::Told));
+}
+
+#[tokio::test]
 async fn a_join_line_that_was_given_is_used_until_the_agent_has_joined() {
     let home = tempfile::tempdir().unwrap();
     let (dir, file) = (home.path(), home.path().join("given"));

@@ -19,6 +19,7 @@ use crate::api::{Api, json};
 use crate::auth::{Caller, Noted};
 use crate::enrol::{AgentError, AgentView, By, Enrolment, KeyState};
 use crate::registry::encode::json as encode;
+use crate::store::WriteError;
 
 /// Which agents.
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -166,6 +167,8 @@ impl From<AgentError> for Problem {
         match error {
             AgentError::Unknown(_) => Self::not_found(words),
             AgentError::State(_) => Self::new(Kind::Conflict, words),
+            AgentError::Unlogged(WriteError::DiskFull) => Self::new(Kind::StorageFull, words),
+            AgentError::Unlogged(_) => Self::new(Kind::Unavailable, words),
             AgentError::Write(error) => error.into(),
         }
     }

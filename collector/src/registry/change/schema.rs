@@ -6,7 +6,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::catalog::catalogs::{Rejected, Reloaded};
-use crate::enrol::AgentView;
 use crate::registry::alert::Alert;
 use crate::registry::encode::Envelope;
 use crate::registry::view::host::{HostSummary, HostView, OpenSessionView};
@@ -38,7 +37,7 @@ fn families(generator: &mut SchemaGenerator) -> Vec<(&'static [&'static str], Ve
     let null = || json_schema!({ "type": "null" });
     let g = generator;
     vec![
-        (OF_AGENTS, vec![g.subschema_for::<AgentView>()]),
+        (OF_AGENTS, vec![null()]),
         (
             &["host", "gpu"],
             vec![g.subschema_for::<HostView>(), g.subschema_for::<HostSummary>(), null()],
