@@ -70,7 +70,7 @@ impl Middle {
     }
 
     /// The line as it reaches whoever pastes it, with the middle's address.
-    fn before_line(&self, line: &str, collector: &Demanding) -> String {
+    fn led_astray(&self, line: &str, collector: &Demanding) -> String {
         line.replace(&collector.url(), &self.door.url())
     }
 }
@@ -141,7 +141,7 @@ async fn whoever_ends_tls_with_a_key_of_their_own_is_told_nothing() {
     let middle = Middle::before(collector.address()).await;
     let line = collector.join_line().await;
     let host = collector.host("gpu-1");
-    let said = host.join(&middle.before_line(&line, &collector), &[]).await;
+    let said = host.join(&middle.led_astray(&line, &collector), &[]).await;
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("somebody stands in between: nothing was told"), "{}", said.err);
     assert_eq!((middle.n(), heard(&middle.heard).len()), ((1, 0), 0));
@@ -150,9 +150,9 @@ async fn whoever_ends_tls_with_a_key_of_their_own_is_told_nothing() {
     assert_eq!(host.join(&line, &[]).await.code, Some(0));
     let kept = host.state_dir().join("collector");
     let known = std::fs::read_to_string(&kept).expect("a collector");
-    let led_astray = known.replace(&collector.url(), &middle.door.url());
-    assert_ne!(led_astray, known);
-    std::fs::write(&kept, led_astray).expect("room");
+    let other_way = known.replace(&collector.url(), &middle.door.url());
+    assert_ne!(other_way, known);
+    std::fs::write(&kept, other_way).expect("room");
     let agent = host.start(&[]);
     let tried = async || match middle.n() {
         (4.., _) => Ok(()),
@@ -168,7 +168,7 @@ async fn a_proof_that_was_relayed_is_none_even_where_the_line_was_forged() {
     let collector = Demanding::start().await;
     let middle = Middle::before(collector.address()).await;
     // The line itself went through wrong hands, and has the middle's key: the agent talks.
-    let line = middle.before_line(&collector.join_line().await, &collector);
+    let line = middle.led_astray(&collector.join_line().await, &collector);
     let pin = line.split_whitespace().find(|word| word.starts_with("sha256:")).expect("a pin");
     let forged = line.replace(pin.trim_end_matches('\''), &middle.door.pin.to_string());
     let said = collector.host("gpu-1").join(&forged, &[]).await;
