@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::{Kept, Silences};
-use crate::announce;
 use crate::api::guard::{Guarded, Routes};
 use crate::api::health::{self, Readiness};
 use crate::api::live::Feed;
@@ -141,14 +140,21 @@ pub async fn run(
     parts.spawn(reloader.run());
 
     let walls = walls(&config, &api);
-    if let (true, Some(keys)) = (config.announces(), keys) {
-        let secure = addresses.iter().copied().filter(|at| config.speaks_tls(*at)).collect();
-        parts.spawn(announce::run(secure, keys, stop));
-    }
+    parts.announce(&config, &addresses, keys);
     let app = guarded(config, &api, readiness);
     listeners.announce(out).map_err(RunError::Announce)?;
     invite_first_admin(&api.access, &link, out).map_err(RunError::Announce)?;
     let served = parts.serve_until_broken(listeners, app, walls).await;
+    end(api, parts, store, served).await
+}
+
+/// Ends what is left, what is kept last.
+async fn end(
+    api: Api,
+    parts: Parts,
+    store: Arc<Store>,
+    served: Result<(), RunError>,
+) -> Result<(), RunError> {
     end_connections(&api.tasks).await;
     let outcome = served.and(parts.end().await);
     tell_the_end(&api);

@@ -41,6 +41,13 @@ async fn member(house: &House, seed: u64, line: &JoinLine) -> Member {
     Member::new(host, line, house.dir())
 }
 
+/// The line of a token that the API made.
+fn line_of(house: &House, made: &Value) -> JoinLine {
+    let (token, pin) = (made["token"].as_str(), made["pins"][0].as_str());
+    let (token, pin) = (token.expect("a token"), pin.expect("a pin"));
+    JoinLine::parse(&format!("https://{} {token} {pin}", house.tls())).expect("a join line")
+}
+
 /// Why it gets no session.
 async fn refusal(member: &Member, hello: &Hello) -> RefusalCode {
     match member.connect_as(hello).await {
@@ -80,17 +87,14 @@ async fn an_agent_gets_in_as_itself_and_as_nobody_else() {
     let again = house.join_line(1).await;
     let fourth = member(&house, 4, &again).await;
     drop(fourth.connect().await.expect("the line holds"));
-    let taken = house.join_line(1).await;
-    let id = house.get("/api/v1/join-tokens").await["join_tokens"][0]["id"].clone();
-    let path = format!("/api/v1/join-tokens/{}", id.as_str().expect("an id"));
+    let (_, taken) = house.ask(Method::POST, "/api/v1/join-tokens", Some(&json!({}))).await;
+    let path = format!("/api/v1/join-tokens/{}", taken["id"].as_str().expect("an id"));
     assert_eq!(house.ask(Method::DELETE, &path, None).await.0, StatusCode::NO_CONTENT);
+    let taken = line_of(&house, &taken);
     let fifth = member(&house, 5, &taken).await;
     assert_eq!(refusal(&fifth, &fifth.host.hello()).await, RefusalCode::TokenRefused, "taken back");
 
-    let token = short["token"].as_str().expect("a token");
-    let pin = short["pins"][0].as_str().expect("a pin");
-    let expired = JoinLine::parse(&format!("https://{} {token} {pin}", house.tls()));
-    let expired = expired.expect("a line");
+    let expired = line_of(&house, &short);
     eventually("the token has expired", EXPIRES_WITHIN, async || {
         let tokens = house.get("/api/v1/join-tokens?limit=100").await.to_string();
         if tokens.contains("expired") { Ok(()) } else { Err(tokens) }

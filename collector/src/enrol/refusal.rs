@@ -12,6 +12,8 @@ const RETRY_MS: u64 = 60_000;
 /// What passes by itself.
 const SOON_MS: u64 = 1_000;
 
+const BUSY: &str = "this agent is being let in on another connection";
+
 /// Why an agent is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -93,10 +95,7 @@ impl Refusal {
                 "the signature does not hold for this key on this connection: does something \
                  between agent and collector end TLS? Agents connect to the collector itself",
             ),
-            Self::Busy => {
-                let words = "this agent is being let in on another connection".to_owned();
-                (RefusalCode::Pending, words, SOON_MS)
-            }
+            Self::Busy => (RefusalCode::Pending, BUSY.to_owned(), SOON_MS),
             Self::Full => {
                 let words = format!("there are {KEYS_MAX} keys already: forget revoked ones");
                 (RefusalCode::Full, words, RETRY_MS)
@@ -105,10 +104,10 @@ impl Refusal {
                 RefusalCode::TooManyErrors,
                 "the key of this agent is younger than an hour: keep it",
             ),
-            Self::NotKept => {
-                let words = "the collector cannot write to its database now: its log says why";
-                (RefusalCode::Full, words.to_owned(), RETRY_MS)
-            }
+            Self::NotKept => later(
+                RefusalCode::Full,
+                "the collector cannot write to its database now: its log says why",
+            ),
         }
     }
 }

@@ -23,7 +23,8 @@ use crate::notify::{Notifier, Silenced};
 use crate::seal::Seal;
 use crate::serve::{Listeners, Walls, serve};
 use crate::store::{flush, keep_snapshots};
-use crate::{catalog, sweep};
+use crate::tls::Keys;
+use crate::{announce, catalog, sweep};
 
 use super::RunError;
 
@@ -77,6 +78,19 @@ impl Parts {
         self.spawn_until_kept(|kept| async move { flush(&store, registry, kept).await });
         let store = Arc::clone(&api.store);
         self.spawn_until_kept(|kept| async move { keep_snapshots(&store, kept).await });
+    }
+
+    /// Who tells the network where the collector is, where that is wanted.
+    pub(super) fn announce(
+        &mut self,
+        config: &Config,
+        own: &[SocketAddr],
+        keys: Option<Arc<Keys>>,
+    ) {
+        if let (true, Some(keys)) = (config.announces(), keys) {
+            let secure = own.iter().copied().filter(|at| config.speaks_tls(*at)).collect();
+            self.tasks.spawn(announce::run(secure, keys, self.stop.clone()));
+        }
     }
 
     /// Who raises alerts, and tells of them. The first restores what was told before the others

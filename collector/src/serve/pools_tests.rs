@@ -187,7 +187,8 @@ proptest! {
             match step {
                 Step::Admit(from) => {
                     let network = from.and_then(network);
-                    let peer = Peer { network, ..nowhere() };
+                    let last = u8::try_from(pools.n_strangers() % 3).unwrap();
+                    let peer = Peer { network, address: IpAddr::from([192, 0, 2, last]) };
                     let n_before = pools.n_strangers();
                     let admitted = pools.admit(peer, now);
                     let grew = pools.n_strangers() - n_before.min(pools.n_strangers());
@@ -204,7 +205,9 @@ proptest! {
             }
             prop_assert!(pools.hosts.len() <= BOUNDS.hosts);
             prop_assert!(pools.strangers.len() <= BOUNDS.strangers + BOUNDS.hosts);
-            let with_network = pools.strangers.values().filter(|one| one.peer.network.is_some()).count();
+            prop_assert_eq!(pools.strangers.len(), pools.sources.len());
+            let has_network = |one: &&Stranger| one.peer.network.is_some();
+            let with_network = pools.strangers.values().filter(has_network).count();
             let n_crowded: usize = pools.networks.values().map(|crowd| crowd.strangers.len()).sum();
             prop_assert_eq!(with_network, n_crowded);
             let known = pools.hosts.values().flatten().count();
@@ -217,6 +220,7 @@ proptest! {
             pools.forget(&host(n));
         }
         prop_assert!(pools.strangers.is_empty() && pools.vouched.is_empty());
+        prop_assert!(pools.sources.is_empty());
         prop_assert!(pools.networks.is_empty() && pools.hosts.is_empty());
     }
 }
