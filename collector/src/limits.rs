@@ -66,8 +66,8 @@ pub const REGISTRATIONS: Rate = Rate { burst: 2_000.0, per_second: 200.0 };
 pub const HEARTBEATS: Rate = Rate { burst: 20_000.0, per_second: 2_000.0 };
 /// Sign-ins that failed and are told one by one in the audit log: 10 a minute.
 pub const FAILED_SIGN_INS_TOLD: Rate = Rate { burst: 10.0, per_second: 10.0 / 60.0 };
-/// Acts in the audit log that nobody has to be an admin for, of each sort: 20 an hour, 1,000 at once.
-/// Of all six sorts together 200,000 rows take more than 60 days.
+/// Acts in the audit log that nobody has to be an admin for, of each sort: 20 an hour, 1,000 at
+/// once. Of all six sorts together 200,000 rows take more than 60 days.
 pub const OTHERS_ACTS_TOLD: Rate = Rate { burst: 1_000.0, per_second: 20.0 / 3_600.0 };
 /// Most callers whose rates are remembered.
 pub const CALLERS_MAX: usize = 10_000;
