@@ -229,12 +229,14 @@ async fn a_collector_without_a_known_key_is_trusted_by_the_systems_roots_alone()
         let mut command = agent(home.path(), &["--collector", &url]);
         command.env("SSL_CERT_FILE", roots).spawn().unwrap()
     };
-    let trusting = start(&roots);
+    let mut trusting = start(&roots);
     let mut guest = door.accept().await;
     assert!(!guest.knock().await.has_token);
     guest.challenge().await;
     guest.say(&CollectorMessage::Welcome(welcome())).await;
-    drop((trusting, guest));
+    // Not only told to end: the next one is on the same state directory.
+    trusting.kill().await.unwrap();
+    drop(guest);
 
     let other = Door::open().await;
     std::fs::write(&roots, &other.certificate).unwrap();
