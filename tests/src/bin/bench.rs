@@ -47,7 +47,7 @@ enum What {
     Enrolment(Enrolment),
     /// What agents cost the collector, as JSON.
     Collector(Collector),
-    /// A raw limit, run by the bench: shakes hands over TLS as the collector of this directory does.
+    /// A raw limit, run by the bench: shakes hands over TLS as the collector does.
     #[command(hide = true)]
     Handshakes {
         /// The collector's data directory.
