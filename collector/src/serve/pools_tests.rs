@@ -85,14 +85,14 @@ async fn whoever_opens_many_crowds_out_itself_and_not_its_neighbours() {
 #[tokio::test(start_paused = true)]
 async fn one_principal_has_so_many_that_are_spared_and_the_rest_are_strangers() {
     let (mut pools, begin) = (Pools::new(BOUNDS), Instant::now());
-    let all: Vec<_> = (0..3).map(|n| pools.admit(network(n), begin).unwrap()).collect();
+    let all: Vec<_> = (0..3).map(|n| pools.admit(from(n), begin).unwrap()).collect();
     all.iter().for_each(|one| pools.vouch_for(one.id, &"token a"));
     all.iter().for_each(|one| pools.vouch_for(one.id, &"token a"));
     assert_eq!(pools.n_strangers(), 1, "and twice by one connection counts once");
     pools.vouch_for(all[2].id, &"token b");
     assert_eq!(pools.n_strangers(), 0);
     pools.leave(all[0].id);
-    let again = pools.admit(network(1), begin).unwrap();
+    let again = pools.admit(from(1), begin).unwrap();
     pools.vouch_for(again.id, &"token a");
     assert_eq!(pools.n_strangers(), 0, "one that is closed makes room");
     [all[1].id, all[2].id, again.id].into_iter().for_each(|id| pools.leave(id));
