@@ -146,7 +146,7 @@ async fn pass(
     loop {
         let n_bytes = from.read(&mut chunk).await?;
         if n_bytes == 0 {
-            return Ok(to.shutdown().await?);
+            return to.shutdown().await;
         }
         let bytes = &mut chunk[..n_bytes];
         record(bytes);
