@@ -13,7 +13,8 @@ fn kept(what: &str, target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_is_survived() {
-    let targets: [(&str, fn(&[u8])); 3] = [
+    type Target = (&'static str, fn(&[u8]));
+    let targets: [Target; 3] = [
         ("frame", crate::frame::run),
         ("hello", crate::hello::run),
         ("config", crate::config::run),
