@@ -65,7 +65,8 @@ async function assault(page, target) {
       for (const mode of ['cors', 'no-cors']) {
         for (const credentials of ['include', 'omit']) {
           for (const [method, path, kind] of REQUESTS) {
-            if (mode === 'no-cors' && (method === 'DELETE' || kind === 'application/json')) continue;
+            if (mode === 'no-cors' && (method === 'DELETE' || kind === 'application/json'))
+              continue;
             const body = method === 'POST' ? JSON.stringify(FORM) : undefined;
             const headers = kind === undefined ? {} : { 'content-type': kind };
             const options = { method, mode, credentials, body, headers };
@@ -73,7 +74,10 @@ async function assault(page, target) {
               async (answer) => `${answer.type} ${answer.status} ${await answer.text()}`,
               () => 'failed',
             );
-            say(`fetch ${mode} ${credentials} ${method} ${path} ${kind}`, await within(2000, asked));
+            say(
+              `fetch ${mode} ${credentials} ${method} ${path} ${kind}`,
+              await within(2000, asked),
+            );
           }
         }
       }
@@ -145,7 +149,11 @@ async function assault(page, target) {
 
 /** Forms leave the page, so each goes into a frame. */
 async function submitForms(page, target) {
-  for (const enctype of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
+  for (const enctype of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+  ]) {
     for (const path of ['services', 'tokens', 'session', 'people', 'first-admin']) {
       await page.evaluate(
         ({ target, enctype, path, FORM }) => {

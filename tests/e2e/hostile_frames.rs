@@ -150,8 +150,10 @@ async fn what_cannot_be_used_is_dropped_and_the_session_goes_on() {
 #[tokio::test]
 async fn a_session_that_stops_speaking_json_is_ended_by_name() {
     let (fleet, viewer, id) = with_a_bystander().await;
-    for frame in [r#"{"type":"sample","seq":1,"cpu_percent":NaN}"#, "", "\u{0}", "{"] {
-        let joined = SimulatedAgent::join(fleet.address(), SimulatedHost::from_seed(1)).await;
+    let frames = [r#"{"type":"sample","seq":1,"cpu_percent":NaN}"#, "", "\u{0}", "{"];
+    // Of a host each, since one that does so again and again is kept out.
+    for (seed, frame) in (1..).zip(frames) {
+        let joined = SimulatedAgent::join(fleet.address(), SimulatedHost::from_seed(seed)).await;
         let ended = joined.expect("a welcome").say(frame).await;
         match ended {
             Ended::Refused(refused) => assert_eq!(refused.code, RefusalCode::BadFrame, "{frame}"),

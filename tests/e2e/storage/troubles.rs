@@ -152,7 +152,7 @@ async fn a_database_of_a_newer_version() {
     let said = refused(place.start_plain("herdbook-collector", &[]), 2).await;
     let path = place.database();
     let expected = format!(
-        "{} was written by a newer herdbook-collector (format 99; this one knows up to 3); install that version again, or choose another --data-dir",
+        "{} was written by a newer herdbook-collector (format 99; this one knows up to 4); install that version again, or choose another --data-dir",
         path.display()
     );
     assert_eq!(said, format!("herdbook-collector: {expected}"));
