@@ -2,8 +2,8 @@
 //! must neither panic nor take much time or memory. `make fuzz` runs them all, `corpus/` keeps the
 //! inputs that reach the most code.
 //!
-//! Agents and whoever claims to be one ([`frame`], [`hello`]), model servers ([`answers`]), the
-//! kernel and whoever names processes ([`proc`]), and people who write configuration ([`config`]).
+//! Agents and whoever claims to be one ([`frame`], [`hello`]), model servers (`answers`), the
+//! kernel and whoever names processes (`proc`), and people who write configuration ([`config`]).
 
 pub mod config;
 pub mod frame;
