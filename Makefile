@@ -50,7 +50,7 @@ test: test-tools page $(BROWSER)/node_modules/.installed ## run every test
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked -- --skip hostile_slowloris --skip hostile_agent
 	# Thousands of sockets leave a small machine nothing for others.
-	cargo test --locked -p herdbook-tests --test e2e -- --test-threads=1 hostile_slowloris hostile_agent
+	cargo test --workspace --locked --test e2e -- --test-threads=1 hostile_slowloris hostile_agent
 	cd $(BROWSER) && npm test
 
 .PHONY: test-tools
