@@ -66,7 +66,7 @@ export function before(changes: readonly Change[], change: Change): Change | nul
 }
 
 function entityOf(change: Change): string | null {
-  if (isKeyChange(change)) return `key ${String(fieldsOf(change)?.['fingerprint'])}`;
+  if (isKeyChange(change)) return null;
   switch (familyOf(change.type)) {
     case 'host':
     case 'gpu':

@@ -53,7 +53,8 @@ export class Names {
 export function subjectsOf(change: Change, names: Names): Subject[] {
   const host = change.host_id ? [names.host(change.host_id)] : [];
   const service = change.service_id ? [names.service(change.service_id)] : [];
-  if (isKeyChange(change)) return host[0] ? host : keySubject(fieldsOf(change));
+  // Whose key it is, only admins read, under Access.
+  if (isKeyChange(change)) return [];
   switch (familyOf(change.type)) {
     case 'alert':
       return alertSubject(change.data as Alert | null, names);
@@ -84,12 +85,6 @@ function alertSubject(alert: Alert | null, names: Names): Subject[] {
   if (kind === 'host') return [{ name, to: names.host(id).to }];
   if (kind === 'service') return [{ name, to: names.service(id).to }];
   return [{ name, to: kind === 'collector' ? href('collector') : href('hosts') }];
-}
-
-/** Whoever is at the door is no host yet, and its name is only what it says. */
-function keySubject(fields: Record<string, unknown> | null): Subject[] {
-  const name = fields?.['name'];
-  return typeof name === 'string' ? [{ name, to: null }] : [];
 }
 
 function catalogSubject(fields: Record<string, unknown> | null): Subject[] {

@@ -19,7 +19,7 @@ export type {
 /** The least first. */
 export const ROLES: readonly AccessRole[] = ['viewer', 'client', 'admin'];
 
-/** Changes of the feed that carry an agent's key, and no host. */
+/** Changes of the feed that tell of an agent's key, without it, and of no host. */
 export type KeyChange = 'host.pending' | 'host.approved' | 'host.revoked';
 const KEY_CHANGES: ReadonlySet<string> = new Set<KeyChange>([
   'host.pending',
